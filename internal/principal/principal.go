@@ -1,0 +1,42 @@
+// Package principal says who is calling: the one identity that a request has
+// and as which every row it touches is touched.
+//
+// A Principal is made by internal/authn and never changed afterwards. Below the
+// HTTP layer it travels as an argument, not in a context, so that a signature
+// shows whose authority a function uses.
+package principal
+
+import "github.com/fluxbase/fluxbase/internal/id"
+
+// Role is the PostgreSQL role that a request runs as.
+type Role string
+
+// The database roles of API traffic. No other role is ever assumed.
+const (
+	Anonymous     Role = "anonymous"     // nobody signed in
+	Authenticated Role = "authenticated" // a signed-in user
+	Service       Role = "service_role"  // a trusted back end; bypasses Row-Level Security
+)
+
+// Principal is an authenticated (or anonymous) caller. The zero value is not
+// usable: use Nobody for a caller without credentials.
+type Principal struct {
+	Role      Role
+	User      id.User    // zero unless Role is Authenticated
+	Session   id.Session // zero unless the credential was an access token
+	Key       id.Key     // the key used as the credential; zero for access tokens
+	Email     string     // may be empty
+	AAL       string     // authenticator assurance level, "aal1" or "aal2" (NIST SP 800-63B)
+	AMR       []string   // authentication methods (RFC 8176)
+	Claims    string     // the JSON object that policies see as request.jwt.claims
+	Anonymous bool       // a user without any authenticator yet
+	AppKey    id.Key     // the client key that named the application; zero if none did
+}
+
+// Nobody returns the principal of a request that carries no credential.
+func Nobody() *Principal {
+	return &Principal{Role: Anonymous, Claims: `{"role":"anonymous"}`}
+}
+
+// SignedIn says that the principal is a user with a session or a key of theirs.
+func (p *Principal) SignedIn() bool { return p.Role == Authenticated && !p.User.IsZero() }
