@@ -1,0 +1,107 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+)
+
+// ErrUnavailable is the fault of a database that does not answer.
+var ErrUnavailable = &fault.Error{
+	Kind: fault.Unavailable, Code: "database_unavailable",
+	Detail: "The database does not answer at the moment.", RetryAfter: time.Second,
+}
+
+// ErrStatementTimeout is the fault of a statement that ran for too long.
+var ErrStatementTimeout = fault.New(fault.Timeout, "statement_timeout", "The statement took longer than it may.")
+
+// Fault turns an error of the driver into a fault: an outage, a time-out, or
+// what PostgreSQL said. Faults and nil pass unchanged.
+func Fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return reported(pgErr)
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return ErrStatementTimeout.Because(err)
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	if errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) || lost(err) {
+		return ErrUnavailable.Because(err)
+	}
+	return err
+}
+
+// reported sorts what PostgreSQL says by the class of its SQLSTATE.
+func reported(err *pgconn.PgError) error {
+	kind, code := kindOf(err.Code)
+	switch kind {
+	case fault.Unavailable:
+		return ErrUnavailable.Because(err)
+	case fault.Timeout:
+		return ErrStatementTimeout.Because(err)
+	default:
+	}
+	return &fault.Error{
+		Kind: kind, Code: code, Detail: "The database refused the statement.", Err: err,
+		SQL: &fault.SQL{State: err.Code, Message: err.Message, Details: err.Detail, Hint: err.Hint},
+	}
+}
+
+// kindOf maps an SQLSTATE (PostgreSQL, appendix A) to a kind and a code.
+func kindOf(state string) (fault.Kind, string) {
+	switch state {
+	case "23505":
+		return fault.Conflict, "unique_violation"
+	case "23503":
+		return fault.Conflict, "foreign_key_violation"
+	case "42501":
+		return fault.Forbidden, "insufficient_privilege"
+	case "42P01", "42883":
+		return fault.NotFound, "undefined_object"
+	case "42703":
+		return fault.Invalid, "undefined_column"
+	case "25006":
+		return fault.MethodNotAllowed, "read_only_transaction"
+	case "57014":
+		return fault.Timeout, "statement_timeout"
+	case "57P01", "57P02", "57P03", "57P05":
+		return fault.Unavailable, ""
+	}
+	switch state[:min(2, len(state))] {
+	case "08", "53":
+		return fault.Unavailable, ""
+	case "22":
+		return fault.Invalid, "invalid_value"
+	case "23":
+		return fault.Invalid, "constraint_violation"
+	case "42", "21", "P0", "44":
+		return fault.Invalid, "invalid_statement"
+	case "28":
+		return fault.Unavailable, "" // our own login was refused: an outage, not the caller's doing
+	default:
+		return fault.Internal, "database_error"
+	}
+}
+
+// SQLState returns the SQLSTATE in err's chain, or "".
+func SQLState(err error) string {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pgErr.Code
+	}
+	return ""
+}

@@ -1,0 +1,156 @@
+// Package migrate brings a database to the schema of this program, and applies
+// a project's own SQL files the same way.
+//
+// It connects directly, as the owner of the database, and holds an advisory
+// lock for as long as it works: of two servers that start at once one migrates
+// and the other waits. Every file runs in a transaction of its own, so that a
+// migration killed at any statement leaves the schema as it was before it.
+package migrate
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/fluxbase/fluxbase/migrations"
+)
+
+// Source is a set of migrations with a version table of its own.
+type Source struct {
+	Name  string // "server" or "project", for people
+	Table string // where applied versions are kept, schema-qualified
+	Files fs.FS  // NUMBER_name.sql at the root
+}
+
+// Server is the schema of the program itself.
+func Server() Source {
+	return Source{Name: "server", Table: "fluxbase.server_migrations", Files: migrations.Files}
+}
+
+// Project is a folder of a project's own migrations. A folder that does not
+// exist is an empty source.
+func Project(dir string) Source {
+	return Source{Name: "project", Table: "fluxbase.project_migrations", Files: os.DirFS(dir)}
+}
+
+// Step is one migration and what is known of it.
+type Step struct {
+	Source    string
+	Version   int64
+	Name      string // file name
+	AppliedAt time.Time
+	Applied   bool
+	SQL       string // the file, for a plan
+}
+
+// Up applies what is pending of each source in turn and returns what it did.
+// It waits up to five minutes for another migration to finish. databaseURL
+// must reach PostgreSQL itself, not a pooler in transaction mode.
+func Up(ctx context.Context, databaseURL string, logger *slog.Logger, sources ...Source) ([]Step, error) {
+	var done []Step
+	err := with(ctx, databaseURL, func(db *sql.DB) error {
+		for _, source := range sources {
+			p, err := provider(db, source)
+			if err != nil {
+				return err
+			}
+			if p == nil {
+				continue
+			}
+			results, err := p.Up(ctx)
+			if err != nil {
+				return fmt.Errorf("applying %s migrations: %w", source.Name, err)
+			}
+			for _, r := range results {
+				logger.InfoContext(ctx, "migrated", slog.String("source", source.Name),
+					slog.String("file", path.Base(r.Source.Path)), slog.Duration("took", r.Duration))
+				done = append(done, Step{Source: source.Name, Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: true})
+			}
+		}
+		return nil
+	})
+	return done, err
+}
+
+// Status lists every migration of the sources, applied or not, without
+// changing anything but the version tables, which it makes if they are missing.
+func Status(ctx context.Context, databaseURL string, sources ...Source) ([]Step, error) {
+	var steps []Step
+	err := with(ctx, databaseURL, func(db *sql.DB) error {
+		for _, source := range sources {
+			p, err := provider(db, source)
+			if err != nil {
+				return err
+			}
+			if p == nil {
+				continue
+			}
+			states, err := p.Status(ctx)
+			if err != nil {
+				return fmt.Errorf("reading %s migrations: %w", source.Name, err)
+			}
+			for _, s := range states {
+				text, err := fs.ReadFile(source.Files, s.Source.Path)
+				if err != nil {
+					return fmt.Errorf("reading a %s migration: %w", source.Name, err)
+				}
+				steps = append(steps, Step{
+					Source: source.Name, Version: s.Source.Version, Name: path.Base(s.Source.Path),
+					AppliedAt: s.AppliedAt, Applied: s.State == goose.StateApplied, SQL: string(text),
+				})
+			}
+		}
+		return nil
+	})
+	return steps, err
+}
+
+func provider(db *sql.DB, source Source) (*goose.Provider, error) {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return nil, fmt.Errorf("preparing the migration lock: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, source.Files,
+		goose.WithTableName(source.Table), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
+		goose.WithSlog(slog.New(slog.DiscardHandler)))
+	if errors.Is(err, goose.ErrNoMigrations) || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // no migrations is no provider
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s migrations: %w", source.Name, err)
+	}
+	return p, nil
+}
+
+// with runs f with a connection to a database that has the schema in which
+// versions are kept.
+func with(ctx context.Context, databaseURL string, f func(*sql.DB) error) error {
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return fmt.Errorf("reading the database URL: %w", err)
+	}
+	db := stdlib.OpenDB(*config)
+	defer func() { _ = db.Close() }()
+
+	if _, err := db.ExecContext(ctx, ensureSchemaSQL); err != nil {
+		return fmt.Errorf("preparing the version tables: %w", err)
+	}
+	return f(db)
+}
+
+// Two starters at once would both find the schema missing, hence the lock.
+const ensureSchemaSQL = `do $do$ begin
+	perform pg_catalog.pg_advisory_xact_lock(7160931);
+	create schema if not exists fluxbase;
+end $do$`

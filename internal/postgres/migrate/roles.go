@@ -1,0 +1,146 @@
+package migrate
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/fluxbase/fluxbase/migrations"
+)
+
+// The login roles of the two kinds of API traffic.
+const (
+	UserLogin    = "fluxbase_user"
+	ServiceLogin = "fluxbase_service"
+)
+
+// RolesError says that an administrator has to create the database roles. Its
+// SQL is complete and may be run more than once.
+type RolesError struct {
+	User string // the role that was not allowed to
+	SQL  string
+	Err  error
+}
+
+// Error implements error and includes the SQL to run.
+func (e *RolesError) Error() string {
+	return fmt.Sprintf("the database role %q may not create the roles that API traffic runs as (%v); "+
+		"have an administrator run this once in this database:\n\n%s", e.User, e.Err, e.SQL)
+}
+
+// Unwrap returns PostgreSQL's refusal.
+func (e *RolesError) Unwrap() error { return e.Err }
+
+// EnsureRoles creates the roles that are missing. Where the user of the URL
+// may not do that it returns a *RolesError.
+func EnsureRoles(ctx context.Context, databaseURL string) error {
+	return connected(ctx, databaseURL, func(conn *pgx.Conn) error {
+		err := create(ctx, conn)
+		refused, ok := errors.AsType[*pgconn.PgError](err)
+		if ok && refused.Code == "42501" {
+			owner := conn.Config().User
+			return &RolesError{User: owner, SQL: AdministratorSQL(owner), Err: err}
+		}
+		return err
+	})
+}
+
+// create runs the roles file. Two servers that start at once in one cluster,
+// in different databases, can collide on the shared catalog; the second look
+// finds what the other has made.
+func create(ctx context.Context, conn *pgx.Conn) error {
+	var err error
+	for range 5 {
+		_, err = conn.Exec(ctx, migrations.Roles)
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || !concurrent(pgErr) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("creating the database roles: %w", err)
+	}
+	return nil
+}
+
+func concurrent(err *pgconn.PgError) bool {
+	return err.Code == "23505" || err.Code == "42710" || strings.Contains(err.Message, "concurrently")
+}
+
+// AdministratorSQL returns what an administrator runs for a server whose
+// database user is owner and may not create roles itself.
+func AdministratorSQL(owner string) string {
+	name := pgx.Identifier{owner}.Sanitize()
+	return migrations.Roles + `
+grant fluxbase_user, fluxbase_service to ` + name + ` with admin option;
+`
+}
+
+// EnsureLogins gives the login roles their passwords. A role whose password is
+// right already is left alone, so that several servers can start at once.
+// canLogIn tries to connect; set is asked only if that fails.
+func EnsureLogins(ctx context.Context, databaseURL string, passwords map[string]string) error {
+	for login, password := range passwords {
+		if canLogIn(ctx, databaseURL, login, password) {
+			continue
+		}
+		if err := setPassword(ctx, databaseURL, login, password); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func canLogIn(ctx context.Context, databaseURL, login, password string) bool {
+	url, err := LoginConfig(databaseURL, login, password)
+	if err != nil {
+		return false
+	}
+	conn, err := pgx.ConnectConfig(ctx, url)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close(ctx)
+	return true
+}
+
+// LoginConfig is the configuration that reaches the database of a URL as
+// another role.
+func LoginConfig(databaseURL, login, password string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("reading the database URL: %w", err)
+	}
+	config.User, config.Password = login, password
+	return config, nil
+}
+
+// setPassword stores a SCRAM verifier, so that the password itself appears in
+// no statement log.
+func setPassword(ctx context.Context, databaseURL, login, password string) error {
+	verifier, err := scramVerifier(password, sha256.New)
+	if err != nil {
+		return err
+	}
+	return connected(ctx, databaseURL, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "alter role "+pgx.Identifier{login}.Sanitize()+" password '"+verifier+"'")
+		if err != nil {
+			return fmt.Errorf("setting the password of %s (or set database.user_url and database.service_url): %w", login, err)
+		}
+		return nil
+	})
+}
+
+func connected(ctx context.Context, databaseURL string, f func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, databaseURL)
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+
+	return f(conn)
+}

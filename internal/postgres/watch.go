@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// lost says that a connection ended under a statement.
+func lost(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// Watcher is told of what happens in the database. Notified may be missed (a
+// pooler, a broken connection); Poll runs at every turn and finds what was.
+type Watcher struct {
+	Channel  string                               // to LISTEN to
+	Notified func(payload string)                 // must not block
+	Poll     func(context.Context, Querier) error // reads what has changed since it last ran
+}
+
+// Watch keeps one connection of the owner's on which it listens for every
+// watcher and polls them, at least once in each interval. It returns when ctx
+// is done, and reconnects, with growing pauses of at most one second, until
+// then.
+func Watch(ctx context.Context, url string, interval time.Duration, logger *slog.Logger, watchers ...Watcher) {
+	pause := 50 * time.Millisecond
+	for ctx.Err() == nil {
+		err := watch(ctx, url, interval, watchers, func() { pause = 50 * time.Millisecond })
+		if ctx.Err() != nil {
+			return
+		}
+		logger.WarnContext(ctx, "lost sight of the database", slog.Any("error", err), slog.Duration("retry_in", pause))
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, time.Second)
+	}
+}
+
+func watch(ctx context.Context, url string, interval time.Duration, watchers []Watcher, ready func()) error {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return err //nolint:wrapcheck // logged once by Watch
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.ConnectTimeout = time.Second
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+
+	channels := map[string]func(string){}
+	for _, w := range watchers {
+		channels[w.Channel] = w.Notified
+		if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{w.Channel}.Sanitize()); err != nil {
+			return err //nolint:wrapcheck // as above
+		}
+	}
+	for {
+		if err := pollAll(ctx, conn, interval, watchers); err != nil {
+			return err
+		}
+		ready()
+		if err := drain(ctx, conn, interval, channels); err != nil {
+			return err
+		}
+	}
+}
+
+func pollAll(ctx context.Context, conn *pgx.Conn, limit time.Duration, watchers []Watcher) error {
+	ctx, cancel := context.WithTimeout(ctx, max(2*limit, time.Second))
+	defer cancel()
+
+	for _, w := range watchers {
+		if w.Poll == nil {
+			continue
+		}
+		if err := w.Poll(ctx, conn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain hands out notifications until the interval is over.
+func drain(ctx context.Context, conn *pgx.Conn, interval time.Duration, channels map[string]func(string)) error {
+	turn, cancel := context.WithTimeout(ctx, interval)
+	defer cancel()
+
+	for {
+		n, err := conn.WaitForNotification(turn)
+		switch {
+		case err == nil:
+			if notified := channels[n.Channel]; notified != nil {
+				notified(n.Payload)
+			}
+		case turn.Err() != nil && ctx.Err() == nil && !conn.IsClosed():
+			return nil
+		default:
+			return err //nolint:wrapcheck // as above
+		}
+	}
+}
