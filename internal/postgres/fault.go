@@ -56,10 +56,16 @@ func reported(err *pgconn.PgError) error {
 		return ErrStatementTimeout.Because(err)
 	default:
 	}
-	return &fault.Error{
-		Kind: kind, Code: code, Detail: "The database refused the statement.", Err: err,
-		SQL: &fault.SQL{State: err.Code, Message: err.Message, Details: err.Detail, Hint: err.Hint},
+	return fault.New(kind, code, "The database refused the statement.").Because(err)
+}
+
+// Report returns what PostgreSQL said in err's chain, or nil. It is for callers
+// who run statements as themselves.
+func Report(err error) *fault.SQL {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return &fault.SQL{State: pgErr.Code, Message: pgErr.Message, Details: pgErr.Detail, Hint: pgErr.Hint}
 	}
+	return nil
 }
 
 // kindOf maps an SQLSTATE (PostgreSQL, appendix A) to a kind and a code.
@@ -96,12 +102,4 @@ func kindOf(state string) (fault.Kind, string) {
 	default:
 		return fault.Internal, "database_error"
 	}
-}
-
-// SQLState returns the SQLSTATE in err's chain, or "".
-func SQLState(err error) string {
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pgErr.Code
-	}
-	return ""
 }

@@ -15,6 +15,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,18 +26,17 @@ import (
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
-// Config says how to reach the database. The three URLs name the same one.
+// Config says how to reach the database.
 type Config struct {
 	OwnerURL         string // the role that owns the server's tables
-	UserURL          string // login of user traffic
-	ServiceURL       string // login of service traffic
-	MaxConns         int32  // per pool of user traffic; the other pools take as many
+	MaxConns         int32  // per pool
 	StatementTimeout time.Duration
 	Pooled           bool // a pooler in transaction mode sits in between: prepare nothing
 }
 
 // DB is the database behind its doors. It is safe for concurrent use.
 type DB struct {
+	config  Config
 	owner   *pgxpool.Pool
 	roles   map[principal.Role]*pgxpool.Pool
 	timeout string // statement_timeout of API traffic, in milliseconds
@@ -48,35 +49,43 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// Open makes the pools; connections are made when they are needed. There is
-// one pool for each role, because alternating roles on a connection makes
-// PostgreSQL plan policies anew each time.
+// Open opens the owner's doors. Connections are made when they are needed.
 func Open(ctx context.Context, config Config) (*DB, error) {
-	db := &DB{
-		roles:   map[principal.Role]*pgxpool.Pool{},
-		timeout: fmt.Sprint(config.StatementTimeout.Milliseconds()),
+	owner, err := open(ctx, config, config.OwnerURL)
+	if err != nil {
+		return nil, err
 	}
-	for _, p := range []struct {
-		url  string
-		role principal.Role
-	}{
-		{config.OwnerURL, ""},
-		{config.UserURL, principal.Anonymous},
-		{config.UserURL, principal.Authenticated},
-		{config.ServiceURL, principal.Service},
+	return &DB{
+		config: config, owner: owner, roles: map[principal.Role]*pgxpool.Pool{},
+		timeout: strconv.FormatInt(config.StatementTimeout.Milliseconds(), 10),
+	}, nil
+}
+
+// OpenRoles opens the callers' door, with the logins of user and of service
+// traffic. There is one pool for each role, because alternating roles on a
+// connection makes PostgreSQL plan policies anew each time. It is called once,
+// before As.
+func (db *DB) OpenRoles(ctx context.Context, userURL, serviceURL string) error {
+	for role, url := range map[principal.Role]string{
+		principal.Anonymous: userURL, principal.Authenticated: userURL, principal.Service: serviceURL,
 	} {
-		pool, err := open(ctx, config, p.url)
+		pool, err := open(ctx, db.config, url)
 		if err != nil {
-			db.Close()
-			return nil, err
+			return err
 		}
-		if p.role == "" {
-			db.owner = pool
-		} else {
-			db.roles[p.role] = pool
-		}
+		db.roles[role] = pool
 	}
-	return db, nil
+	return nil
+}
+
+// WithLogin returns a database URL with another user and password.
+func WithLogin(databaseURL, user, password string) (string, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return "", errors.New("the database URL is malformed") // a parse error would repeat it, password and all
+	}
+	u.User = url.UserPassword(user, password)
+	return u.String(), nil
 }
 
 func open(ctx context.Context, config Config, url string) (*pgxpool.Pool, error) {
@@ -103,9 +112,7 @@ func (db *DB) Close() {
 	for _, pool := range db.roles {
 		pool.Close()
 	}
-	if db.owner != nil {
-		db.owner.Close()
-	}
+	db.owner.Close()
 }
 
 // Ping asks whether the database answers.

@@ -23,7 +23,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
-	"github.com/fluxbase/fluxbase/migrations"
+	"github.com/fluxbase/fluxbase/internal/schema"
 )
 
 // Source is a set of migrations with a version table of its own.
@@ -35,7 +35,7 @@ type Source struct {
 
 // Server is the schema of the program itself.
 func Server() Source {
-	return Source{Name: "server", Table: "fluxbase.server_migrations", Files: migrations.Files}
+	return Source{Name: "server", Table: "fluxbase.server_migrations", Files: schema.Files}
 }
 
 // Project is a folder of a project's own migrations. A folder that does not

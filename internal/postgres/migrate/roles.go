@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/fluxbase/fluxbase/migrations"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/schema"
 )
 
 // The login roles of the two kinds of API traffic.
@@ -56,7 +56,7 @@ func EnsureRoles(ctx context.Context, databaseURL string) error {
 func create(ctx context.Context, conn *pgx.Conn) error {
 	var err error
 	for range 5 {
-		_, err = conn.Exec(ctx, migrations.Roles)
+		_, err = conn.Exec(ctx, schema.Roles)
 		if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || !concurrent(pgErr) {
 			break
 		}
@@ -75,54 +75,32 @@ func concurrent(err *pgconn.PgError) bool {
 // database user is owner and may not create roles itself.
 func AdministratorSQL(owner string) string {
 	name := pgx.Identifier{owner}.Sanitize()
-	return migrations.Roles + `
+	return schema.Roles + `
 grant fluxbase_user, fluxbase_service to ` + name + ` with admin option;
 `
 }
 
-// EnsureLogins gives the login roles their passwords. A role whose password is
-// right already is left alone, so that several servers can start at once.
-// canLogIn tries to connect; set is asked only if that fails.
-func EnsureLogins(ctx context.Context, databaseURL string, passwords map[string]string) error {
-	for login, password := range passwords {
-		if canLogIn(ctx, databaseURL, login, password) {
-			continue
-		}
-		if err := setPassword(ctx, databaseURL, login, password); err != nil {
-			return err
-		}
+// EnsureLogin gives a login role its password. One whose password is right
+// already is left alone, so that several servers can start at once.
+func EnsureLogin(ctx context.Context, databaseURL, login, password string) error {
+	if canLogIn(ctx, databaseURL, login, password) {
+		return nil
 	}
-	return nil
+	return setPassword(ctx, databaseURL, login, password)
 }
 
 func canLogIn(ctx context.Context, databaseURL, login, password string) bool {
-	url, err := LoginConfig(databaseURL, login, password)
+	loginURL, err := postgres.WithLogin(databaseURL, login, password)
 	if err != nil {
 		return false
 	}
-	conn, err := pgx.ConnectConfig(ctx, url)
-	if err != nil {
-		return false
-	}
-	_ = conn.Close(ctx)
-	return true
-}
-
-// LoginConfig is the configuration that reaches the database of a URL as
-// another role.
-func LoginConfig(databaseURL, login, password string) (*pgx.ConnConfig, error) {
-	config, err := pgx.ParseConfig(databaseURL)
-	if err != nil {
-		return nil, fmt.Errorf("reading the database URL: %w", err)
-	}
-	config.User, config.Password = login, password
-	return config, nil
+	return connected(ctx, loginURL, func(*pgx.Conn) error { return nil }) == nil
 }
 
 // setPassword stores a SCRAM verifier, so that the password itself appears in
 // no statement log.
 func setPassword(ctx context.Context, databaseURL, login, password string) error {
-	verifier, err := scramVerifier(password, sha256.New)
+	verifier, err := scramVerifier(password)
 	if err != nil {
 		return err
 	}

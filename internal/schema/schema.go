@@ -1,11 +1,11 @@
-// Package migrations holds the schema of the server, as ordered SQL files that
+// Package schema holds the schema of the server, as ordered SQL files that
 // are built into the program.
 //
 // Each file is applied in one transaction, in the order of its number, and is
 // never edited once released: a change is a new file. What a database
 // administrator must do first, because it concerns the whole cluster, is in
 // roles.sql.
-package migrations
+package schema
 
 import "embed"
 
@@ -19,3 +19,9 @@ var Files embed.FS
 //
 //go:embed roles.sql
 var Roles string
+
+// CatalogWatch is the SQL that announces changes of the schema as they happen.
+// It needs a superuser, and is optional.
+//
+//go:embed catalog_watch.sql
+var CatalogWatch string

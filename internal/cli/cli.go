@@ -1,0 +1,108 @@
+// Package cli is the command line of the server: fluxbase serve, dev, migrate,
+// quickstart and config.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/server"
+	"github.com/fluxbase/fluxbase/internal/telemetry"
+)
+
+// Main runs a command line and returns the exit status: 0, or 1 after saying
+// why on stderr. Interrupt and SIGTERM end a command in good order.
+func Main(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	root := Root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		_, _ = fmt.Fprintln(stderr, "fluxbase:", err)
+		return 1
+	}
+	return 0
+}
+
+// Root returns the command fluxbase with its subcommands.
+func Root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "fluxbase",
+		Short:         "Sign-in, sessions, and data that only its owner can see, beside one PostgreSQL",
+		Version:       server.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().String("config", "", "configuration file (default: fluxbase.yaml, if there is one)")
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), quickstartCommand(), configCommand())
+	return root
+}
+
+// load reads the configuration for a command. flags maps flags of the command
+// to the keys that they set.
+func load(cmd *cobra.Command, environment config.Environment, flags map[string]string) (*config.Config, error) {
+	file, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, fmt.Errorf("reading flags: %w", err)
+	}
+	sources := config.Process(file)
+	sources.Defaults = map[string]string{"environment": string(environment)}
+	sources.Flags = map[string]string{}
+	for name, key := range flags {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
+			sources.Flags[key] = f.Value.String()
+		}
+	}
+	c, err := config.Load(sources)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // says what it was doing
+	}
+	return c, nil
+}
+
+// validated refuses a configuration that its environment does not allow.
+func validated(c *config.Config) error {
+	if problems := c.Validate(); len(problems) > 0 {
+		return &config.Error{Problems: problems}
+	}
+	return nil
+}
+
+// logger makes the logger that a configuration asks for: text on a terminal,
+// JSON elsewhere.
+func logger(c *config.Config, w io.Writer) *slog.Logger {
+	format := c.Log.Format
+	if format == "auto" {
+		format = "json"
+		if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+			format = "text"
+		}
+	}
+	return telemetry.NewLogger(w, c.Log.Level, format)
+}
+
+// moreThreads lets the rest of the server run while every core hashes
+// passwords. GOMAXPROCS in the environment wins.
+func moreThreads() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.NumCPU() + 2)
+	}
+}
+
+// interrupted says that an error is only the end that somebody asked for.
+func interrupted(err error) bool { return errors.Is(err, context.Canceled) }

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
+
+	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/dev"
+)
+
+func devCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a development server with a PostgreSQL of its own",
+		Long: "Runs everything in one folder: a PostgreSQL of its own (unless database.url is set), " +
+			"migrations, keys, and the server. Nothing has to be configured.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			moreThreads()
+			c, err := load(cmd, config.Development, map[string]string{
+				"address": "server.address", "data-dir": "database.data_dir",
+			})
+			if err != nil {
+				return err
+			}
+			if c.Environment != config.Development {
+				return fmt.Errorf("fluxbase dev is for development; this environment is %s: use fluxbase serve", c.Environment)
+			}
+			err = dev.Run(cmd.Context(), c, dev.Options{
+				BundleRoots: bundleRoots(), Logger: logger(c, cmd.ErrOrStderr()),
+				Ready: func(r dev.Ready) error { return announce(cmd.OutOrStdout(), r, asJSON) },
+			})
+			if interrupted(err) {
+				return nil
+			}
+			return err //nolint:wrapcheck // says what it was doing
+		},
+	}
+	cmd.Flags().String("address", "", "address to listen on (default 127.0.0.1:8080; port 0 picks a free one)")
+	cmd.Flags().String("data-dir", "", "folder of the database and the keys (default .fluxbase)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print where the server is as one JSON object")
+	return cmd
+}
+
+// bundleRoots are the places in which the npm bundle of PostgreSQL may lie: the
+// working directory, and the program's own folder and the one above.
+func bundleRoots() []string {
+	roots := []string{}
+	if wd, err := os.Getwd(); err == nil {
+		roots = append(roots, wd, filepath.Join(wd, "tools", "postgres"))
+	}
+	if program, err := os.Executable(); err == nil {
+		above := filepath.Dir(filepath.Dir(program))
+		roots = append(roots, filepath.Dir(program), above, filepath.Join(above, "tools", "postgres"))
+	}
+	return roots
+}
+
+// announce prints where the server is, once it answers.
+func announce(w io.Writer, r dev.Ready, asJSON bool) error {
+	if asJSON {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("encoding: %w", err)
+		}
+		_, err = fmt.Fprintf(w, "%s\n", line)
+		return err //nolint:wrapcheck // the caller says what it was doing
+	}
+	_, err := fmt.Fprintf(w, `
+  Fluxbase is ready, after %.1f s.
+
+  API           %s
+  Reference     %s
+  OpenAPI       %s
+  Client key    %s
+  Service key   %s
+  Database      %s
+
+  See two people and their rows:  fluxbase quickstart
+  The service key bypasses Row-Level Security; keep it out of browsers.
+  Stop with Ctrl-C. Everything is kept.
+
+`, float64(r.ElapsedMS)/1000, r.APIURL, r.DocsURL, r.OpenAPIURL, r.ClientKey, r.ServiceKey, r.DatabaseURL)
+	return err //nolint:wrapcheck // as above
+}

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/dev"
+	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
+)
+
+func migrateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Apply and write migrations",
+		Long: "Works on the database of the configuration, or of the development server that runs on the data " +
+			"directory. Migrations of the server itself come first, then those of your own folder.",
+	}
+	cmd.PersistentFlags().String("data-dir", "", "folder of the development server (default .fluxbase)")
+	cmd.AddCommand(
+		&cobra.Command{Use: "status", Short: "List migrations and when they were applied", Args: cobra.NoArgs, RunE: migrateStatus},
+		&cobra.Command{Use: "plan", Short: "Print the SQL that up would run", Args: cobra.NoArgs, RunE: migratePlan},
+		&cobra.Command{Use: "up", Short: "Apply what is pending", Args: cobra.NoArgs, RunE: migrateUp},
+		&cobra.Command{Use: "new NAME", Short: "Write an empty migration into your folder", Args: cobra.ExactArgs(1), RunE: migrateNew},
+	)
+	return cmd
+}
+
+func loadMigrate(cmd *cobra.Command) (*config.Config, string, error) {
+	c, err := load(cmd, config.Development, map[string]string{"data-dir": "database.data_dir"})
+	if err != nil {
+		return nil, "", err
+	}
+	if c.Database.URL != "" {
+		return c, c.Database.URL.Reveal(), nil
+	}
+	running, err := dev.Running(c.Database.DataDir)
+	if errors.Is(err, dev.ErrNotRunning) {
+		return nil, "", fmt.Errorf("there is no database: set database.url, or start a development server with: fluxbase dev")
+	}
+	return c, running.DatabaseURL, err //nolint:wrapcheck // says what it was doing
+}
+
+func sources(c *config.Config) []migrate.Source {
+	return []migrate.Source{migrate.Server(), migrate.Project(c.Migrations.Dir)}
+}
+
+func migrateStatus(cmd *cobra.Command, _ []string) error {
+	c, url, err := loadMigrate(cmd)
+	if err != nil {
+		return err
+	}
+	steps, err := migrate.Status(cmd.Context(), url, sources(c)...)
+	if err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "SOURCE\tMIGRATION\tAPPLIED")
+	for _, s := range steps {
+		applied := "pending"
+		if s.Applied {
+			applied = s.AppliedAt.Format(time.RFC3339)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", s.Source, s.Name, applied)
+	}
+	return w.Flush() //nolint:wrapcheck // a writer
+}
+
+func migratePlan(cmd *cobra.Command, _ []string) error {
+	c, url, err := loadMigrate(cmd)
+	if err != nil {
+		return err
+	}
+	steps, err := migrate.Status(cmd.Context(), url, sources(c)...)
+	if err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	pending := 0
+	for _, s := range steps {
+		if !s.Applied {
+			pending++
+			_, _ = fmt.Fprintf(cmd.OutOrStdout(), "-- %s: %s\n%s\n", s.Source, s.Name, s.SQL)
+		}
+	}
+	if pending == 0 {
+		_, _ = fmt.Fprintln(cmd.OutOrStdout(), "Nothing is pending.")
+	}
+	return nil
+}
+
+func migrateUp(cmd *cobra.Command, _ []string) error {
+	c, url, err := loadMigrate(cmd)
+	if err != nil {
+		return err
+	}
+	if err := migrate.EnsureRoles(cmd.Context(), url); err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	done, err := migrate.Up(cmd.Context(), url, logger(c, cmd.ErrOrStderr()), sources(c)...)
+	if err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	for _, s := range done {
+		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "applied %s %s\n", s.Source, s.Name)
+	}
+	if len(done) == 0 {
+		_, _ = fmt.Fprintln(cmd.OutOrStdout(), "Nothing is pending.")
+	}
+	return nil
+}
+
+var migrationName = regexp.MustCompile(`^[a-z0-9][a-z0-9_]{0,60}$`)
+
+// emptyMigration explains itself to somebody who has never written one.
+const emptyMigration = `-- +goose Up
+-- Write SQL here. The file runs in one transaction; a function body or a DO
+-- block goes between lines that say: -- +goose StatementBegin and StatementEnd.
+
+`
+
+func migrateNew(cmd *cobra.Command, args []string) error {
+	c, err := load(cmd, config.Development, nil)
+	if err != nil {
+		return err
+	}
+	if !migrationName.MatchString(args[0]) {
+		return fmt.Errorf("a migration's name is lower-case letters, digits and underscores, such as add_todos")
+	}
+	if err := os.MkdirAll(c.Migrations.Dir, 0o755); err != nil { //nolint:gosec // a folder of source files
+		return fmt.Errorf("making the migrations folder: %w", err)
+	}
+	path := filepath.Join(c.Migrations.Dir, time.Now().UTC().Format("20060102150405")+"_"+args[0]+".sql")
+	if err := os.WriteFile(path, []byte(emptyMigration), 0o644); err != nil { //nolint:gosec // a source file
+		return fmt.Errorf("writing a migration: %w", err)
+	}
+	_, _ = fmt.Fprintln(cmd.OutOrStdout(), path)
+	return nil
+}

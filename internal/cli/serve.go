@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/server"
+)
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server against a database of yours",
+		Long: "Runs the server. It needs database.url and secret_key, and in production it refuses values " +
+			"that are fit for development only, naming each.",
+		Args: cobra.NoArgs,
+		RunE: serve,
+	}
+	cmd.Flags().String("address", "", "address to listen on (default 127.0.0.1:8080)")
+	return cmd
+}
+
+func serve(cmd *cobra.Command, _ []string) error {
+	moreThreads()
+	ctx := cmd.Context()
+	c, err := load(cmd, config.Production, map[string]string{"address": "server.address"})
+	if err != nil {
+		return err
+	}
+	if err := validated(c); err != nil {
+		return err
+	}
+	if c.Database.URL == "" || c.SecretKeyText == "" {
+		return fmt.Errorf("fluxbase serve needs database.url and secret_key; fluxbase dev makes its own")
+	}
+	log := logger(c, cmd.ErrOrStderr())
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Server.Address)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	defer func() { _ = listener.Close() }()
+	if c.PublicURL == "" {
+		c.PublicURL = "http://" + listener.Addr().String()
+	}
+	s, err := server.New(ctx, c, c.Database.URL.Reveal(), log)
+	if err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	log.InfoContext(ctx, "serving", slog.String("address", listener.Addr().String()), slog.String("public_url", c.PublicURL),
+		slog.String("environment", string(c.Environment)), slog.String("version", server.Version))
+	return s.Run(ctx, listener) //nolint:wrapcheck // as above
+}

@@ -1,0 +1,39 @@
+package config
+
+import "time"
+
+// Auth is the section auth.
+type Auth struct {
+	JWT JWT `key:"jwt" doc:"The tokens that a session is used with."`
+
+	// SessionMaxLifetime is absolute, 1m to 87600h; default 2160h (90 days).
+	SessionMaxLifetime time.Duration `key:"session_max_lifetime" default:"2160h" min:"1m" max:"87600h" doc:"How long a session lasts at most, however much it is used."`
+	// RefreshGrace is 0 to 60s; default 10s.
+	RefreshGrace time.Duration `key:"refresh_grace" default:"10s" min:"0" max:"60s" doc:"How long a refresh token that has just been used gets the same successor again, so that a lost answer or a second tab signs nobody out."`
+	// PasswordMinLength counts UTF-8 bytes, 6 to 72; default 8.
+	PasswordMinLength int `key:"password_min_length" default:"8" min:"6" max:"72" doc:"The shortest password, in bytes of UTF-8. The longest is always 72 bytes; a longer one is refused, never cut."`
+	// BcryptCost is 4 to 16; default 12. Under 10 is refused outside development.
+	BcryptCost int `key:"bcrypt_cost" default:"12" min:"4" max:"16" doc:"The work factor of bcrypt for new passwords; each step doubles the time. Under 10 is refused outside development."`
+	// SignupEnabled lets strangers make accounts; default true.
+	SignupEnabled bool `key:"signup_enabled" alias:"auth.enable_signup" default:"true" doc:"Whether people may sign up by themselves."`
+	// EnableMagicLink is always false in this version.
+	EnableMagicLink bool `key:"enable_magic_link" default:"false" check:"magic_link" doc:"Sign-in by a mailed link. This version does not have it: only false is accepted."`
+	// HashWorkers is how many passwords are hashed at once, 0 to 1024; default 0, which is one for each core.
+	HashWorkers int `key:"hash_workers" default:"0" min:"0" max:"1024" doc:"How many passwords are hashed at the same time; 0 is one for each core."`
+	// HashQueue is how many may wait for a worker, 0 to 100000; default 64.
+	HashQueue int `key:"hash_queue" default:"64" min:"0" max:"100000" doc:"How many passwords may wait to be hashed. When the queue is full, sign-in answers 503 with Retry-After and everything else stays fast."`
+}
+
+// JWT is the section auth.jwt.
+type JWT struct {
+	// Secret signs access tokens with HS256; empty by default, which is ES256 with a key of the server's own. At least 32 bytes outside development.
+	Secret Secret `key:"secret" alias:"auth.jwt_secret" secret:"all" example:"${JWT_SECRET}" doc:"When set, access tokens are signed with HS256 under it; it needs at least 32 random bytes outside development. When empty, they are signed with ES256 under a key that the server makes and publishes."`
+	// Expiry is the life of an access token, 1m to 24h; default 15m.
+	Expiry time.Duration `key:"expiry" alias:"auth.jwt_expiry" default:"15m" min:"1m" max:"24h" doc:"How long an access token is valid."`
+	// RefreshExpiry is how long a refresh token may lie unused, 1m to 8760h; default 168h (7 days).
+	RefreshExpiry time.Duration `key:"refresh_expiry" alias:"auth.refresh_expiry" default:"168h" min:"1m" max:"8760h" doc:"How long a refresh token may lie unused before its session ends."`
+	// Issuer is the claim iss; default fluxbase.
+	Issuer string `key:"issuer" default:"fluxbase" check:"required" doc:"The claim iss of access tokens."`
+	// Audience is the claim aud; default authenticated.
+	Audience string `key:"audience" default:"authenticated" check:"required" doc:"The claim aud of access tokens."`
+}

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// TestValues tries each rule for a value on its own from both sides.
+func TestValues(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 64)
+	tests := map[string]struct{ good, bad []string }{
+		"environment":     {[]string{"development", "staging", "production"}, []string{"", "prod", "Production"}},
+		"log.level":       {[]string{"debug", "info", "warn", "error"}, []string{"trace", "INFO"}},
+		"log.format":      {[]string{"auto", "json", "text"}, []string{"logfmt"}},
+		"public_url":      {[]string{"", "http://localhost:8080", "https://api.example.com", "https://[2001:db8::1]:8443"}, []string{"api.example.com", "ftp://a.example", "https://a.example/", "https://a.example/x", "https://a.example?", "https://a.example?q=1", "https://a.example#", "https://a.example#f", "https://u@a.example", "https://u:p@a.example", "HTTPS://a.example", "https://A.example", "https://", "https://:80", "https://a.example:443", "https://a.example:99999", "https://a.example:", "//a.example", "https://a..example", "https://a b", "https://*.example"}},
+		"secret_key":      {[]string{"", strings.Repeat("0f", 32), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "__79_Pv6-fj39vX08_Lx8O_u7ezr6uno5-bl5OPi4eA", "abcdefghijklmnopqrstuvwxyz012345"}, []string{"short", strings.Repeat("0g", 32), strings.Repeat("!", 43), strings.Repeat("!", 44), strings.Repeat("a", 33), strings.Repeat("ä", 32)}},
+		"auth.jwt.secret": {[]string{"", "dev-secret-key", "a\nb"}, []string{"a\x00b", "a\xffb"}},
+
+		"server.address":              {[]string{"127.0.0.1:8080", ":80", "[::1]:0", "localhost:65535"}, []string{"", "127.0.0.1", "8080", "127.0.0.1:http", ":65536", "::1:80", ":-1", ":080"}},
+		"server.max_body_size":        {[]string{"1KiB", "1024", "1024B", "1GiB"}, []string{"", "1023", "2GiB", "1MB", "1 MiB", "-1KiB", "1.5MiB", "99999999999GiB"}},
+		"server.read_timeout":         {[]string{"1ms", "1h", "90s", "0d30s"}, []string{"", "0", "0s", "61m", "30", "-5s", "1d", "d", "99999999999999d", "1d1d"}},
+		"server.trusted_proxies":      {[]string{"", "10.0.0.0/8", "192.0.2.1/32, 2001:db8::/32"}, []string{"10.0.0.1/8", "10.0.0.1", "10.0.0.0/33", "*", "10.0.0.0/8,", "proxy.example"}},
+		"server.security_headers":     {[]string{"", "{}", `{"X-A":""}`, `{"x-a":"1; mode=block","X-B":"2"}`}, []string{"X-A: b", `{"X A":"b"}`, `{"":"b"}`, `{"X-A":"a\nb"}`, `{"X-A":"1","x-a":"2"}`, `{"X-A":"1","X-A":"2"}`, `{"X-A":["b"]}`, `["a"]`, `{"X-A":null}`, `{`}},
+		"server.cors.allowed_origins": {[]string{"", "*", "https://app.example.com,http://localhost:3000", "capacitor://localhost"}, []string{"https://app.example.com/", "https://*.example.com", "app.example.com", "null", "https://a.example,*", "https://a.example,https://a.example", "https://a.example:443", "https://A.example"}},
+
+		"database.url":               {[]string{"", "postgres://u:p@localhost:5432/db?sslmode=disable", "postgresql:///db?host=/run/postgresql"}, []string{"host=localhost", "mysql://u@h/d", "postgres:db", "postgres://u:p#x@h/db", "postgres://u:p/x@h/db", "postgres://u:%zz@h/db", "postgres://h/db?a=%zz", "postgres://u:1/x@h/db", "postgres://u:1?x@h/db", "postgres://h/a/b"}},
+		"database.max_connections":   {[]string{"1", "1000"}, []string{"0", "1001", "-1", "1.5", "ten", "+5", "1_0"}},
+		"database.statement_timeout": {[]string{"1ms", "1h"}, []string{"0", "2h"}},
+		"database.pooler":            {[]string{"none", "transaction"}, []string{"session", ""}},
+		"database.data_dir":          {[]string{".fluxbase", "/var/lib/fluxbase"}, []string{"", " ", "a\nb"}},
+		"database.bin_dir":           {[]string{"", "/usr/lib/postgresql/17/bin"}, []string{"a\x1bb"}},
+
+		"auth.jwt.expiry":           {[]string{"1m", "24h", "1d"}, []string{"59s", "25h", "1d1s"}},
+		"auth.jwt.refresh_expiry":   {[]string{"1m", "7d", "168h", "365d"}, []string{"0", "366d"}},
+		"auth.jwt.issuer":           {[]string{"fluxbase", "https://api.example.com"}, []string{""}},
+		"auth.jwt.audience":         {[]string{"authenticated"}, []string{""}},
+		"auth.session_max_lifetime": {[]string{"2160h", "90d", "87600h"}, []string{"0", "87601h"}},
+		"auth.refresh_grace":        {[]string{"0", "0s", "60s"}, []string{"61s", "-1s"}},
+		"auth.password_min_length":  {[]string{"6", "72"}, []string{"5", "73"}},
+		"auth.bcrypt_cost":          {[]string{"4", "16"}, []string{"3", "17"}},
+		"auth.signup_enabled":       {[]string{"true", "false"}, []string{"", "yes", "1", "True"}},
+		"auth.enable_magic_link":    {[]string{"false"}, []string{"true", "0"}},
+		"auth.hash_workers":         {[]string{"0", "1024"}, []string{"-1", "1025"}},
+		"auth.hash_queue":           {[]string{"0", "64"}, []string{"-1", "100001"}},
+
+		"data.schemas":           {[]string{"public", "public,shop", "authors", "page"}, []string{"", "auth", "AUTH", "public,pg_catalog", "pg_temp", "information_schema", "fluxbase", "fluxbase_jobs", "public,public", "public,", long}},
+		"data.allow_without_rls": {[]string{"", "countries", "public.countries,shop.rates"}, []string{".a", "a.", "a.b.c", "a,,b", long, long + ".a"}},
+		"data.max_rows":          {[]string{"0", "1000000"}, []string{"-1"}},
+		"migrations.dir":         {[]string{"migrations"}, []string{""}},
+	}
+	covered := map[string]bool{"server.read_header_timeout": true, "server.write_timeout": true, "server.idle_timeout": true, "server.shutdown_timeout": true, "database.user_url": true, "database.service_url": true}
+	for key, tt := range tests {
+		covered[key] = true
+		for _, text := range tt.good {
+			if _, err := keys().byKey[key].parse(text); err != nil {
+				t.Errorf("%s = %q: %v, want it accepted", key, text, err)
+			}
+		}
+		for _, text := range tt.bad {
+			if _, err := keys().byKey[key].parse(text); err == nil {
+				t.Errorf("%s = %q is accepted", key, text)
+			}
+		}
+	}
+	for _, f := range keys().fields {
+		if !covered[f.key] {
+			t.Errorf("%s has no example of what it accepts", f.key)
+		}
+	}
+}
+
+// Errors reach logs, and any value may be a secret in the wrong place.
+func TestErrorsRepeatNoValue(t *testing.T) {
+	t.Parallel()
+	for _, f := range keys().fields {
+		for _, text := range []string{"hunter2 hunter2", "https://hunter2/x", `{"hunter2 hunter2":"x"}`, "hunter2,,", "hunter2\x00", "1hunter2", "10.0.0.0/hunter2"} {
+			if _, err := f.parse(text); err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%s = %q: the error repeats the value: %v", f.key, text, err)
+			}
+		}
+	}
+}
+
+func TestMagicLinkSaysWhy(t *testing.T) {
+	t.Parallel()
+	_, got := loadFile(t, "auth: {enable_magic_link: true}\n")
+	wantProblems(t, got, "fluxbase.yaml:1: auth.enable_magic_link must be false: this version does not have sign-in by magic link")
+}
+
+func TestSizesAndDurationsAreWrittenBack(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"0", "1023", "1KiB", "1025", "5MiB", "1GiB"} {
+		n, err := parseSize(text)
+		if got := Size(n).String(); err != nil || got != text {
+			t.Errorf("size %s is written back as %s, %v", text, got, err)
+		}
+	}
+	for in, want := range map[string]string{"15m": "15m", "60s": "1m", "90s": "1m30s", "7d": "168h", "1d1m": "24h1m", "1h5s": "1h0m5s", "0": "0s", "10m": "10m", "20h": "20h", "100ms": "100ms"} {
+		d, err := parseDuration(in)
+		if got := formatDuration(d); err != nil || got != want {
+			t.Errorf("duration %s is written back as %s, %v; want %s", in, got, err, want)
+		}
+	}
+}
+
+func TestSecretsStaySecret(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2hunter2"
+	c := mustLoad(t, "", "FLUXBASE_AUTH_JWT_SECRET="+secret, "FLUXBASE_DATABASE_URL=postgres://u:"+secret+"@h/d")
+	var logged strings.Builder
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("configuration", "auth", c.Auth, "database", c.Database, "secret", c.Auth.JWT.Secret)
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("configuration", "config", c)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		logged.WriteString(fmt.Sprintf(verb, c) + fmt.Sprintf(verb, c.Auth.JWT.Secret))
+	}
+	if strings.Contains(logged.String(), secret) || strings.Contains(logged.String(), fmt.Sprintf("%x", secret)) {
+		t.Errorf("a secret was written: %s", logged.String())
+	}
+	if got := c.Auth.JWT.Secret.Reveal(); got != secret {
+		t.Errorf("Reveal = %q, want %q", got, secret)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"": "log", "log": "log", "lgo": "log", "sever": "server", "kitten": "mitten"} {
+		if got := nearest(in, []string{"log", "server", "mitten"}); got != want {
+			t.Errorf("nearest(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := distance("kitten", "sitting"); got != 3 {
+		t.Errorf("distance(kitten, sitting) = %d, want 3", got)
+	}
+}

@@ -1,0 +1,85 @@
+// Package config fills one typed Config from, in rising precedence, defaults,
+// a YAML file, the environment and command-line flags, and remembers where
+// each value came from.
+//
+// Struct tags on Config say everything about a key: its name, default, limits,
+// other spellings, whether it is secret, and its documentation. Load, Show and
+// Reference read them by reflection, so a key cannot exist without being
+// documented or be documented without existing.
+//
+// The rule that matters: nothing is guessed and nothing is skipped. An unknown,
+// duplicate or ill-typed key is an error, all errors are reported together, and
+// no error repeats a value, since any value may be a secret.
+//
+// It does not derive values from one another and opens no connection; what is
+// left empty is for the caller to derive.
+package config
+
+// Environment is what kind of installation this is; it decides what Validate
+// refuses.
+type Environment string
+
+// The environments, from the most to the least forgiving.
+const (
+	Development Environment = "development" // one person's machine; open defaults are fine
+	Staging     Environment = "staging"     // like production, but http is accepted in public_url
+	Production  Environment = "production"
+)
+
+// Config is every setting of the server. Use Load to make one: the zero value
+// has none of the defaults. It is not changed after start-up, so reading it
+// from many goroutines is safe.
+type Config struct {
+	// Environment is development, staging or production; default production.
+	Environment Environment `key:"environment" env:"FLUXBASE_ENV" default:"production" enum:"development|staging|production" doc:"What kind of installation this is. Staging and production refuse values that are only fit for development, naming each. The dev command uses development unless told otherwise."`
+	// PublicURL is the origin that people and other servers reach this one at: scheme, host and port, nothing after. Empty by default.
+	PublicURL string `key:"public_url" check:"public_url" example:"https://api.example.com" doc:"The origin at which people and other servers reach this one: http or https, host, port, nothing after it. Links in mail are made from it, never from a request. When empty it follows server.address; production needs https, staging accepts http."`
+	// SecretKeyText is secret_key as it was written; SecretKey has the 32 bytes. Empty by default.
+	SecretKeyText Secret `key:"secret_key" secret:"all" check:"secret_key" example:"${SECRET_KEY}" doc:"The 32-byte key that seals what the server stores: 64 hexadecimal digits (openssl rand -hex 32), base64, or exactly 32 characters. Required outside development. Losing it loses everything sealed under it."`
+
+	Log        Log        `key:"log" doc:"What the server writes about itself."`
+	Server     Server     `key:"server" doc:"The HTTP listener and what it answers with."`
+	Database   Database   `key:"database" doc:"The PostgreSQL behind this server."`
+	Auth       Auth       `key:"auth" doc:"Sign-up, passwords, tokens and sessions."`
+	Data       Data       `key:"data" doc:"Which tables and functions the data API offers."`
+	Migrations Migrations `key:"migrations" doc:"The migrations of your own tables."`
+
+	sources map[string]string // key path -> where its value came from
+}
+
+// Log is the section log.
+type Log struct {
+	// Level is the least severe record that is written: debug, info, warn or error; default info.
+	Level string `key:"level" default:"info" enum:"debug|info|warn|error" doc:"The least severe record that is written."`
+	// Format is auto, json or text; default auto.
+	Format string `key:"format" default:"auto" enum:"auto|json|text" doc:"json writes one object a line; text is for people; auto is text on a terminal and json otherwise."`
+}
+
+// Migrations is the section migrations.
+type Migrations struct {
+	// Dir is the directory of the application's own migrations; default migrations.
+	Dir string `key:"dir" default:"migrations" check:"required" doc:"The directory of your own SQL migrations, relative to the working directory."`
+}
+
+// Data is the section data.
+type Data struct {
+	// Schemas are the schemas whose tables are offered; default public. Never auth, pg_*, information_schema or fluxbase*.
+	Schemas []string `key:"schemas" default:"public" check:"schemas" doc:"The schemas whose tables, views and functions are offered, the first being the default one. The system's own (auth, information_schema, names that begin with pg_ or fluxbase) can never be listed."`
+	// AllowWithoutRLS are tables offered although Row-Level Security is off, as table or schema.table; default none.
+	AllowWithoutRLS []string `key:"allow_without_rls" check:"tables" example:"public.countries" doc:"Tables that are offered although Row-Level Security is not enabled on them, as table or schema.table. Every row of such a table is for everybody who may use the table at all."`
+	// MaxRows bounds the rows of one answer; default 1000, 0 is unlimited.
+	MaxRows int `key:"max_rows" default:"1000" min:"0" doc:"The most rows in one answer; 0 is unlimited."`
+}
+
+// Source says where the value of a key came from: "default", "FILE:LINE",
+// "env NAME" or "flag". It is empty for a name that is not a key.
+func (c *Config) Source(key string) string {
+	f := keys().byKey[key]
+	if f == nil {
+		return ""
+	}
+	if source, ok := c.sources[f.key]; ok {
+		return source
+	}
+	return fromDefault
+}

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// maxFile bounds the configuration file and every file that a variable names.
+const maxFile = 1 << 20
+
+// The variables that begin like ours and belong to fluxbase-cli.
+var foreign = []string{"FLUXBASE_URL", "FLUXBASE_SERVICE_KEY"}
+
+// variables takes every variable that begins with FLUXBASE_.
+func (l *loader) variables() {
+	for _, name := range slices.Sorted(maps.Keys(l.environ)) {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(foreign, name) {
+			continue
+		}
+		if v := l.schema.byEnv[name]; v != nil {
+			value, err := v.field.parse(l.environ[name])
+			l.assign(v.assignment(name, value), err)
+			continue
+		}
+		base, isFile := strings.CutSuffix(name, "_FILE")
+		if v := l.schema.byEnv[base]; isFile && v != nil {
+			l.variableFile(v, base, name)
+			continue
+		}
+		l.unknownVariable(name)
+	}
+}
+
+// variableFile takes NAME_FILE: the value is what the file says.
+func (l *loader) variableFile(v *variable, base, name string) {
+	if _, both := l.environ[base]; both {
+		l.problem("env "+name, v.keys[0], "is also set by "+base+"; keep one of them")
+		return
+	}
+	text, err := readFile(l.environ[name])
+	if err != nil {
+		l.problem("env "+name, v.keys[0], "names a file that "+err.Error())
+		return
+	}
+	value, err := v.field.parse(strings.TrimRight(string(text), "\r\n"))
+	l.assign(v.assignment(name, value), err)
+}
+
+func (l *loader) unknownVariable(name string) {
+	base, isFile := strings.CutSuffix(name, "_FILE")
+	near := nearest(base, slices.Sorted(maps.Keys(l.schema.byEnv)))
+	if isFile {
+		near += "_FILE"
+	}
+	detail := "is not a known variable; the nearest is " + near
+	if serviceLink.MatchString(name) {
+		detail += " (Kubernetes makes such names for a service named fluxbase; set enableServiceLinks: false in the pod)"
+	}
+	l.problem("environment", name, detail)
+}
+
+// serviceLink is what Kubernetes names the address of a service in every pod.
+var serviceLink = regexp.MustCompile(`^FLUXBASE_(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.*)?)$`)
+
+// readFile reads a small file. Its error is the rest of a sentence about the
+// file and does not repeat the path, which stood where a secret may be.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path) //nolint:gosec // naming files is what the operator's configuration is for
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if len(text) > maxFile {
+		return nil, errors.New("is larger than 1MiB")
+	}
+	return text, nil
+}
+
+// unreadableError is a failure to read a file without the path of it.
+type unreadableError struct{ err error }
+
+func (e unreadableError) Error() string { return "cannot be read: " + e.err.Error() }
+func (e unreadableError) Unwrap() error { return e.err }
+
+func unreadable(err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return unreadableError{pathErr.Err}
+	}
+	return unreadableError{err}
+}
+
+func (v *variable) assignment(name string, value reflect.Value) assignment {
+	return assignment{field: v.field, keys: v.keys, name: name, place: "env " + name, level: levelEnv, value: value}
+}

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Server is the section server.
+type Server struct {
+	// Address is the host:port to listen on; default 127.0.0.1:8080. Port 0 picks a free one.
+	Address string `key:"address" default:"127.0.0.1:8080" check:"address" doc:"The host:port to listen on. An empty host is every interface; port 0 picks a free one."`
+	// MaxBodySize is in bytes, 1KiB to 1GiB; default 1MiB.
+	MaxBodySize Size `key:"max_body_size" default:"1MiB" min:"1KiB" max:"1GiB" doc:"The largest request body."`
+	// ReadHeaderTimeout is 1ms to 1h; default 5s.
+	ReadHeaderTimeout time.Duration `key:"read_header_timeout" default:"5s" min:"1ms" max:"1h" doc:"How long a client may take to send the request line and headers."`
+	// ReadTimeout is 1ms to 1h; default 30s.
+	ReadTimeout time.Duration `key:"read_timeout" default:"30s" min:"1ms" max:"1h" doc:"How long a client may take to send the whole request."`
+	// WriteTimeout is 1ms to 1h; default 60s.
+	WriteTimeout time.Duration `key:"write_timeout" default:"60s" min:"1ms" max:"1h" doc:"How long answering may take, from the end of the request headers."`
+	// IdleTimeout is 1ms to 1h; default 2m.
+	IdleTimeout time.Duration `key:"idle_timeout" default:"2m" min:"1ms" max:"1h" doc:"How long an idle connection is kept open for the next request."`
+	// ShutdownTimeout is 1ms to 1h; default 15s.
+	ShutdownTimeout time.Duration `key:"shutdown_timeout" default:"15s" min:"1ms" max:"1h" doc:"How long requests in flight may take to finish once the server is told to stop."`
+	// TrustedProxies are the networks whose forwarded headers are believed; default none.
+	TrustedProxies []netip.Prefix `key:"trusted_proxies" example:"10.0.0.0/8, fd00::/8" doc:"The networks (CIDR) of your own reverse proxies. X-Forwarded-For is believed from these only."`
+	// SecurityHeaders change the built-in ones, by canonical header name; an empty value removes the header. Default none.
+	SecurityHeaders map[string]string `key:"security_headers" check:"headers" example:"X-Frame-Options=DENY|Strict-Transport-Security=max-age=31536000; includeSubDomains" doc:"Response headers that are set on every answer, over the built-in ones. An empty value (\"\") removes a built-in header."`
+
+	CORS CORS `key:"cors" doc:"Which web pages of other origins may read answers."`
+}
+
+// CORS is the section server.cors.
+type CORS struct {
+	// AllowedOrigins are exact origins (scheme://host[:port]); default none. The origin * is refused outside development.
+	AllowedOrigins []string `key:"allowed_origins" check:"origins" example:"https://app.example.com" doc:"The exact origins (scheme://host, with the port if it is not the usual one) whose pages may read answers. A single * is every origin and is refused outside development."`
+}
+
+// Database is the section database.
+type Database struct {
+	// URL is the owner's postgres:// URL; empty by default, which in development is a PostgreSQL of the server's own.
+	URL Secret `key:"url" secret:"password" check:"database_url" example:"${DATABASE_URL}" doc:"The postgres:// URL of the owner of the database, who runs migrations and owns the server's own tables. Required outside development; when empty in development the server runs a PostgreSQL of its own in data_dir."`
+	// UserURL is the login of user traffic; empty (derived from URL) by default.
+	UserURL Secret `key:"user_url" secret:"password" check:"database_url" example:"${DATABASE_USER_URL}" doc:"The postgres:// URL of the login for the traffic of users, which can become only anonymous and authenticated. When empty, a login is made and derived from url."`
+	// ServiceURL is the login of service traffic; empty (derived from URL) by default.
+	ServiceURL Secret `key:"service_url" secret:"password" check:"database_url" example:"${DATABASE_SERVICE_URL}" doc:"The postgres:// URL of the login for the traffic of service keys, which can become only service_role. When empty, a login is made and derived from url."`
+	// MaxConnections is for each pool of user traffic, 1 to 1000; default 10.
+	MaxConnections int `key:"max_connections" default:"10" min:"1" max:"1000" doc:"The most connections in each pool of user traffic. There is one pool for each database role."`
+	// BinDir has initdb and postgres; empty (searched for) by default. Used only without URL.
+	BinDir string `key:"bin_dir" example:"/usr/lib/postgresql/17/bin" doc:"Where initdb and postgres are, for the server's own PostgreSQL. When empty they are searched for."`
+	// DataDir is the directory of the server's own PostgreSQL; default .fluxbase. Used only without URL.
+	DataDir string `key:"data_dir" default:".fluxbase" check:"required" doc:"The directory of the server's own PostgreSQL, relative to the working directory. Used only when url is empty."`
+	// StatementTimeout is 1ms to 1h; default 10s.
+	StatementTimeout time.Duration `key:"statement_timeout" default:"10s" min:"1ms" max:"1h" doc:"How long one statement of a request may run."`
+	// Pooler is none or transaction; default none.
+	Pooler string `key:"pooler" default:"none" enum:"none|transaction" doc:"What stands between this server and PostgreSQL: transaction for PgBouncer and the like in transaction mode, where no statement can stay prepared."`
+}

@@ -1,0 +1,118 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+)
+
+// Show writes every effective value with where it came from, one a line and
+// aligned. Secrets are [redacted], empty values (unset); of a database URL only
+// the password is hidden.
+func (c *Config) Show(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "KEY\tVALUE\tSOURCE") // errors stay in the writer until Flush
+	for _, f := range keys().fields {
+		for _, row := range c.rows(f) {
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", row[0], printable(row[1]), c.Source(f.key))
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("showing the configuration: %w", err)
+	}
+	return nil
+}
+
+// setting is one key as ShowJSON writes it.
+type setting struct {
+	Key    string `json:"key"`
+	Value  any    `json:"value"` // null when it is unset
+	Source string `json:"source"`
+}
+
+// ShowJSON writes what Show does as one JSON object, {"settings":[{"key":...,
+// "value":...,"source":...}]}. Durations and sizes are text, an empty value is
+// null.
+func (c *Config) ShowJSON(w io.Writer) error {
+	settings := []setting{}
+	for _, f := range keys().fields {
+		settings = append(settings, setting{f.key, c.plain(f), c.Source(f.key)})
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(map[string]any{"settings": settings}); err != nil {
+		return fmt.Errorf("showing the configuration: %w", err)
+	}
+	return nil
+}
+
+// rows returns the key and value of f as text: one row, or one for each entry of a map.
+func (c *Config) rows(f *field) [][2]string {
+	switch value := c.plain(f).(type) {
+	case nil:
+		return [][2]string{{f.key, unset}}
+	case []string:
+		return [][2]string{{f.key, strings.Join(value, ", ")}}
+	case map[string]string:
+		var rows [][2]string
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			rows = append(rows, [2]string{f.key + "[" + name + "]", value[name]})
+		}
+		return rows
+	default:
+		return [][2]string{{f.key, fmt.Sprint(value)}}
+	}
+}
+
+// plain returns the value of f in a form fit for people and for JSON: nil when
+// it is empty, without secrets.
+func (c *Config) plain(f *field) any {
+	v := reflect.ValueOf(c).Elem().FieldByIndex(f.index)
+	switch value := v.Interface().(type) {
+	case int, bool:
+		return value
+	case time.Duration:
+		return formatDuration(value)
+	case Size:
+		return value.String()
+	case Secret:
+		if f.secret == "password" && value != "" {
+			return redactURL(value.Reveal())
+		}
+	}
+	if v.Len() == 0 {
+		return nil
+	}
+	switch value := v.Interface().(type) {
+	case []string, map[string]string:
+		return value
+	case []netip.Prefix:
+		var items []string
+		for _, network := range value {
+			items = append(items, network.String())
+		}
+		return items
+	case Secret:
+		return value.String()
+	}
+	return v.String()
+}
+
+// printable keeps control characters from reaching a terminal; an empty entry
+// of a map stays visible.
+func printable(text string) string {
+	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func shownConfig(t *testing.T) (*Config, string) {
+	t.Helper()
+	path := write(t, `
+log: {level: warn}
+auth:
+  jwt_secret: `+goodSecret+`
+  refresh_expiry: 7d
+server:
+  trusted_proxies: [10.0.0.0/8]
+  security_headers: {X-Frame-Options: "", Content-Security-Policy: "default-src 'self'"}
+database:
+  url: postgres://owner:hunter2@db.example/app?sslmode=require&sslpassword=hunter2
+`)
+	c, err := Load(Sources{
+		File: path, Environ: []string{"FLUXBASE_ENV=staging", "FLUXBASE_SECRET_KEY=" + goodKey, "FLUXBASE_DATA_SCHEMAS=public,shop"},
+		Flags: map[string]string{"server.address": "127.0.0.1:9000"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, filepath.Dir(path) + string(filepath.Separator)
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestShow(t *testing.T) {
+	t.Parallel()
+	c, dir := shownConfig(t)
+	var text, object strings.Builder
+	if err := errors.Join(c.Show(&text), c.ShowJSON(&object)); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "show.txt", strings.ReplaceAll(text.String(), dir, ""))
+	golden(t, "show.json", strings.ReplaceAll(object.String(), dir, ""))
+	for _, secret := range []string{"hunter2", goodSecret, goodKey} {
+		if strings.Contains(text.String()+object.String(), secret) {
+			t.Errorf("a secret is shown: %s", secret)
+		}
+	}
+	var parsed struct{ Settings []setting }
+	if err := json.Unmarshal([]byte(object.String()), &parsed); err != nil || len(parsed.Settings) != len(keys().fields) {
+		t.Errorf("ShowJSON has %d settings, %v; want %d", len(parsed.Settings), err, len(keys().fields))
+	}
+}
+
+func TestShowDerivedValue(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, "")
+	c.PublicURL = "http://127.0.0.1:8080"
+	var b strings.Builder
+	if err := c.Show(&b); err != nil || !strings.Contains(b.String(), "http://127.0.0.1:8080") {
+		t.Errorf("Show does not have what the caller derived: %v\n%s", err, b.String())
+	}
+}
+
+func TestShowFailure(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, "")
+	if c.Show(broken{}) == nil || c.ShowJSON(broken{}) == nil {
+		t.Error("a writer that fails: no error")
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+func TestPrintable(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"a b ä": "a b ä", "": `""`, "\x1b[2J": `"\x1b[2J"`, "a\tb": `"a\tb"`} {
+		if got := printable(in); got != want {
+			t.Errorf("printable(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestRedactURL(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"postgres://db/app":                       "postgres://db/app",
+		"postgres://app@db/app":                   "postgres://app@db/app",
+		"postgres://app:pw@db:5432/app":           "postgres://app:[redacted]@db:5432/app",
+		"postgres://app:@db/app":                  "postgres://app:[redacted]@db/app",
+		"postgres://db/app?user=a&password=pw":    "postgres://db/app?user=a&[redacted]",
+		"postgresql:///app?host=/run&options=pw":  "postgresql:///app?host=/run&[redacted]",
+		"postgres://u:12?pw@h/app":                "[redacted]",
+		"postgres://h:12?pw":                      "postgres://h:12?[redacted]",
+		"postgres://u:12/pw@h/app":                "[redacted]",
+		"postgres://u:12/pw":                      "postgres://u:12/pw", // no different from a port and a database
+		"host=db password=pw":                     "[redacted]",
+		"postgres://u:p%zz@h/app":                 "[redacted]",
+		"pw":                                      "[redacted]",
+		"postgres://a%20b:pw@db/app?sslmode=none": "postgres://a%20b:[redacted]@db/app?sslmode=none",
+	} {
+		if got := redactURL(in); got != want {
+			t.Errorf("redactURL(%q) = %s, want %s", in, got, want)
+		}
+	}
+}

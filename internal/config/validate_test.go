@@ -1,0 +1,118 @@
+package config
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"testing"
+)
+
+const (
+	goodKey    = "6b1f0c52a8d94e7793be02c6f14d5a88e7209c3b5df64a1182ce97b0436dfa15"
+	goodSecret = "q7Vt2mXc9LwZ4rBk8HsN1dJf6GyP3aTe"
+)
+
+// sound is a configuration that production accepts, with changes.
+func sound(t *testing.T, changes ...string) *Config {
+	t.Helper()
+	m := map[string]string{
+		"public_url": "https://api.example.com", "secret_key": goodKey,
+		"database.url": "postgres://owner:pw@db/app", "auth.jwt.secret": goodSecret,
+	}
+	for i := 0; i+1 < len(changes); i += 2 {
+		m[changes[i]] = changes[i+1]
+	}
+	c, err := Load(Sources{Flags: m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	const example = "flag: auth.jwt.secret is a known example: make one with openssl rand -base64 48, or leave it out; production refuses it"
+	const pattern = "flag: secret_key is a pattern or a known example: make one with openssl rand -hex 32; production refuses it"
+	tests := map[string]struct {
+		changes []string
+		want    string // "" for none
+	}{
+		"sound":               {nil, ""},
+		"no JWT secret":       {[]string{"auth.jwt.secret", ""}, ""},
+		"https in staging":    {[]string{"environment", "staging"}, ""},
+		"http in staging":     {[]string{"environment", "staging", "public_url", "http://api.example.com"}, ""},
+		"http":                {[]string{"public_url", "http://api.example.com"}, "flag: public_url is not https; production refuses it"},
+		"wildcard":            {[]string{"server.cors.allowed_origins", "*"}, "flag: server.cors.allowed_origins lets every origin in with *: list the origins of your pages; production refuses it"},
+		"one origin":          {[]string{"server.cors.allowed_origins", "https://a.example"}, ""},
+		"wildcard in staging": {[]string{"environment", "staging", "server.cors.allowed_origins", "*"}, "flag: server.cors.allowed_origins lets every origin in with *: list the origins of your pages; staging refuses it"},
+		"cost 9":              {[]string{"auth.bcrypt_cost", "9"}, "flag: auth.bcrypt_cost is under 10; production refuses it"},
+		"cost 10":             {[]string{"auth.bcrypt_cost", "10"}, ""},
+		"31 bytes":            {[]string{"auth.jwt.secret", goodSecret[:31]}, "flag: auth.jwt.secret is shorter than 32 bytes: make one with openssl rand -base64 48, or leave it out; production refuses it"},
+		"example, short":      {[]string{"auth.jwt.secret", "your-secret-key"}, example},
+		"example, dev":        {[]string{"auth.jwt.secret", "dev-secret-key"}, example},
+		"example, long":       {[]string{"auth.jwt.secret", "super-secret-jwt-token-with-at-least-32-characters-long"}, example},
+		"example, within":     {[]string{"auth.jwt.secret", "My-Dev-Secret-Key-" + goodSecret}, example},
+		"held-down key":       {[]string{"auth.jwt.secret", strings.Repeat("ab", 32)}, "flag: auth.jwt.secret is a pattern: make one with openssl rand -base64 48, or leave it out; production refuses it"},
+		"zeros in hex":        {[]string{"secret_key", strings.Repeat("0", 64)}, pattern},
+		"zeros in base64":     {[]string{"secret_key", base64.StdEncoding.EncodeToString(make([]byte, 32))}, pattern},
+		"zeros as text":       {[]string{"secret_key", strings.Repeat("0", 32)}, pattern},
+		"sequence":            {[]string{"secret_key", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"}, pattern},
+		"repeated block":      {[]string{"secret_key", strings.Repeat("0123456789abcdef", 4)}, pattern},
+		"example key":         {[]string{"secret_key", "please-changeme-01234567890-abcd"}, pattern},
+		"key as text":         {[]string{"secret_key", goodSecret}, ""},
+		"few characters":      {[]string{"secret_key", "aabcbaacbbcabccabacbbacbcaabcbca"}, pattern},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, p := range sound(t, tt.changes...).Validate() {
+				got = append(got, p.String())
+			}
+			wantProblems(t, got, split(tt.want, "|")...)
+		})
+	}
+}
+
+func TestValidateNamesEverything(t *testing.T) {
+	t.Parallel()
+	for _, environment := range []string{"staging", "production"} {
+		c := mustLoad(t, "auth: {jwt_secret: dev-secret-key, bcrypt_cost: 4}\nserver: {cors: {allowed_origins: [\"*\"]}}\n", "FLUXBASE_ENV="+environment)
+		var got []string
+		for _, p := range c.Validate() {
+			got = append(got, p.Key)
+		}
+		wantProblems(t, got, "public_url", "secret_key", "auth.jwt.secret", "database.url", "server.cors.allowed_origins", "auth.bcrypt_cost")
+		c.Environment = Development
+		if got := c.Validate(); got != nil {
+			t.Errorf("development refuses %v", got)
+		}
+	}
+	if got := (&Config{Environment: Production, SecretKeyText: "x"}).Validate(); len(got) == 0 {
+		t.Error("a Config that Load did not make passes")
+	}
+}
+
+func TestSecretKey(t *testing.T) {
+	t.Parallel()
+	want, err := hex.DecodeString(goodKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		goodKey, strings.ToUpper(goodKey), base64.StdEncoding.EncodeToString(want), base64.RawStdEncoding.EncodeToString(want),
+		base64.URLEncoding.EncodeToString(want), base64.RawURLEncoding.EncodeToString(want),
+	} {
+		got, err := sound(t, "secret_key", text).SecretKey()
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("SecretKey of a %d-character text = %x, %v", len(text), got, err)
+		}
+	}
+	if got, err := sound(t, "secret_key", goodSecret).SecretKey(); err != nil || string(got) != goodSecret {
+		t.Errorf("SecretKey of 32 characters = %q, %v", got, err)
+	}
+	if _, err := sound(t, "secret_key", "").SecretKey(); err == nil {
+		t.Error("SecretKey without a key: no error")
+	}
+}

@@ -1,0 +1,217 @@
+// Package plan turns a query tree and a table of the catalog into one SQL
+// statement. It is pure.
+//
+// Two rules make injection impossible by construction: identifiers and types
+// come from the catalog only, and everything a caller wrote travels as a
+// parameter.
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+)
+
+// Statement is a statement with its parameters. Where it returns rows it
+// returns one, of two columns: the JSON array of the answer, and how many rows
+// are in it.
+type Statement struct {
+	SQL     string
+	Args    []any
+	Returns bool
+}
+
+// UnknownColumnError names a column that the table does not have.
+type UnknownColumnError struct {
+	Table  string
+	Column string
+}
+
+// Error implements error, in PostgreSQL's words.
+func (e *UnknownColumnError) Error() string {
+	return fmt.Sprintf("column %s.%s does not exist", e.Table, e.Column)
+}
+
+// Returning is what a write answers with.
+type Returning int
+
+// What a write may answer with.
+const (
+	Nothing Returning = iota
+	Keys              // the primary key of the rows
+	Rows              // the selected columns of the rows
+)
+
+// builder collects the text and the parameters of a statement. The first error
+// stays.
+type builder struct {
+	table *catalog.Table
+	sql   strings.Builder
+	args  []any
+	err   error
+}
+
+func (b *builder) text(parts ...string) {
+	for _, p := range parts {
+		b.sql.WriteString(p)
+	}
+}
+
+// arg adds a parameter and returns its placeholder.
+func (b *builder) arg(value any) string {
+	b.args = append(b.args, value)
+	return "$" + strconv.Itoa(len(b.args))
+}
+
+// column returns the quoted name of a column of the table.
+func (b *builder) column(name string) string {
+	if _, ok := b.table.Column(name); !ok {
+		if b.err == nil {
+			b.err = &UnknownColumnError{b.table.Name, name}
+		}
+		return ""
+	}
+	return Quote(name)
+}
+
+// Quote makes an SQL identifier of any text without NUL.
+func Quote(name string) string {
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+func (b *builder) from() string { return Quote(b.table.Schema) + "." + Quote(b.table.Name) }
+
+func (b *builder) statement(returns bool) (Statement, error) {
+	if b.err != nil {
+		return Statement{}, b.err
+	}
+	return Statement{SQL: b.sql.String(), Args: b.args, Returns: returns}, nil
+}
+
+// Read plans a SELECT. maxRows bounds the answer; 0 is no bound.
+func Read(table *catalog.Table, q query.Query, maxRows int64) (Statement, error) {
+	b := &builder{table: table}
+	b.text(envelope, "select ")
+	b.items(q.Select)
+	b.text(" from ", b.from())
+	b.where(q.Filters)
+	b.order(q.Order)
+	b.limit(q, maxRows)
+	b.text(") t")
+	return b.statement(true)
+}
+
+// envelope begins a statement that answers with JSON made by PostgreSQL.
+const envelope = `select coalesce(json_agg(t), '[]')::text, count(*) from (`
+
+func (b *builder) items(items []query.Item) {
+	if items == nil {
+		b.text("*")
+		return
+	}
+	for i, item := range items {
+		if i > 0 {
+			b.text(", ")
+		}
+		switch {
+		case item.Column == "*" && item.Alias == "":
+			b.text("*")
+		case item.Alias != "":
+			b.text(b.column(item.Column), " as ", Quote(item.Alias))
+		default:
+			b.text(b.column(item.Column))
+		}
+	}
+}
+
+func (b *builder) where(filters []query.Filter) {
+	for i, f := range filters {
+		if i == 0 {
+			b.text(" where ")
+		} else {
+			b.text(" and ")
+		}
+		if f.Negated {
+			b.text("not ")
+		}
+		b.filter(f)
+	}
+}
+
+var operators = map[query.Op]string{
+	query.Eq: " = ", query.Neq: " <> ", query.Gt: " > ", query.Gte: " >= ", query.Lt: " < ", query.Lte: " <= ",
+}
+
+var truths = map[string]string{
+	"null": " is null", "not_null": " is not null", "true": " is true", "false": " is false", "unknown": " is unknown",
+}
+
+func (b *builder) filter(f query.Filter) {
+	column := b.column(f.Column)
+	switch f.Op {
+	case query.In:
+		b.text(column, " = any(", b.arg(arrayLiteral(f.List)), ")")
+	case query.Is:
+		b.text("(", column, truths[f.Value], ")")
+	case query.Eq, query.Neq, query.Gt, query.Gte, query.Lt, query.Lte:
+		b.text(column, operators[f.Op], b.arg(f.Value))
+	}
+}
+
+// arrayLiteral writes PostgreSQL's text form of an array. The elements are
+// quoted, so that none is taken for NULL or for structure.
+func arrayLiteral(elements []string) string {
+	var s strings.Builder
+	s.WriteByte('{')
+	for i, e := range elements {
+		if i > 0 {
+			s.WriteByte(',')
+		}
+		s.WriteByte('"')
+		for _, c := range []byte(e) {
+			if c == '"' || c == '\\' {
+				s.WriteByte('\\')
+			}
+			s.WriteByte(c)
+		}
+		s.WriteByte('"')
+	}
+	s.WriteByte('}')
+	return s.String()
+}
+
+func (b *builder) order(terms []query.Term) {
+	for i, t := range terms {
+		if i == 0 {
+			b.text(" order by ")
+		} else {
+			b.text(", ")
+		}
+		b.text(b.column(t.Column))
+		if t.Descending {
+			b.text(" desc")
+		}
+		switch t.Nulls {
+		case "first":
+			b.text(" nulls first")
+		case "last":
+			b.text(" nulls last")
+		}
+	}
+}
+
+func (b *builder) limit(q query.Query, maxRows int64) {
+	limit := q.Limit
+	if maxRows > 0 && (limit == nil || *limit > maxRows) {
+		limit = &maxRows
+	}
+	if limit != nil {
+		b.text(" limit ", b.arg(*limit))
+	}
+	if q.Offset != nil {
+		b.text(" offset ", b.arg(*q.Offset))
+	}
+}

@@ -1,0 +1,145 @@
+package dev
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/config"
+)
+
+// folder is where a development server keeps what nobody has to type: files
+// that only its owner can read.
+type folder string
+
+func openFolder(path string) (folder, error) {
+	if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // PostgreSQL's own account passes through; the files are private
+		return "", fmt.Errorf("making the data directory: %w", err)
+	}
+	return folder(path), nil
+}
+
+// fillSecrets completes a configuration with secrets made at the first start.
+func (f folder) fillSecrets(c *config.Config) error {
+	if c.SecretKeyText != "" {
+		return nil
+	}
+	text, err := f.secret("secret.key")
+	if err != nil {
+		return err
+	}
+	c.SecretKeyText = config.Secret(text)
+	return nil
+}
+
+// secret returns the content of a file, which is 32 random bytes in
+// hexadecimal if it was not there.
+func (f folder) secret(name string) (string, error) {
+	text, err := f.read(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return strings.TrimSpace(text), err
+	}
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw)
+	text = hex.EncodeToString(raw)
+	return text, f.write(name, text+"\n")
+}
+
+// keyTexts are the keys that a development server prints at every start.
+type keyTexts struct {
+	Client  string `json:"client_key"`
+	Service string `json:"service_key"`
+}
+
+// keys returns the keys of the folder. They are made at the first start, and
+// again when the database no longer knows them.
+func (f folder) keys(ctx context.Context, keeper *apikey.Keeper) (keyTexts, error) {
+	var k keyTexts
+	text, err := f.read("keys.json")
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &k)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return k, fmt.Errorf("reading keys.json of the data directory: %w", err)
+	}
+	before := k
+	for text, kind := range map[*string]apikey.Kind{&k.Client: apikey.Client, &k.Service: apikey.Service} {
+		_, err := keeper.Verify(ctx, *text)
+		if errors.Is(err, apikey.ErrInvalid) {
+			_, *text, err = keeper.Create(ctx, kind, "development")
+		}
+		if err != nil {
+			return k, fmt.Errorf("making the development keys: %w", err)
+		}
+	}
+	if k == before {
+		return k, nil
+	}
+	encoded, err := json.Marshal(k)
+	if err != nil {
+		return k, fmt.Errorf("encoding the development keys: %w", err)
+	}
+	return k, f.write("keys.json", string(encoded)+"\n")
+}
+
+// runningFile says where the server of a folder is, for as long as it runs.
+const runningFile = "running.json"
+
+// ErrNotRunning means that no development server runs on a folder.
+var ErrNotRunning = errors.New("no development server is running on this folder; start one with: fluxbase dev")
+
+// Running returns where the server of a data directory is. It returns
+// ErrNotRunning.
+func Running(dataDir string) (Ready, error) {
+	var r Ready
+	text, err := folder(dataDir).read(runningFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, ErrNotRunning
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("reading where the server is: %w", err)
+	}
+	return r, nil
+}
+
+func (f folder) announce(r Ready) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encoding where the server is: %w", err)
+	}
+	return f.write(runningFile, string(text)+"\n")
+}
+
+func (f folder) withdraw() { _ = os.Remove(filepath.Join(string(f), runningFile)) }
+
+func (f folder) read(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(string(f), name))
+	if err != nil {
+		return "", fmt.Errorf("reading the data directory: %w", err)
+	}
+	return string(text), nil
+}
+
+// write replaces a file in one step, so that a crash leaves the old or the new.
+func (f folder) write(name, text string) error {
+	path := filepath.Join(string(f), name)
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		return fmt.Errorf("writing to the data directory: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("writing to the data directory: %w", err)
+	}
+	return nil
+}

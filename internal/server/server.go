@@ -1,0 +1,170 @@
+// Package server puts the house together: from a configuration and a database
+// to a running server. New reads from top to bottom in the order of the layers.
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/authn"
+	"github.com/fluxbase/fluxbase/internal/admin"
+	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/dataapi"
+	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/login"
+	"github.com/fluxbase/fluxbase/internal/password"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
+	"github.com/fluxbase/fluxbase/internal/secret"
+	"github.com/fluxbase/fluxbase/internal/session"
+	"github.com/fluxbase/fluxbase/internal/signing"
+	"github.com/fluxbase/fluxbase/internal/telemetry"
+	"github.com/fluxbase/fluxbase/internal/user"
+	"github.com/fluxbase/fluxbase/internal/web"
+)
+
+// Version is the version of the program.
+const Version = "0.1.0"
+
+// watchInterval is how often an instance looks for revocations at least.
+const watchInterval = 300 * time.Millisecond
+
+// Server is an assembled server.
+type Server struct {
+	Handler http.Handler
+	Routes  []web.Route
+	Keys    *apikey.Keeper
+
+	config   *config.Config
+	ownerURL string
+	logger   *slog.Logger
+	db       *postgres.DB
+	revoked  *session.Revoked
+	catalog  *catalog.Service
+}
+
+// New migrates the database, loads what has to be in memory, and assembles the
+// server. It does not listen yet. ownerURL is the database as its owner.
+func New(ctx context.Context, c *config.Config, ownerURL string, logger *slog.Logger) (*Server, error) {
+	if err := prepare(ctx, c, ownerURL, logger); err != nil {
+		return nil, err
+	}
+	now := time.Now
+	keys, err := openKeyring(c)
+	if err != nil {
+		return nil, err
+	}
+	db, err := postgres.Open(ctx, postgres.Config{
+		OwnerURL: ownerURL, MaxConns: int32(c.Database.MaxConnections), //nolint:gosec // at most 1,000
+		StatementTimeout: c.Database.StatementTimeout, Pooled: c.Database.Pooler == "transaction",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	secrets := &secret.Service{Keyring: keys, Now: now}
+	if err := openLogins(ctx, c, ownerURL, db, secrets); err != nil {
+		db.Close()
+		return nil, err
+	}
+	s := &Server{config: c, ownerURL: ownerURL, logger: logger, db: db}
+	if err := s.assemble(ctx, secrets, now); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare brings the database to the schema of this program.
+func prepare(ctx context.Context, c *config.Config, ownerURL string, logger *slog.Logger) error {
+	if err := migrate.EnsureRoles(ctx, ownerURL); err != nil {
+		return fmt.Errorf("preparing the database: %w", err)
+	}
+	if _, err := migrate.Up(ctx, ownerURL, logger, migrate.Server(), migrate.Project(c.Migrations.Dir)); err != nil {
+		return fmt.Errorf("preparing the database: %w", err)
+	}
+	return nil
+}
+
+func openKeyring(c *config.Config) (*keyring.Keyring, error) {
+	key, err := c.SecretKey()
+	if err != nil {
+		return nil, fmt.Errorf("reading secret_key: %w", err)
+	}
+	keys, err := keyring.New(1, map[uint32][]byte{1: key})
+	if err != nil {
+		return nil, fmt.Errorf("opening the keyring: %w", err)
+	}
+	return keys, nil
+}
+
+// assemble makes one of everything, bottom to top.
+func (s *Server) assemble(ctx context.Context, secrets *secret.Service, now func() time.Time) error {
+	c := s.config
+
+	s.catalog = &catalog.Service{DB: s.db, Schemas: c.Data.Schemas, Logger: s.logger, Now: now}
+	if err := s.catalog.Load(ctx); err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	signer := &signing.Service{DB: s.db, Secrets: secrets, Secret: []byte(c.Auth.JWT.Secret.Reveal())}
+	if err := signer.Load(ctx); err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	s.revoked = session.NewRevoked(c.Auth.JWT.Expiry, now)
+	sessions := &session.Service{
+		DB: s.db, Signer: signer, Revoked: s.revoked, Now: now,
+		Config: session.Config{
+			Issuer: c.Auth.JWT.Issuer, Audience: c.Auth.JWT.Audience,
+			AccessTTL: c.Auth.JWT.Expiry, IdleTTL: c.Auth.JWT.RefreshExpiry,
+			MaxLifetime: c.Auth.SessionMaxLifetime, Grace: c.Auth.RefreshGrace,
+		},
+	}
+	s.Keys = &apikey.Keeper{DB: s.db, Now: now}
+	users := &user.Service{DB: s.db, Now: now}
+	passwords, err := password.NewService(password.NewPool(hashWorkers(c), c.Auth.HashQueue),
+		password.Policy{MinLength: c.Auth.PasswordMinLength}, c.Auth.BcryptCost)
+	if err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
+	people := &login.Service{
+		DB: s.db, Users: users, Passwords: passwords, Sessions: sessions, SignUps: c.Auth.SignupEnabled, Now: now,
+	}
+	data := &dataapi.Service{
+		DB: s.db, Catalog: s.catalog, Schema: c.Data.Schemas[0], AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
+		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
+	}
+	operators := &admin.Service{DB: s.db, Users: users, Sessions: sessions}
+	health := &telemetry.Health{Checks: []telemetry.Check{{Name: "the database does not answer", Run: s.db.Ping}}}
+
+	routes := concat(people.Routes(), data.Routes(), operators.Routes(), signer.Routes(), healthRoutes(health))
+	s.Routes, err = describe(routes)
+	if err != nil {
+		return err
+	}
+	s.Handler = s.frame(authenticator, now).Handler(s.Routes)
+	return nil
+}
+
+// frame is the path of every request around its handler.
+func (s *Server) frame(a *authn.Authenticator, now func() time.Time) *web.Server {
+	c := s.config.Server
+	return &web.Server{
+		Authenticate: a.Request, Logger: s.logger, Now: now,
+		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout, TrustedProxies: c.TrustedProxies,
+		Headers:     headers(s.config),
+		AllowOrigin: origins(s.config),
+	}
+}
+
+func hashWorkers(c *config.Config) int {
+	if c.Auth.HashWorkers > 0 {
+		return c.Auth.HashWorkers
+	}
+	return runtime.NumCPU()
+}

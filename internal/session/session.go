@@ -1,0 +1,196 @@
+// Package session keeps sign-ins: it makes sessions, rotates their refresh
+// tokens, ends them with a reason, and issues and checks access tokens.
+//
+// The rule that matters: a refresh token names a session and a generation. The
+// current generation rotates in one statement; its immediate predecessor gets
+// the same successor again for a short grace, so that no number of tabs or lost
+// answers signs anybody out; anything older is theft, and ends the session
+// (RFC 9700, section 4.14). An ended session is refused at once on every
+// instance, although access tokens are verified locally: see Revoked.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+// Reason is why a session is over. Clients get to see it.
+type Reason string
+
+// The reasons.
+const (
+	SignedOut       Reason = "signed_out"
+	Expired         Reason = "expired"          // its absolute lifetime is over
+	Idle            Reason = "idle"             // not refreshed for too long
+	PasswordChanged Reason = "password_changed" // elsewhere
+	ReuseDetected   Reason = "reuse_detected"   // an old refresh token was presented
+	Admin           Reason = "admin"            // ended by an administrator
+	Banned          Reason = "banned"
+	UserDeleted     Reason = "user_deleted"
+)
+
+// Faults of this package.
+var (
+	ErrRefreshToken = fault.New(fault.Unauthenticated, "refresh_token_invalid", "The refresh token is not valid.")
+	ErrNotFound     = fault.New(fault.NotFound, "session_not_found", "There is no such session.")
+)
+
+// Ended is the fault of a session that is over.
+func Ended(reason Reason) error {
+	f := fault.New(fault.Unauthenticated, "session_ended", "The session is over.")
+	f.Reason = string(reason)
+	return f
+}
+
+// Session is one sign-in as its owner gets to see it.
+type Session struct {
+	ID         id.Session  `json:"id"`
+	CreatedAt  time.Time   `json:"created_at"`
+	LastUsedAt time.Time   `json:"last_used_at"`
+	ExpiresAt  time.Time   `json:"expires_at"`
+	IP         *netip.Addr `json:"ip"`
+	UserAgent  *string     `json:"user_agent"`
+	AAL        string      `json:"aal"`
+	AMR        []string    `json:"amr"`
+	Current    bool        `json:"current"`
+}
+
+// Tokens is a session as the one who signs in receives it.
+type Tokens struct {
+	ID           id.Session `json:"id"`
+	AccessToken  string     `json:"access_token"`
+	TokenType    string     `json:"token_type"` // always "bearer"
+	ExpiresIn    int64      `json:"expires_in"` // seconds
+	ExpiresAt    int64      `json:"expires_at"` // Unix seconds
+	RefreshToken string     `json:"refresh_token"`
+}
+
+// Origin is where a request about a session came from.
+type Origin struct {
+	Address   netip.Addr
+	UserAgent string
+	RequestID string
+}
+
+// Signer makes and checks signatures; see internal/signing.
+type Signer interface {
+	Sign(typ string, payload []byte) (string, error)
+	Verify(typ, token string) ([]byte, error)
+	MAC(message []byte) []byte
+	CheckMAC(message, tag []byte) bool
+}
+
+// Database is the owner's door.
+type Database interface {
+	Single() postgres.Querier
+}
+
+// Config is how long things last and what tokens say.
+type Config struct {
+	Issuer      string
+	Audience    string
+	AccessTTL   time.Duration // of an access token
+	IdleTTL     time.Duration // of a session that is not refreshed
+	MaxLifetime time.Duration // of a session, however often it is refreshed
+	Grace       time.Duration // in which the previous refresh token gets the same answer
+}
+
+// Service keeps sessions. It is safe for concurrent use.
+type Service struct {
+	DB      Database
+	Signer  Signer
+	Config  Config
+	Revoked *Revoked
+	Now     func() time.Time
+}
+
+// Live is a session that has just been made or refreshed, with what its tokens
+// say about the user.
+type Live struct {
+	ID         id.Session
+	Generation int64
+	AAL        string
+	AMR        []string
+	User       Subject
+	Document   jsontext.Value // the user, as JSON
+}
+
+// Subject is the user of a session, as far as tokens name them.
+type Subject struct {
+	ID          id.User
+	Email       string
+	Anonymous   bool
+	AppMetadata jsontext.Value
+}
+
+// Create makes a session for a user who has just proven who they are, by the
+// methods amr (RFC 8176).
+func (s *Service) Create(ctx context.Context, q postgres.Querier, userID id.User, aal string, amr []string, from Origin) (Live, error) {
+	now := s.Now()
+	sessionID := id.Session(id.New(now))
+	if err := insert(ctx, q, sessionID, userID, now.Add(s.Config.MaxLifetime), aal, amr, from); err != nil {
+		return Live{}, fmt.Errorf("creating a session: %w", err)
+	}
+	live, err := selectLive(ctx, q, sessionID)
+	if err != nil {
+		return Live{}, fmt.Errorf("reading a new session: %w", err)
+	}
+	return live, nil
+}
+
+// Refresh exchanges a refresh token for the next one, in one statement. The
+// faults are ErrRefreshToken and Ended.
+func (s *Service) Refresh(ctx context.Context, token string, from Origin) (Live, error) {
+	sessionID, generation, err := s.parseRefreshToken(token)
+	if err != nil {
+		return Live{}, err
+	}
+	live, reason, err := rotate(ctx, s.DB.Single(), sessionID, generation, s.Config, from)
+	switch {
+	case errors.Is(err, errNoSession):
+		return Live{}, ErrRefreshToken
+	case err != nil:
+		return Live{}, fmt.Errorf("refreshing a session: %w", err)
+	case reason != "":
+		return Live{}, Ended(reason)
+	}
+	return live, nil
+}
+
+// End ends one session of a user. It returns ErrNotFound if there is no such
+// session or it is over.
+func (s *Service) End(ctx context.Context, q postgres.Querier, userID id.User, sessionID id.Session, reason Reason) error {
+	n, err := end(ctx, q, userID, sessionID, reason)
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// EndAll ends the sessions of a user, but for one if except is not zero, and
+// returns how many.
+func (s *Service) EndAll(ctx context.Context, q postgres.Querier, userID id.User, except id.Session, reason Reason) (int64, error) {
+	return endAll(ctx, q, userID, except, reason)
+}
+
+// List returns the sessions of a user that are not over, latest use first, at
+// most 1,000.
+func (s *Service) List(ctx context.Context, userID id.User, current id.Session) ([]Session, error) {
+	sessions, err := selectByUser(ctx, s.DB.Single(), userID, s.Config.IdleTTL)
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	for i := range sessions {
+		sessions[i].Current = sessions[i].ID == current
+	}
+	return sessions, nil
+}

@@ -1,0 +1,185 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+var errNoSession = errors.New("no such session")
+
+const insertSQL = `
+insert into auth.sessions (id, user_id, expires_at, aal, amr, ip, user_agent)
+values ($1, $2, $3, $4, $5, $6, nullif($7, ''))`
+
+func insert(ctx context.Context, q postgres.Querier, sessionID id.Session, userID id.User, expires time.Time, aal string, amr []string, from Origin) error {
+	_, err := q.Exec(ctx, insertSQL, sessionID, userID, expires, aal, amr, address(from), from.UserAgent)
+	return postgres.Fault(err)
+}
+
+const selectLiveSQL = `
+select s.id, s.generation, s.aal, s.amr, u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, d.document
+from auth.sessions s
+join auth.users u on u.id = s.user_id
+join auth.user_documents d on d.id = s.user_id
+where s.id = $1`
+
+func selectLive(ctx context.Context, q postgres.Querier, sessionID id.Session) (Live, error) {
+	var l Live
+	err := q.QueryRow(ctx, selectLiveSQL, sessionID).Scan(&l.ID, &l.Generation, &l.AAL, &l.AMR,
+		&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), (*[]byte)(&l.Document))
+	return l, postgres.Fault(err)
+}
+
+// rotateSQL is the whole rule of refreshing. Where two callers meet, the second
+// waits for the row and then sees what the first has made of it, because SET
+// and WHERE are evaluated again on the new version.
+//
+// A session that was over already is not updated: its reason is read instead.
+const rotateSQL = `
+with presented as (select $1::uuid as id, $2::bigint as generation, now() - $3::interval as grace, now() - $4::interval as idle),
+rotated as (
+	update auth.sessions s set
+		generation = case when p.generation = s.generation and s.last_used_at > p.idle and s.expires_at > now()
+			then s.generation + 1 else s.generation end,
+		rotated_at = case when p.generation = s.generation then now() else s.rotated_at end,
+		last_used_at = now(),
+		ended_at = case
+			when s.expires_at <= now() or s.last_used_at <= p.idle then now()
+			when p.generation = s.generation then null
+			when p.generation = s.generation - 1 and s.rotated_at > p.grace then null
+			else now() end,
+		end_reason = case
+			when s.expires_at <= now() then 'expired'
+			when s.last_used_at <= p.idle then 'idle'
+			when p.generation = s.generation then null
+			when p.generation = s.generation - 1 and s.rotated_at > p.grace then null
+			else 'reuse_detected' end
+	from presented p
+	where s.id = p.id and s.ended_at is null and p.generation <= s.generation
+	returning s.*),
+audited as (
+	insert into auth.audit_log (action, outcome, actor_kind, actor_id, target_kind, target_id, ip, request_id, details)
+	select 'session.' || r.end_reason, 'failure', 'user', r.user_id, 'session', r.id, $5, nullif($6, ''),
+		jsonb_build_object('session_ip', r.ip, 'presented_ip', $5::inet)
+	from rotated r where r.end_reason is not null)
+select s.id, s.generation, s.aal, s.amr, coalesce(s.end_reason, ''),
+	u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, d.document
+from (
+	select id, generation, aal, amr, end_reason, user_id from rotated
+	union all
+	select s.id, s.generation, s.aal, s.amr, s.end_reason, s.user_id
+	from auth.sessions s where s.id = $1 and s.ended_at is not null and not exists (select from rotated)
+) s
+join auth.users u on u.id = s.user_id
+join auth.user_documents d on d.id = s.user_id`
+
+func rotate(ctx context.Context, q postgres.Querier, sessionID id.Session, generation int64, config Config, from Origin) (Live, Reason, error) {
+	var l Live
+	var reason Reason
+	err := q.QueryRow(ctx, rotateSQL, sessionID, generation, config.Grace, config.IdleTTL, address(from), from.RequestID).
+		Scan(&l.ID, &l.Generation, &l.AAL, &l.AMR, &reason,
+			&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), (*[]byte)(&l.Document))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return l, "", errNoSession
+	}
+	return l, reason, postgres.Fault(err)
+}
+
+const endSQL = `
+update auth.sessions set ended_at = now(), end_reason = $3
+where id = $1 and user_id = $2 and ended_at is null`
+
+func end(ctx context.Context, q postgres.Querier, userID id.User, sessionID id.Session, reason Reason) (int64, error) {
+	tag, err := q.Exec(ctx, endSQL, sessionID, userID, string(reason))
+	return tag.RowsAffected(), postgres.Fault(err)
+}
+
+const endAllSQL = `
+update auth.sessions set ended_at = now(), end_reason = $3
+where user_id = $1 and id is distinct from $2 and ended_at is null`
+
+func endAll(ctx context.Context, q postgres.Querier, userID id.User, except id.Session, reason Reason) (int64, error) {
+	tag, err := q.Exec(ctx, endAllSQL, userID, except, string(reason))
+	return tag.RowsAffected(), postgres.Fault(err)
+}
+
+const selectByUserSQL = `
+select id, created_at, last_used_at, expires_at, ip, user_agent, aal, amr
+from auth.sessions
+where user_id = $1 and ended_at is null and expires_at > now() and last_used_at > now() - $2::interval
+order by last_used_at desc, id
+limit 1000`
+
+func selectByUser(ctx context.Context, q postgres.Querier, userID id.User, idle time.Duration) ([]Session, error) {
+	rows, err := q.Query(ctx, selectByUserSQL, userID, idle)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	sessions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
+		var s Session
+		err := row.Scan(&s.ID, &s.CreatedAt, &s.LastUsedAt, &s.ExpiresAt, &s.IP, &s.UserAgent, &s.AAL, &s.AMR)
+		return s, err
+	})
+	return sessions, postgres.Fault(err)
+}
+
+const selectReasonSQL = `
+select coalesce(end_reason, '') from auth.sessions where id = $1`
+
+// selectReason returns why a session is over, "" if it is not, or errNoSession.
+func selectReason(ctx context.Context, q postgres.Querier, sessionID id.Session) (Reason, error) {
+	var reason Reason
+	err := q.QueryRow(ctx, selectReasonSQL, sessionID).Scan(&reason)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", errNoSession
+	}
+	return reason, postgres.Fault(err)
+}
+
+// selectRevocationsSQL reads what has been committed since a snapshot: rows of
+// transactions that were still running then are above its xmin.
+const selectRevocationsSQL = `
+select kind, subject, pg_snapshot_xmin(pg_current_snapshot())::text from auth.revocations
+where xid >= $1::text::xid8
+union all
+select '', '00000000-0000-0000-0000-000000000000', pg_snapshot_xmin(pg_current_snapshot())::text`
+
+type revocation struct {
+	kind    string
+	subject id.UUID
+	horizon string
+}
+
+func selectRevocations(ctx context.Context, q postgres.Querier, horizon string) ([]revocation, error) {
+	rows, err := q.Query(ctx, selectRevocationsSQL, horizon)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (revocation, error) {
+		var r revocation
+		err := row.Scan(&r.kind, &r.subject, &r.horizon)
+		return r, err
+	})
+	return found, postgres.Fault(err)
+}
+
+const deleteRevocationsSQL = `
+delete from auth.revocations where at < now() - $1::interval`
+
+func deleteRevocations(ctx context.Context, q postgres.Querier, age time.Duration) error {
+	_, err := q.Exec(ctx, deleteRevocationsSQL, age)
+	return postgres.Fault(err)
+}
+
+func address(from Origin) any {
+	if !from.Address.IsValid() {
+		return nil
+	}
+	return from.Address
+}

@@ -1,0 +1,90 @@
+package user
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+const insertSQL = `
+insert into auth.users (id, email, user_metadata) values ($1, $2, $3)`
+
+func insert(ctx context.Context, q postgres.Querier, userID id.User, email, metadata string) error {
+	_, err := q.Exec(ctx, insertSQL, userID, email, metadata)
+	return postgres.Fault(err)
+}
+
+const insertIdentitySQL = `
+insert into auth.identities (id, user_id, issuer, subject) values ($1, $2, $3, $4)`
+
+func insertIdentity(ctx context.Context, q postgres.Querier, identityID id.UUID, userID id.User, issuer, subject string) error {
+	_, err := q.Exec(ctx, insertIdentitySQL, identityID, userID, issuer, subject)
+	return postgres.Fault(err)
+}
+
+const updateSignInSQL = `
+with identity as (
+	update auth.identities set last_sign_in_at = now() where user_id = $1 and issuer = $2 and subject = $3)
+update auth.users set last_sign_in_at = now() where id = $1`
+
+func updateSignIn(ctx context.Context, q postgres.Querier, userID id.User, issuer, subject string) error {
+	tag, err := q.Exec(ctx, updateSignInSQL, userID, issuer, subject)
+	if err == nil && tag.RowsAffected() == 0 {
+		return ErrNotFound
+	}
+	return postgres.Fault(err)
+}
+
+const selectDocumentSQL = `
+select document from auth.user_documents where id = $1`
+
+func selectDocument(ctx context.Context, q postgres.Querier, userID id.User) (Document, error) {
+	var doc []byte
+	err := q.QueryRow(ctx, selectDocumentSQL, userID).Scan(&doc)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	return doc, postgres.Fault(err)
+}
+
+const updateMetadataSQL = `
+update auth.users set user_metadata = (user_metadata || $2::jsonb) - $3::text[], updated_at = now()
+where id = $1 and octet_length(((user_metadata || $2::jsonb) - $3::text[])::text) <= $4`
+
+func updateMetadata(ctx context.Context, q postgres.Querier, userID id.User, metadata string, remove []string, limit int) error {
+	tag, err := q.Exec(ctx, updateMetadataSQL, userID, metadata, remove, limit)
+	if err == nil && tag.RowsAffected() == 0 {
+		return fault.Input("/data", "metadata_too_large", "Together with what is kept already this is too large.")
+	}
+	return postgres.Fault(err)
+}
+
+type listed struct {
+	id       id.User
+	document Document
+}
+
+const selectPageSQL = `
+select d.id, d.document
+from auth.user_documents d join auth.users u on u.id = d.id
+where u.id < $2 and ($1 = '' or u.email = $1)
+order by u.id desc
+limit $3`
+
+func selectPage(ctx context.Context, q postgres.Querier, email string, before id.User, limit int) ([]listed, error) {
+	rows, err := q.Query(ctx, selectPageSQL, email, before, limit)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (listed, error) {
+		var l listed
+		err := row.Scan(&l.id, (*[]byte)(&l.document))
+		return l, err
+	})
+	return page, postgres.Fault(err)
+}

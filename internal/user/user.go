@@ -1,0 +1,187 @@
+// Package user keeps accounts: who exists, under which identities, with which
+// data about themselves.
+//
+// An account is recognised by an identity, the pair of issuer and subject; an
+// e-mail address is a way to reach somebody and to look them up, and proves
+// nothing. Credentials are kept elsewhere. Users write user_metadata; nothing
+// there authorises anything.
+package user
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+// MaxMetadata is the size of user_metadata, in bytes of JSON.
+const MaxMetadata = 16 << 10
+
+// EmailIssuer is the issuer of accounts that this server vouches for itself:
+// their subject is the user's identifier.
+const EmailIssuer = "email"
+
+// ErrExists is the fault of an e-mail address that belongs to an account.
+var ErrExists = fault.New(fault.Conflict, "user_already_exists", "There is an account with this e-mail address.")
+
+// ErrNotFound is the fault of an account that does not exist.
+var ErrNotFound = fault.New(fault.NotFound, "user_not_found", "There is no such user.")
+
+// User is an account as the API shows it. PostgreSQL composes the document
+// (view auth.user_documents); this type says what is in it.
+type User struct {
+	ID            id.User        `json:"id"`
+	Email         *string        `json:"email"`
+	EmailVerified bool           `json:"email_verified"`
+	Role          string         `json:"role"`
+	UserMetadata  map[string]any `json:"user_metadata"`
+	AppMetadata   map[string]any `json:"app_metadata"`
+	IsAnonymous   bool           `json:"is_anonymous"`
+	Identities    []Identity     `json:"identities"`
+	CreatedAt     time.Time      `json:"created_at"`
+	UpdatedAt     time.Time      `json:"updated_at"`
+	LastSignInAt  *time.Time     `json:"last_sign_in_at"`
+}
+
+// Identity is one way in which an account is recognised.
+type Identity struct {
+	ID           id.UUID    `json:"id"`
+	Provider     string     `json:"provider"`
+	Subject      string     `json:"subject"`
+	CreatedAt    time.Time  `json:"created_at"`
+	LastSignInAt *time.Time `json:"last_sign_in_at"`
+}
+
+// Document is a User in JSON, passed on as PostgreSQL made it.
+type Document jsontext.Value
+
+// MarshalJSON implements json.Marshaler.
+func (d Document) MarshalJSON() ([]byte, error) { return d, nil }
+
+// Metadata is a JSON object that a user keeps about themselves.
+type Metadata map[string]jsontext.Value
+
+// Database is the owner's door.
+type Database interface {
+	Single() postgres.Querier
+}
+
+// Service keeps accounts. It is safe for concurrent use.
+type Service struct {
+	DB  Database
+	Now func() time.Time
+}
+
+// Create makes an account with an e-mail address, which must be normalised,
+// and the identity of its password. It returns ErrExists.
+func (s *Service) Create(ctx context.Context, q postgres.Querier, email string, metadata Metadata) (id.User, error) {
+	text, err := encodeMetadata(metadata)
+	if err != nil {
+		return id.User{}, err
+	}
+	now := s.Now()
+	userID := id.User(id.New(now))
+	err = insert(ctx, q, userID, email, text)
+	if f := fault.From(err); f != nil && f.Kind == fault.Conflict {
+		return id.User{}, ErrExists
+	}
+	if err == nil {
+		err = insertIdentity(ctx, q, id.New(now), userID, EmailIssuer, userID.String())
+	}
+	if err != nil {
+		return id.User{}, fmt.Errorf("creating a user: %w", err)
+	}
+	return userID, nil
+}
+
+// SignedIn notes that a user has just signed in with an identity.
+func (s *Service) SignedIn(ctx context.Context, q postgres.Querier, userID id.User, issuer, subject string) error {
+	return updateSignIn(ctx, q, userID, issuer, subject)
+}
+
+// Get returns an account in one statement. It returns ErrNotFound.
+func (s *Service) Get(ctx context.Context, userID id.User) (Document, error) {
+	return s.GetIn(ctx, s.DB.Single(), userID)
+}
+
+// GetIn is Get as part of a transaction.
+func (s *Service) GetIn(ctx context.Context, q postgres.Querier, userID id.User) (Document, error) {
+	doc, err := selectDocument(ctx, q, userID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("reading a user: %w", err)
+	}
+	return doc, err
+}
+
+// Merge replaces the named members of a user's own metadata; a null removes
+// one. The whole may not exceed MaxMetadata.
+func (s *Service) Merge(ctx context.Context, q postgres.Querier, userID id.User, metadata Metadata) error {
+	text, err := encodeMetadata(metadata)
+	if err != nil {
+		return err
+	}
+	remove := []string{}
+	for name, value := range metadata {
+		if value.Kind() == 'n' {
+			remove = append(remove, name)
+		}
+	}
+	return updateMetadata(ctx, q, userID, text, remove, MaxMetadata)
+}
+
+// Page is one page of accounts.
+type Page struct {
+	Items      []Document `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// List returns accounts, newest first. email, if not empty, selects the one
+// account with that address. cursor is the last page's NextCursor.
+func (s *Service) List(ctx context.Context, email, cursor string, limit int) (Page, error) {
+	page := Page{Items: []Document{}}
+	before := id.User{}
+	for i := range before {
+		before[i] = 0xff
+	}
+	if cursor != "" {
+		u, err := id.Parse(cursor)
+		if err != nil {
+			return page, fault.Input("?cursor", "invalid_cursor", "The cursor is not one that a page ended with.")
+		}
+		before = id.User(u)
+	}
+	listed, err := selectPage(ctx, s.DB.Single(), email, before, limit+1)
+	if err != nil {
+		return page, fmt.Errorf("listing users: %w", err)
+	}
+	if len(listed) > limit {
+		listed = listed[:limit]
+		next := listed[limit-1].id.String()
+		page.NextCursor = &next
+	}
+	for _, l := range listed {
+		page.Items = append(page.Items, l.document)
+	}
+	return page, nil
+}
+
+func encodeMetadata(metadata Metadata) (string, error) {
+	if metadata == nil {
+		return "{}", nil
+	}
+	text, err := json.Marshal(metadata, json.Deterministic(true))
+	if err != nil {
+		return "", fmt.Errorf("encoding metadata: %w", err)
+	}
+	if len(text) > MaxMetadata {
+		return "", fault.Input("/data", "metadata_too_large", fmt.Sprintf("Keep it under %d bytes.", MaxMetadata))
+	}
+	return string(text), nil
+}

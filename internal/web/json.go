@@ -1,0 +1,118 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+)
+
+// maxDepth is how deep a JSON body may nest.
+const maxDepth = 64
+
+// decode reads the JSON object of a request, strictly: an unknown, repeated or
+// differently cased key, a value of another type, or anything after the object
+// is refused with a pointer to it and without repeating what was sent.
+func decode(r *http.Request, into any) error {
+	body, err := ReadJSON(r)
+	if err != nil {
+		return err
+	}
+	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
+		return fault.Input("", "invalid_json", "The body must be a JSON object.")
+	}
+	err = json.Unmarshal(body, into, json.RejectUnknownMembers(true))
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		return semanticFault(semantic)
+	}
+	if err != nil {
+		return fmt.Errorf("decoding a body: %w", err)
+	}
+	return nil
+}
+
+func semanticFault(err *json.SemanticError) error {
+	pointer := string(err.JSONPointer)
+	if errors.Is(err, json.ErrUnknownName) {
+		return fault.Input(pointer, "unknown_key", "There is no such key here.")
+	}
+	return fault.Input(pointer, "invalid_type", "The value is of the wrong type.")
+}
+
+// ReadJSON returns the body of a request after checking that it is one JSON
+// value, not too deep, without repeated keys, in UTF-8.
+func ReadJSON(r *http.Request) ([]byte, error) {
+	if err := checkMedia(r); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(r.Body)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, fault.Newf(fault.TooLarge, "body_too_large", "The body is larger than %d bytes.", tooLarge.Limit)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "incomplete_body", "The body ended too early.").Because(err)
+	}
+	if err := checkSyntax(body); err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+func checkMedia(r *http.Request) error {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
+		return fault.New(fault.UnsupportedMedia, "unsupported_media_type", "Send the body as application/json.")
+	}
+	return nil
+}
+
+// checkSyntax walks the tokens, because the depth limit of the decoder is
+// fixed at a far larger number.
+func checkSyntax(body []byte) error {
+	d := jsontext.NewDecoder(bytes.NewReader(body))
+	for {
+		_, err := d.ReadToken()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return fault.Input(string(d.StackPointer()), "duplicate_key", "The object holds a key twice.")
+		}
+		if err != nil {
+			return fault.Newf(fault.Invalid, "invalid_json", "The body is not valid JSON, at byte %d.", d.InputOffset()).Because(err)
+		}
+		if d.StackDepth() > maxDepth {
+			return fault.Newf(fault.Invalid, "json_too_deep", "The body nests deeper than %d levels.", maxDepth)
+		}
+		if d.StackDepth() == 0 && len(bytes.TrimSpace(body[d.InputOffset():])) > 0 {
+			return fault.Newf(fault.Invalid, "invalid_json", "The body goes on after its end, at byte %d.", d.InputOffset())
+		}
+	}
+}
+
+func encode(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding an answer: %w", err)
+	}
+	return WriteJSON(w, status, body)
+}
+
+// WriteJSON sends a body that is JSON already.
+func WriteJSON(w http.ResponseWriter, status int, body []byte) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+	return nil
+}

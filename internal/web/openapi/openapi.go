@@ -1,0 +1,189 @@
+// Package openapi describes the mounted routes as an OpenAPI 3.1 document and
+// serves it, with a page to browse it.
+//
+// The document is made from the same route values that the server mounts and
+// the same Go types that its handlers read and write, so it cannot lag behind.
+package openapi
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/fluxbase/fluxbase/internal/web"
+	"github.com/fluxbase/fluxbase/internal/web/problem"
+)
+
+// Schemas says how types look in JSON that describe themselves poorly to
+// reflection: an identifier, or a document that another type is the model of.
+type Schemas map[reflect.Type]*jsonschema.Schema
+
+// Text returns the schema of a string, with a format if it is not empty.
+func Text(format string) *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Format: format}
+}
+
+// Object returns the schema of an object with any members.
+func Object() *jsonschema.Schema { return &jsonschema.Schema{Type: "object"} }
+
+// Describe returns the schema of a type.
+func Describe[T any](types Schemas) (*jsonschema.Schema, error) {
+	schema, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: types})
+	if err != nil {
+		return nil, fmt.Errorf("describing a type: %w", err)
+	}
+	return schema, nil
+}
+
+// generator collects the components of one document.
+type generator struct {
+	types      Schemas
+	components map[string]*jsonschema.Schema
+}
+
+type (
+	object = map[string]any
+	list   = []any
+)
+
+// Document returns the description of routes as JSON.
+func Document(routes []web.Route, version string, types Schemas) ([]byte, error) {
+	g := &generator{types: types, components: map[string]*jsonschema.Schema{}}
+	paths := object{}
+	for _, r := range routes {
+		if r.Hidden {
+			continue
+		}
+		operation, err := g.operation(r)
+		if err != nil {
+			return nil, fmt.Errorf("describing %s %s: %w", r.Method, r.Path, err)
+		}
+		path, _ := paths[r.Path].(object)
+		if path == nil {
+			path = object{}
+			paths[r.Path] = path
+		}
+		path[strings.ToLower(r.Method)] = operation
+	}
+	if _, err := g.ref(reflect.TypeFor[problem.Document]()); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(object{
+		"openapi": "3.1.0",
+		"info": object{
+			"title": "Fluxbase", "version": version,
+			"description": "Sign-in, sessions, and data that only its owner can see.",
+			"license":     object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
+		},
+		"servers": list{object{"url": "/"}},
+		"paths":   paths,
+		"components": object{
+			"schemas": g.components,
+			"securitySchemes": object{
+				"bearer": object{"type": "http", "scheme": "bearer", "description": "An access token, or a service key"},
+				"apikey": object{"type": "apiKey", "in": "header", "name": "apikey", "description": "A client key, or a service key"},
+			},
+		},
+	}, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("encoding the API description: %w", err)
+	}
+	return text, nil
+}
+
+func (g *generator) operation(r web.Route) (object, error) {
+	op := object{
+		"tags": list{r.Tag}, "summary": r.Summary, "operationId": operationID(r),
+		"description": "Access: " + r.Access.String() + ".",
+		"security":    security(r.Access),
+	}
+	if len(r.Params) > 0 {
+		op["parameters"] = parameters(r.Params)
+	}
+	if r.Body != nil {
+		schema, err := g.ref(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		op["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": schema}}}
+	} else if r.Media != "" && (r.Method == http.MethodPost || r.Method == http.MethodPatch) {
+		op["requestBody"] = object{"required": true, "content": object{r.Media: object{"schema": object{}}}}
+	}
+	success := object{"description": http.StatusText(max(r.Status, http.StatusOK))}
+	switch {
+	case r.Answer != nil:
+		schema, err := g.ref(r.Answer)
+		if err != nil {
+			return nil, err
+		}
+		success["content"] = object{"application/json": object{"schema": schema}}
+	case r.Media != "":
+		success["content"] = object{r.Media: object{"schema": object{}}}
+	}
+	op["responses"] = object{
+		strconv.Itoa(max(r.Status, http.StatusOK)): success,
+		"default": object{
+			"description": "A problem (RFC 9457)",
+			"content":     object{"application/problem+json": object{"schema": object{"$ref": "#/components/schemas/problem.Document"}}},
+		},
+	}
+	return op, nil
+}
+
+// operationID is the method and the path in camel case: getAuthSessionsById.
+func operationID(r web.Route) string {
+	var b strings.Builder
+	b.WriteString(strings.ToLower(r.Method))
+	for part := range strings.FieldsFuncSeq(strings.TrimPrefix(r.Path, "/api/v1"), func(c rune) bool {
+		return c == '/' || c == '-' || c == '.' || c == '}'
+	}) {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			part = "by" + strings.ToUpper(name[:1]) + name[1:]
+		}
+		b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return b.String()
+}
+
+func security(access web.Access) list {
+	switch access {
+	case web.SignedIn:
+		return list{object{"bearer": list{}}}
+	case web.Service:
+		return list{object{"bearer": list{}}, object{"apikey": list{}}}
+	default:
+		return list{object{}, object{"bearer": list{}}, object{"apikey": list{}}}
+	}
+}
+
+func parameters(params []web.Param) list {
+	var described list
+	for _, p := range params {
+		described = append(described, object{
+			"name": p.Name, "in": p.In, "required": p.In == "path", "description": p.Description,
+			"schema": object{"type": "string"},
+		})
+	}
+	return described
+}
+
+// ref adds the schema of a type to the components and returns a reference.
+func (g *generator) ref(t reflect.Type) (*jsonschema.Schema, error) {
+	if known, ok := g.types[t]; ok {
+		return known, nil
+	}
+	name := strings.TrimPrefix(t.String(), "*")
+	if _, ok := g.components[name]; !ok {
+		schema, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: g.types})
+		if err != nil {
+			return nil, fmt.Errorf("describing %s: %w", name, err)
+		}
+		g.components[name] = schema
+	}
+	return &jsonschema.Schema{Ref: "#/components/schemas/" + name}, nil
+}

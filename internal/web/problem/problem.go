@@ -1,0 +1,103 @@
+// Package problem turns a fault into an HTTP answer: the one table of kinds
+// and statuses, and the problem document of RFC 9457.
+package problem
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+)
+
+// Document is the body of every error, as application/problem+json.
+type Document struct {
+	Type      string        `json:"type"`   // always about:blank: Code says which problem it is
+	Title     string        `json:"title"`  // the words of the status
+	Status    int           `json:"status"` // HTTP status
+	Detail    string        `json:"detail"` // one sentence for people
+	Code      string        `json:"code"`   // stable name of the problem; for data routes the SQLSTATE or PGRST code
+	RequestID string        `json:"request_id"`
+	Reason    string        `json:"reason,omitempty"` // why a session is over
+	Errors    []fault.Field `json:"errors,omitempty"` // what is wrong where in the input
+	Message   *string       `json:"message,omitempty"`
+	Details   *string       `json:"details,omitempty"`
+	Hint      *string       `json:"hint,omitempty"`
+}
+
+var statuses = map[fault.Kind]int{
+	fault.Internal:         http.StatusInternalServerError,
+	fault.Invalid:          http.StatusBadRequest,
+	fault.Unauthenticated:  http.StatusUnauthorized,
+	fault.Forbidden:        http.StatusForbidden,
+	fault.NotFound:         http.StatusNotFound,
+	fault.Conflict:         http.StatusConflict,
+	fault.MethodNotAllowed: http.StatusMethodNotAllowed,
+	fault.NotAcceptable:    http.StatusNotAcceptable,
+	fault.TooLarge:         http.StatusRequestEntityTooLarge,
+	fault.UnsupportedMedia: http.StatusUnsupportedMediaType,
+	fault.TooMany:          http.StatusTooManyRequests,
+	fault.Unavailable:      http.StatusServiceUnavailable,
+	fault.Timeout:          http.StatusGatewayTimeout,
+}
+
+// Status returns the HTTP status of a kind.
+func Status(kind fault.Kind) int {
+	if s, ok := statuses[kind]; ok {
+		return s
+	}
+	return http.StatusInternalServerError
+}
+
+// Write sends f as the answer to a request.
+func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
+	doc := Document{
+		Type: "about:blank", Status: Status(f.Kind), Detail: f.Detail, Code: f.Code,
+		RequestID: requestID, Reason: f.Reason, Errors: f.Fields,
+	}
+	doc.Title = http.StatusText(doc.Status)
+	if f.Kind == fault.Internal {
+		doc.Code, doc.Detail = "internal_error", "Something went wrong on our side."
+	} else if f.SQL != nil {
+		doc.Code, doc.Message, doc.Details, doc.Hint = f.SQL.State, &f.SQL.Message, notEmpty(f.SQL.Details), notEmpty(f.SQL.Hint)
+	}
+	body, err := json.Marshal(doc)
+	if err != nil {
+		body = []byte(`{}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	switch f.Kind {
+	case fault.Unauthenticated:
+		h.Set("WWW-Authenticate", challenge(f))
+	case fault.TooMany, fault.Unavailable:
+		h.Set("Retry-After", seconds(f.RetryAfter))
+	default:
+	}
+	w.WriteHeader(doc.Status)
+	_, _ = w.Write(body)
+}
+
+// challenge follows RFC 6750, section 3: no error code where no token was sent.
+func challenge(f *fault.Error) string {
+	if f.Code == "credential_required" {
+		return `Bearer realm="fluxbase"`
+	}
+	return `Bearer realm="fluxbase", error="invalid_token", error_description="` + f.Code + `"`
+}
+
+func seconds(d time.Duration) string {
+	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
+}
+
+func notEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,112 @@
+// Package web is the HTTP layer without any feature: routes that are data,
+// handlers that are typed, strict JSON, and the path that every request takes
+// before and after its handler.
+//
+// A handler learns who is calling from its Call, which the path fills in, and
+// from nothing else. Errors are returned; one place writes them.
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"reflect"
+
+	"github.com/fluxbase/fluxbase/internal/principal"
+)
+
+// Access is who may call a route. A bad credential is refused on all of them.
+type Access int
+
+// The accesses.
+const (
+	Public   Access = iota // anybody, with or without a credential
+	SignedIn               // a user, by session
+	Service                // a service key
+)
+
+// String returns the access in words.
+func (a Access) String() string {
+	return [...]string{"public", "signed in", "service key"}[a]
+}
+
+// Param is a path or query parameter, for the API description.
+type Param struct {
+	Name        string
+	In          string // "path", "query" or "header"
+	Description string
+}
+
+// Route is one method of one path. Fields without a meaning for the server
+// feed the API description.
+type Route struct {
+	Method  string
+	Path    string // a ServeMux pattern without method
+	Access  Access
+	Tag     string
+	Summary string
+	Params  []Param
+	Status  int          // of success; 0 is 200, or 204 without an answer
+	Body    reflect.Type // of the JSON body; nil for none
+	Answer  reflect.Type // of the JSON answer; nil for none
+	Media   string       // media type of the answer where it is not JSON
+	Hidden  bool         // not part of the API: a page or the description itself
+
+	Serve func(w http.ResponseWriter, r *http.Request, c *Call) error
+}
+
+// Call is what a handler knows of its request besides the body.
+type Call struct {
+	Principal *principal.Principal
+	Address   netip.Addr // of the client, as far as trusted proxies tell
+	UserAgent string     // cut to 512 bytes
+	RequestID string
+
+	request *http.Request
+	code    string // of the fault answered with, for the log
+}
+
+// Path returns a path parameter.
+func (c *Call) Path(name string) string { return c.request.PathValue(name) }
+
+// Query returns the query parameters.
+func (c *Call) Query() url.Values { return c.request.URL.Query() }
+
+// None stands for no body or no answer.
+type None struct{}
+
+// Typed completes a route with a handler whose body and answer are JSON of
+// the types In and Out. Either may be None.
+func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Out, error)) Route {
+	if t := reflect.TypeFor[In](); t != reflect.TypeFor[None]() {
+		r.Body = t
+	}
+	if t := reflect.TypeFor[Out](); t != reflect.TypeFor[None]() {
+		r.Answer = t
+	}
+	if r.Status == 0 {
+		r.Status = http.StatusOK
+		if r.Answer == nil {
+			r.Status = http.StatusNoContent
+		}
+	}
+	r.Serve = func(w http.ResponseWriter, req *http.Request, c *Call) error {
+		var in In
+		if r.Body != nil {
+			if err := decode(req, &in); err != nil {
+				return err
+			}
+		}
+		out, err := f(req.Context(), c, in)
+		if err != nil {
+			return err
+		}
+		if r.Answer == nil {
+			w.WriteHeader(r.Status)
+			return nil
+		}
+		return encode(w, r.Status, out)
+	}
+	return r
+}

@@ -1,0 +1,219 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/principal"
+	"github.com/fluxbase/fluxbase/internal/web/problem"
+)
+
+// ErrCredentialRequired is the fault of a request without a credential where
+// one is needed.
+var ErrCredentialRequired = fault.New(fault.Unauthenticated, "credential_required", "Sign in first: this needs an access token.")
+
+// ErrNotForCaller is the fault of a caller of the wrong kind.
+var ErrNotForCaller = fault.New(fault.Forbidden, "not_allowed", "This is not open to the credential that was sent.")
+
+// Server is the path of a request around its handler.
+type Server struct {
+	// Authenticate returns the principal of a request, Nobody if it carries no
+	// credential, and a fault if it carries a bad one.
+	Authenticate func(*http.Request) (*principal.Principal, error)
+
+	Logger         *slog.Logger
+	Now            func() time.Time
+	MaxBody        int64 // bytes
+	Deadline       time.Duration
+	TrustedProxies []netip.Prefix
+	Headers        map[string]string // set on every answer
+	AllowOrigin    func(origin string) bool
+}
+
+// Handler serves the routes. Two routes of one method and path, or a pattern
+// that ServeMux refuses, are defects and panic.
+func (s *Server) Handler(routes []Route) http.Handler {
+	byPath := map[string]map[string]Route{}
+	for _, r := range routes {
+		if byPath[r.Path] == nil {
+			byPath[r.Path] = map[string]Route{}
+		}
+		if _, twice := byPath[r.Path][r.Method]; twice {
+			panic("two routes for " + r.Method + " " + r.Path)
+		}
+		byPath[r.Path][r.Method] = r
+	}
+	mux := http.NewServeMux()
+	for path, methods := range byPath {
+		mux.Handle(path, s.resource(methods))
+	}
+	if byPath["/"] == nil {
+		mux.Handle("/", s.resource(nil))
+	}
+	return mux
+}
+
+// resource answers for all methods of one path.
+func (s *Server) resource(methods map[string]Route) http.Handler {
+	if get, ok := methods[http.MethodGet]; ok {
+		methods[http.MethodHead] = get
+	}
+	names := make([]string, 0, len(methods)+1)
+	for name := range methods {
+		names = append(names, name)
+	}
+	names = append(names, http.MethodOptions)
+	sort.Strings(names)
+	allow := strings.Join(names, ", ")
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route, ok := methods[r.Method]
+		if !ok {
+			route = Route{Path: r.Pattern, Serve: func(http.ResponseWriter, *http.Request, *Call) error {
+				return missing(w, len(methods) == 0, allow)
+			}}
+		}
+		s.serve(w, r, route, allow)
+	})
+}
+
+func missing(w http.ResponseWriter, unknown bool, allow string) error {
+	if unknown {
+		return fault.New(fault.NotFound, "route_not_found", "There is nothing at this path.")
+	}
+	w.Header().Set("Allow", allow)
+	return fault.New(fault.MethodNotAllowed, "method_not_allowed", "This path does not take that method; see the Allow field.")
+}
+
+// serve is the path of one request, from the first byte to the log line.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allow string) {
+	began := s.Now()
+	c := &Call{
+		RequestID: id.New(began).String(), request: r,
+		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
+		Principal: principal.Nobody(),
+	}
+	h := w.Header()
+	for name, value := range s.Headers {
+		h[name] = []string{value}
+	}
+	h["X-Request-Id"] = []string{c.RequestID}
+	answer := &recorder{ResponseWriter: w}
+
+	if !s.cors(answer, r, allow) {
+		ctx, cancel := context.WithTimeout(r.Context(), s.Deadline)
+		r = r.WithContext(ctx)
+		c.request = r
+		if err := s.protected(answer, r, route, c); err != nil {
+			s.fail(r.Context(), answer, c, err)
+		}
+		cancel()
+	}
+	s.log(r, route, c, answer, s.Now().Sub(began))
+}
+
+// protected runs a handler behind authentication, and turns a panic into an
+// error.
+func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, c *Call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
+	p, err := s.Authenticate(r)
+	if err != nil {
+		return err
+	}
+	c.Principal = p
+	if err := admit(route.Access, p); err != nil {
+		return err
+	}
+	return route.Serve(w, r, c)
+}
+
+func admit(access Access, p *principal.Principal) error {
+	switch {
+	case access == Public:
+		return nil
+	case access == SignedIn && p.SignedIn(), access == Service && p.Role == principal.Service:
+		return nil
+	case p.Role == principal.Anonymous:
+		return ErrCredentialRequired
+	default:
+		return ErrNotForCaller
+	}
+}
+
+func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error) {
+	f := fault.From(err)
+	c.code = f.Code
+	if f.Kind == fault.Internal && !errors.Is(err, context.Canceled) {
+		s.Logger.ErrorContext(ctx, "request failed", slog.String("request_id", c.RequestID), slog.Any("error", err))
+	}
+	if w.status == 0 {
+		problem.Write(w, f, c.RequestID)
+	}
+}
+
+func (s *Server) log(r *http.Request, route Route, c *Call, w *recorder, took time.Duration) {
+	if !s.Logger.Enabled(r.Context(), slog.LevelInfo) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 10)
+	attrs = append(attrs, slog.String("request_id", c.RequestID), slog.String("method", r.Method),
+		slog.String("route", route.Path), slog.Int("status", w.status), slog.Int("bytes", w.bytes),
+		slog.Duration("duration", took), slog.String("remote_addr", c.Address.String()))
+	if p := c.Principal; !p.User.IsZero() {
+		attrs = append(attrs, slog.String("user_id", p.User.String()), slog.String("session_id", p.Session.String()))
+	}
+	if c.code != "" {
+		attrs = append(attrs, slog.String("error_code", c.code))
+	}
+	s.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += n
+	return n, err //nolint:wrapcheck // a writer passes errors through
+}
+
+// Unwrap lets http.ResponseController reach the writer below.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}

@@ -1,0 +1,157 @@
+/**
+ * One HTTP exchange with the server: headers, body, time limit, JSON. Knows nothing about sessions; who the request is
+ * sent as is an argument.
+ */
+
+import { NetworkError, usageError } from "./errors.js";
+import type { Family } from "./problem.js";
+
+/** A request, before it is dressed with headers. */
+export interface Call {
+  readonly family: Family;
+  readonly method: "GET" | "HEAD" | "POST" | "PATCH" | "DELETE";
+  /** Path below the server's URL, starting with `/`. */
+  readonly path: string;
+  /** Query string without the question mark. */
+  readonly query?: string | undefined;
+  /** Sent as JSON when not undefined. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds until the attempt is given up with a {@link NetworkError}; no limit when undefined. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** An answer of any status, its body read and parsed. */
+export interface Answer {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Headers;
+  /** Parsed JSON; undefined when empty or not JSON. */
+  readonly body: unknown;
+}
+
+/** What {@link Http} needs to know. */
+export interface HttpOptions {
+  /** Origin and path prefix of the server, without a trailing slash. */
+  readonly url: string;
+  readonly clientKey?: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly fetch: typeof globalThis.fetch;
+  readonly clientInfo: string;
+}
+
+/** Sends calls. Safe for concurrent use. */
+export class Http {
+  readonly #options: HttpOptions;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sends one call, as `bearer` (null: as nobody), and reads the whole answer. Any status is an answer.
+   * Throws {@link NetworkError} when there is none, and `invalid_body` when the body cannot be written as JSON.
+   */
+  async send(call: Call, bearer: string | null): Promise<Answer> {
+    const body = encodeBody(call.body);
+    const url = `${this.#options.url}${call.path}${call.query ? `?${call.query}` : ""}`;
+    const limit = new Limit(call.signal, call.timeoutMs);
+    try {
+      const response = await this.#options.fetch(url, {
+        method: call.method,
+        headers: this.#headers(call, bearer, body !== undefined),
+        ...(body === undefined ? {} : { body }),
+        signal: limit.signal,
+        // The API never redirects. Following one could carry a refresh token in a body to another origin.
+        redirect: "error",
+        // Cookies would be a second credential beside the bearer token.
+        credentials: "omit",
+      });
+      const text = call.method === "HEAD" ? "" : await response.text();
+      return {
+        status: response.status,
+        statusText: response.statusText,
+        headers: response.headers,
+        body: decodeBody(text),
+      };
+    } catch (thrown) {
+      throw limit.explain(thrown);
+    } finally {
+      limit.clear();
+    }
+  }
+
+  #headers(call: Call, bearer: string | null, hasBody: boolean): Record<string, string> {
+    const { clientKey, clientInfo, headers } = this.#options;
+    return {
+      ...headers,
+      Accept: "application/json",
+      ...call.headers,
+      ...(hasBody ? { "Content-Type": "application/json" } : {}),
+      ...(clientKey === undefined ? {} : { apikey: clientKey }),
+      ...(bearer === null ? {} : { Authorization: `Bearer ${bearer}` }),
+      "X-Client-Info": clientInfo,
+    };
+  }
+}
+
+/** The caller's signal and a time limit, joined (AbortSignal.any is younger than the browsers we support). */
+class Limit {
+  readonly #controller = new AbortController();
+  readonly #outer: AbortSignal | undefined;
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  #timedOut = false;
+  readonly #onAbort = () => this.#controller.abort();
+
+  constructor(outer: AbortSignal | undefined, timeoutMs: number | undefined) {
+    this.#outer = outer;
+    if (outer?.aborted) this.#controller.abort();
+    outer?.addEventListener("abort", this.#onAbort, { once: true });
+    if (timeoutMs !== undefined) {
+      this.#timer = setTimeout(() => {
+        this.#timedOut = true;
+        this.#controller.abort();
+      }, timeoutMs);
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /**
+   * The error for what fetch threw. The text of a foreign error is dropped: some runtimes quote the header they could
+   * not send, token and all.
+   */
+  explain(thrown: unknown): Error {
+    if (this.#outer?.aborted) return new NetworkError("The request was aborted", "aborted");
+    if (this.#timedOut) return new NetworkError("The server did not answer in time");
+    const cause = thrown instanceof Error ? (thrown.cause as { code?: unknown } | undefined) : undefined;
+    const code = typeof cause?.code === "string" && /^[A-Z0-9_]{2,40}$/.test(cause.code) ? ` (${cause.code})` : "";
+    return new NetworkError(`The server could not be reached${code}`);
+  }
+
+  clear(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+function encodeBody(body: unknown): string | undefined {
+  if (body === undefined) return undefined;
+  try {
+    return JSON.stringify(body);
+  } catch {
+    throw usageError("The value cannot be written as JSON (a cycle, or a BigInt)", "invalid_body");
+  }
+}
+
+function decodeBody(text: string): unknown {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

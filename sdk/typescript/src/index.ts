@@ -1,0 +1,30 @@
+/**
+ * The TypeScript client for Fluxbase. One core, two manners:
+ * {@link FluxbaseClient} returns values and throws; {@link createClient} returns `{data, error}` and never throws.
+ */
+
+export type * from "./auth/types.js";
+export { AuthError, DataError, type FieldError, FluxbaseError, NetworkError } from "./core/errors.js";
+export type {
+  AuthChange,
+  AuthChangeInfo,
+  AuthEvent,
+  AuthListener,
+  SignOutReason,
+  Subscribe,
+  Subscription,
+} from "./core/events.js";
+export type { Logger } from "./core/logger.js";
+export type { ClientOptions, FluxbaseClientOptions } from "./core/options.js";
+export type { StorageAdapter } from "./core/storage.js";
+export type { CountOptions, One, ReadQuery, ReturningQuery, TableQuery, WriteQuery } from "./data/builder.js";
+export type { Count, DataResult, FilterValue, Insert, RelationName, Row, Update } from "./data/types.js";
+export {
+  createClient,
+  type NoUserAndSession,
+  type Result,
+  type ResultAuth,
+  type ResultClient,
+} from "./faces/results.js";
+export { FluxbaseClient, type ValueAuth } from "./faces/values.js";
+export { VERSION } from "./version.js";

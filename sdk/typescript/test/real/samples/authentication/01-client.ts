@@ -1,0 +1,4 @@
+import { FluxbaseClient } from "@fluxbase/sdk";
+const client = new FluxbaseClient({
+url: "http://localhost:8080",
+});

@@ -1,0 +1,11 @@
+// Sign up with user metadata
+const { user, session } = await client.auth.signUp({
+email: "user@example.com",
+password: "SecurePassword123",
+options: {
+data: {
+name: "John Doe",
+avatar_url: "https://...",
+},
+},
+});

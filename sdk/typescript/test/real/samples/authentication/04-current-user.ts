@@ -1,0 +1,2 @@
+// Get current user
+const user = await client.auth.getCurrentUser();

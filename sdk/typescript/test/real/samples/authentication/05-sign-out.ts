@@ -1,0 +1,2 @@
+// Sign out
+await client.auth.signOut();

@@ -1,0 +1,1 @@
+const { session } = await client.auth.refreshSession();

@@ -1,0 +1,2 @@
+// Revoke current session
+await client.auth.signOut();

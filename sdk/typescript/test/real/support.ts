@@ -1,0 +1,78 @@
+/** Shared by the tests against the real server. */
+
+import { randomUUID } from "node:crypto";
+import pg from "pg";
+import { inject } from "vitest";
+import { FluxbaseClient, type FluxbaseClientOptions, type Session, type User } from "../../src/index.js";
+
+export const server = inject("fluxbase");
+export const PASSWORD = "SecurePassword123";
+
+/** An address nobody has used yet. */
+export const freshEmail = () => `sdk-${randomUUID()}@example.com`;
+
+const open = new Set<FluxbaseClient>();
+
+export function connect(options: Partial<FluxbaseClientOptions> = {}): FluxbaseClient {
+  const client = new FluxbaseClient({ url: server.url, clientKey: server.clientKey, ...options });
+  open.add(client);
+  return client;
+}
+
+export function disposeAll(): void {
+  for (const client of open) client.dispose();
+  open.clear();
+}
+
+/** A new account, signed in on a new client. */
+export async function signedUp(options: Partial<FluxbaseClientOptions> = {}) {
+  const client = connect(options);
+  const email = freshEmail();
+  const { user, session } = await client.auth.signUp({ email, password: PASSWORD });
+  if (user === null || session === null) throw new Error("the server under test must not ask for confirmation");
+  return { client, email, user: user as User, session: session as Session };
+}
+
+/** Runs statements as the database's owner. */
+export async function sql<Row extends object = object>(text: string, values: unknown[] = []): Promise<Row[]> {
+  const connection = new pg.Client({ connectionString: server.databaseUrl });
+  await connection.connect();
+  try {
+    const { rows } = (await connection.query(text, values)) as unknown as { rows: Row[] };
+    return rows;
+  } finally {
+    await connection.end();
+  }
+}
+
+/** Makes a table by `ddl` and waits until the server knows it. */
+export async function createTable(name: string, ddl: string): Promise<void> {
+  await sql(ddl);
+  await sql("notify pgrst, 'reload schema'");
+  const admin = connect({ serviceKey: server.serviceKey });
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await admin.from(name).select().limit(1);
+      return;
+    } catch (error) {
+      if ((error as { status?: number }).status !== 404 || attempt > 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
+/** A storage that several clients share, as tabs share localStorage. */
+export class SharedStorage {
+  readonly items = new Map<string, string>();
+  getItem = (key: string) => this.items.get(key) ?? null;
+  setItem = (key: string, value: string) => void this.items.set(key, value);
+  removeItem = (key: string) => void this.items.delete(key);
+
+  /** Makes the stored session look this many seconds older. */
+  age(seconds: number): void {
+    for (const [key, value] of this.items) {
+      const held = JSON.parse(value) as { obtained_at: number };
+      this.items.set(key, JSON.stringify({ ...held, obtained_at: held.obtained_at - seconds * 1000 }));
+    }
+  }
+}

@@ -1,0 +1,232 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { StorageAdapter } from "../../src/index.js";
+import { FakeServer } from "../support/fake-server.js";
+import { CREDENTIALS, caught, client, disposeAll, Lines, record, SharedStorage, settle } from "../support/unit.js";
+
+let server: FakeServer;
+beforeEach(() => {
+  server = new FakeServer();
+});
+afterEach(() => {
+  disposeAll();
+  vi.unstubAllGlobals();
+});
+
+const refreshes = () => server.requests("/refresh").length;
+const stored = (storage: SharedStorage) =>
+  JSON.parse([...storage.items.values()][0] ?? "null") as { obtained_at: number } | null;
+
+/** Makes the stored session look as if its token were about to end. */
+function age(storage: SharedStorage, seconds = 850): void {
+  for (const [key, value] of storage.items) {
+    const held = JSON.parse(value) as { obtained_at: number };
+    storage.items.set(key, JSON.stringify({ ...held, obtained_at: held.obtained_at - seconds * 1000 }));
+  }
+}
+
+describe("tabs that share a storage", () => {
+  it("learn of each other's sign-in, refresh and sign-out", async () => {
+    const storage = new SharedStorage();
+    const [one, two] = [client(server, { storage }), client(server, { storage })];
+    const events = record(two);
+    await settle();
+    await one.auth.signUp(CREDENTIALS);
+    await settle();
+    const { session } = await one.auth.refreshSession();
+    await settle();
+    expect((await two.auth.getSession())?.access_token).toBe(session.access_token);
+    await one.auth.updateUser({ data: { name: "Ada" } });
+    await settle();
+    await one.auth.signOut();
+    await settle();
+    expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_IN", "TOKEN_REFRESHED", "USER_UPDATED", "SIGNED_OUT"]);
+    expect(events.reason).toBe("signed_out");
+    expect(await two.auth.getSession()).toBeNull();
+  });
+
+  it("learn why a session ended", async () => {
+    const storage = new SharedStorage();
+    const [one, two] = [client(server, { storage }), client(server, { storage })];
+    const { session } = await one.auth.signUp(CREDENTIALS);
+    await settle();
+    const events = record(two);
+    server.end(session?.id ?? "", "banned");
+    await caught(one.auth.refreshSession());
+    await settle();
+    expect(events.reason).toBe("banned");
+  });
+
+  it("use the tokens that another tab has stored instead of refreshing again", async () => {
+    const storage = new SharedStorage();
+    const first = client(server, { storage });
+    await first.auth.signUp(CREDENTIALS);
+    age(storage);
+    const tabs = Array.from({ length: 5 }, () => client(server, { storage }));
+    for (const tab of tabs) await tab.auth.getSession();
+    expect(refreshes()).toBe(1);
+  });
+
+  it("a hundred at once, every tenth answer lost: nobody is signed out", async () => {
+    const storage = new SharedStorage();
+    let answers = 0;
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      const answer = await server.fetch(input, init);
+      if (String(input).endsWith("/refresh") && ++answers % 10 === 0) throw new TypeError("connection reset");
+      return answer;
+    };
+    server.delay = () => Math.random() * 30;
+    const tabs = Array.from({ length: 100 }, () => client(server, { storage, fetch }));
+    const [first] = tabs;
+    await first?.auth.signUp(CREDENTIALS);
+    for (const tab of tabs) await tab.auth.getSession();
+    await settle();
+    const events = tabs.map((tab) => record(tab));
+    for (let round = 0; round < 3; round++) {
+      const results = await Promise.allSettled(tabs.map((tab) => tab.auth.refreshSession()));
+      expect(results.filter((result) => result.status === "rejected")).toEqual([]);
+    }
+    await settle(100);
+    expect(events.flatMap(({ names }) => names)).not.toContain("SIGNED_OUT");
+    const tokens = await Promise.all(tabs.map(async (tab) => (await tab.auth.getSession())?.refresh_token));
+    expect(new Set(tokens).size).toBe(1);
+    expect([...server.sessions.values()].map((session) => session.ended)).toEqual([undefined]);
+  });
+
+  it("a slow answer does not write old tokens over newer ones", async () => {
+    vi.stubGlobal("BroadcastChannel", undefined); // nobody tells the slow one
+    const storage = new SharedStorage();
+    const [slow, fast] = [client(server, { storage }), client(server, { storage })];
+    await slow.auth.signUp(CREDENTIALS);
+    await fast.auth.getSession();
+    const waits = [1500];
+    server.delay = () => waits.shift() ?? 0;
+    const late = slow.auth.refreshSession();
+    await settle(5);
+    await fast.auth.refreshSession();
+    await settle(1100); // the server's clock counts in seconds
+    const { session } = await fast.auth.refreshSession();
+    await late;
+    expect((await slow.auth.getSession())?.refresh_token).toBe(session.refresh_token);
+    expect(storage.getItem([...storage.items.keys()][0] ?? "")).toContain(session.refresh_token);
+  });
+
+  it("notices a sign-out without being told, when it next looks at the storage", async () => {
+    const storage = new SharedStorage();
+    const made = client(server, { storage });
+    await made.auth.signUp(CREDENTIALS);
+    const events = record(made);
+    storage.items.clear();
+    expect(await caught(made.auth.refreshSession())).toMatchObject({ code: "session_missing" });
+    expect(refreshes()).toBe(0);
+    expect(events.reason).toBe("signed_out");
+  });
+
+  it("clients with storages of their own learn nothing of each other", async () => {
+    const [one, two] = [client(server), client(server)];
+    const [three, four] = [
+      client(server, { storage: new SharedStorage() }),
+      client(server, { storage: new SharedStorage() }),
+    ];
+    const events = [record(two), record(four)];
+    await one.auth.signUp(CREDENTIALS);
+    await three.auth.signIn(CREDENTIALS);
+    await settle();
+    expect(events.map(({ names }) => names)).toEqual([["INITIAL_SESSION"], ["INITIAL_SESSION"]]);
+    expect(await two.auth.getSession()).toBeNull();
+  });
+});
+
+describe("a storage that does not work", () => {
+  const broken = (parts: Partial<StorageAdapter>): StorageAdapter => ({
+    getItem: () => null,
+    setItem: () => undefined,
+    removeItem: () => undefined,
+    ...parts,
+  });
+  const fail = () => {
+    throw new DOMException("secret-value", "QuotaExceededError");
+  };
+
+  it.each([
+    ["throws on reading", broken({ getItem: fail })],
+    ["throws on writing", broken({ setItem: fail })],
+    ["throws on everything", broken({ getItem: fail, setItem: fail, removeItem: fail })],
+    ["rejects", broken({ setItem: () => Promise.reject(new Error("secret-value")) })],
+    ["forgets everything", broken({})],
+    ["forgets everything, by promises", broken({ getItem: async () => null, setItem: async () => undefined })],
+  ])("%s: the session lives in memory, with one warning", async (_, storage) => {
+    const logger = new Lines();
+    const made = client(server, { storage, logger });
+    const events = record(made);
+    await made.auth.signUp(CREDENTIALS);
+    await made.auth.refreshSession();
+    await made.auth.refreshSession();
+    expect(await made.auth.getCurrentUser()).not.toBeNull();
+    await made.auth.signOut();
+    expect(await made.auth.getSession()).toBeNull();
+    expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_IN", "TOKEN_REFRESHED", "TOKEN_REFRESHED", "SIGNED_OUT"]);
+    expect(logger.lines).toHaveLength(1);
+    expect(logger.lines.join()).not.toContain("secret");
+  });
+
+  it("is full only until the old value is gone", async () => {
+    const storage = new SharedStorage();
+    const logger = new Lines();
+    const tight: StorageAdapter = {
+      ...storage,
+      setItem: (key, value) => (storage.items.has(key) ? fail() : storage.setItem(key, value)),
+    };
+    const made = client(server, { storage: tight, logger });
+    await made.auth.signUp(CREDENTIALS);
+    await made.auth.refreshSession();
+    expect(logger.lines).toEqual([]);
+    expect(storage.items.size).toBe(1);
+  });
+
+  it("removes a damaged entry and starts signed out", async () => {
+    const storage = new SharedStorage();
+    storage.items.set("mine", '{"v":1,"session":{"id":"x"');
+    const made = client(server, { storage, storageKey: "mine" });
+    expect(await made.auth.getSession()).toBeNull();
+    expect(storage.items.size).toBe(0);
+  });
+
+  it("repairs an entry that gets damaged while signed in", async () => {
+    const storage = new SharedStorage();
+    const made = client(server, { storage, storageKey: "mine" });
+    await made.auth.signUp(CREDENTIALS);
+    storage.items.set("mine", "garbage");
+    await made.auth.refreshSession();
+    expect(stored(storage)).not.toBeNull();
+  });
+});
+
+describe("storages", () => {
+  it("may answer by promises", async () => {
+    const storage = new SharedStorage();
+    const later = async <T>(step: () => T): Promise<T> => {
+      await settle(2);
+      return step();
+    };
+    const slow: StorageAdapter = {
+      getItem: (key) => later(() => storage.getItem(key)),
+      setItem: (key, value) => later(() => storage.setItem(key, value)),
+      removeItem: (key) => later(() => storage.removeItem(key)),
+    };
+    const made = client(server, { storage: slow });
+    const signUp = made.auth.signUp(CREDENTIALS);
+    await signUp;
+    await made.auth.refreshSession();
+    expect(await client(server, { storage: slow }).auth.getSession()).toEqual(await made.auth.getSession());
+    await made.auth.signOut();
+    expect(storage.items.size).toBe(0);
+  });
+
+  it("are left alone with persistSession false", async () => {
+    const storage = new SharedStorage();
+    const made = client(server, { storage, persistSession: false });
+    await made.auth.signUp(CREDENTIALS);
+    expect(storage.items.size).toBe(0);
+    expect(await made.auth.getSession()).not.toBeNull();
+  });
+});
