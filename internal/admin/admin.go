@@ -30,17 +30,17 @@ func (s *Service) EndSessions(ctx context.Context, p *principal.Principal, userI
 	var n int64
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
 		if _, err := s.Users.GetIn(ctx, q, userID); err != nil {
-			return err //nolint:wrapcheck // a fault
+			return err
 		}
 		var err error
 		n, err = s.Sessions.EndAll(ctx, q, userID, id.Session{}, session.Admin)
 		if err != nil {
-			return err //nolint:wrapcheck // a fault
+			return err
 		}
 		return audit.Write(ctx, q, audit.Event{
 			Action: audit.SessionsEnded, ActorKind: "key", Actor: id.UUID(p.Key), TargetKind: "user", Target: id.UUID(userID),
 			Address: from.Address, RequestID: from.RequestID,
 		})
 	})
-	return n, err //nolint:wrapcheck // a fault
+	return n, err
 }

@@ -63,7 +63,7 @@ func (s *Service) listUsers(ctx context.Context, c *web.Call, _ web.None) (user.
 		}
 		email = normalized
 	}
-	return s.Users.List(ctx, email, query.Get("cursor"), limit) //nolint:wrapcheck // says what it was doing
+	return s.Users.List(ctx, email, query.Get("cursor"), limit)
 }
 
 func (s *Service) getUser(ctx context.Context, c *web.Call, _ web.None) (user.Document, error) {
@@ -71,7 +71,7 @@ func (s *Service) getUser(ctx context.Context, c *web.Call, _ web.None) (user.Do
 	if err != nil {
 		return nil, err
 	}
-	return s.Users.Get(ctx, userID) //nolint:wrapcheck // says what it was doing
+	return s.Users.Get(ctx, userID)
 }
 
 func (s *Service) listSessions(ctx context.Context, c *web.Call, _ web.None) (sessionList, error) {
@@ -80,10 +80,10 @@ func (s *Service) listSessions(ctx context.Context, c *web.Call, _ web.None) (se
 		return sessionList{}, err
 	}
 	if _, err := s.Users.Get(ctx, userID); err != nil {
-		return sessionList{}, err //nolint:wrapcheck // as above
+		return sessionList{}, err
 	}
 	sessions, err := s.Sessions.List(ctx, userID, id.Session{})
-	return sessionList{Items: sessions}, err //nolint:wrapcheck // as above
+	return sessionList{Items: sessions}, err
 }
 
 func (s *Service) endSessions(ctx context.Context, c *web.Call, _ web.None) (ended, error) {

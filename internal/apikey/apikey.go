@@ -86,7 +86,7 @@ func (k *Keeper) Create(ctx context.Context, kind Kind, name string) (Key, strin
 // Revoke ends a key on every instance. It returns ErrNotFound if there is no
 // such key or it is revoked.
 func (k *Keeper) Revoke(ctx context.Context, keyID id.Key) error {
-	return k.DB.InTx(ctx, func(q postgres.Querier) error { //nolint:wrapcheck // faults of our own
+	return k.DB.InTx(ctx, func(q postgres.Querier) error {
 		n, err := revoke(ctx, q, keyID)
 		if err != nil {
 			return err

@@ -53,7 +53,7 @@ func (a *Authenticator) Token(ctx context.Context, token string) (*principal.Pri
 	if !ok {
 		p, until, err := a.Tokens.Verify(token)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // a fault for the caller
+			return nil, err
 		}
 		known = verified{p, until}
 		a.cache.put(digest, known)
@@ -61,7 +61,7 @@ func (a *Authenticator) Token(ctx context.Context, token string) (*principal.Pri
 	if !a.Now().Before(known.until) {
 		return nil, errExpired
 	}
-	return known.principal, a.Tokens.Check(ctx, known.principal.Session) //nolint:wrapcheck // a fault for the caller
+	return known.principal, a.Tokens.Check(ctx, known.principal.Session)
 }
 
 var errExpired = fault.New(fault.Unauthenticated, "token_expired", "The access token has expired; refresh it.")
@@ -80,7 +80,7 @@ func (a *Authenticator) Key(ctx context.Context, text string) (*principal.Princi
 	if !ok {
 		p, err := a.Keys.Verify(ctx, text)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // a fault for the caller
+			return nil, err
 		}
 		known = verified{principal: p}
 		a.cache.put(digest, known)

@@ -68,7 +68,7 @@ func selectTables(ctx context.Context, q postgres.Querier, schemas []string) ([]
 		var t Table
 		var names, types []string
 		if err := row.Scan(&t.Schema, &t.Name, &t.Protected, &t.PrimaryKey, &names, &types); err != nil {
-			return nil, err //nolint:wrapcheck // CollectRows passes it on
+			return nil, err
 		}
 		for i, name := range names {
 			t.Columns = append(t.Columns, Column{Name: name, Type: types[i]})

@@ -70,7 +70,7 @@ func load(cmd *cobra.Command, environment config.Environment, flags map[string]s
 	}
 	c, err := config.Load(sources)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	return c, nil
 }

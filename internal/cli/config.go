@@ -19,9 +19,9 @@ func configCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return c.ShowJSON(cmd.OutOrStdout()) //nolint:wrapcheck // says what it was doing
+				return c.ShowJSON(cmd.OutOrStdout())
 			}
-			return c.Show(cmd.OutOrStdout()) //nolint:wrapcheck // as above
+			return c.Show(cmd.OutOrStdout())
 		},
 	}
 	show.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -39,7 +39,7 @@ func devCommand() *cobra.Command {
 			if interrupted(err) {
 				return nil
 			}
-			return err //nolint:wrapcheck // says what it was doing
+			return err
 		},
 	}
 	cmd.Flags().String("address", "", "address to listen on (default 127.0.0.1:8080; port 0 picks a free one)")
@@ -70,7 +70,7 @@ func announce(w io.Writer, r dev.Ready, asJSON bool) error {
 			return fmt.Errorf("encoding: %w", err)
 		}
 		_, err = fmt.Fprintf(w, "%s\n", line)
-		return err //nolint:wrapcheck // the caller says what it was doing
+		return err
 	}
 	_, err := fmt.Fprintf(w, `
   Fluxbase is ready, after %.1f s.
@@ -87,5 +87,5 @@ func announce(w io.Writer, r dev.Ready, asJSON bool) error {
   Stop with Ctrl-C. Everything is kept.
 
 `, float64(r.ElapsedMS)/1000, r.APIURL, r.DocsURL, r.OpenAPIURL, r.ClientKey, r.ServiceKey, r.DatabaseURL)
-	return err //nolint:wrapcheck // as above
+	return err
 }

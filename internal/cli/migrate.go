@@ -45,7 +45,7 @@ func loadMigrate(cmd *cobra.Command) (*config.Config, string, error) {
 	if errors.Is(err, dev.ErrNotRunning) {
 		return nil, "", fmt.Errorf("there is no database: set database.url, or start a development server with: fluxbase dev")
 	}
-	return c, running.DatabaseURL, err //nolint:wrapcheck // says what it was doing
+	return c, running.DatabaseURL, err
 }
 
 func sources(c *config.Config) []migrate.Source {
@@ -59,7 +59,7 @@ func migrateStatus(cmd *cobra.Command, _ []string) error {
 	}
 	steps, err := migrate.Status(cmd.Context(), url, sources(c)...)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "SOURCE\tMIGRATION\tAPPLIED")
@@ -70,7 +70,7 @@ func migrateStatus(cmd *cobra.Command, _ []string) error {
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", s.Source, s.Name, applied)
 	}
-	return w.Flush() //nolint:wrapcheck // a writer
+	return w.Flush()
 }
 
 func migratePlan(cmd *cobra.Command, _ []string) error {
@@ -80,7 +80,7 @@ func migratePlan(cmd *cobra.Command, _ []string) error {
 	}
 	steps, err := migrate.Status(cmd.Context(), url, sources(c)...)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	pending := 0
 	for _, s := range steps {
@@ -101,11 +101,11 @@ func migrateUp(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	if err := migrate.EnsureRoles(cmd.Context(), url); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	done, err := migrate.Up(cmd.Context(), url, logger(c, cmd.ErrOrStderr()), sources(c)...)
 	if err != nil {
-		return err //nolint:wrapcheck // as above
+		return err
 	}
 	for _, s := range done {
 		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "applied %s %s\n", s.Source, s.Name)

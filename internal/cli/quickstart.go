@@ -58,7 +58,7 @@ func quickstartCommand() *cobra.Command {
 			}
 			running, err := dev.Running(c.Database.DataDir)
 			if err != nil {
-				return err //nolint:wrapcheck // says what to do
+				return err
 			}
 			q := &quickstart{server: running, out: cmd.OutOrStdout(), client: &http.Client{Timeout: 30 * time.Second}}
 			return q.run(cmd.Context())

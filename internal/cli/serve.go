@@ -48,9 +48,9 @@ func serve(cmd *cobra.Command, _ []string) error {
 	}
 	s, err := server.New(ctx, c, c.Database.URL.Reveal(), log)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	log.InfoContext(ctx, "serving", slog.String("address", listener.Addr().String()), slog.String("public_url", c.PublicURL),
 		slog.String("environment", string(c.Environment)), slog.String("version", server.Version))
-	return s.Run(ctx, listener) //nolint:wrapcheck // as above
+	return s.Run(ctx, listener)
 }

@@ -10,8 +10,8 @@ type Auth struct {
 	SessionMaxLifetime time.Duration `key:"session_max_lifetime" default:"2160h" min:"1m" max:"87600h" doc:"How long a session lasts at most, however much it is used."`
 	// RefreshGrace is 0 to 60s; default 10s.
 	RefreshGrace time.Duration `key:"refresh_grace" default:"10s" min:"0" max:"60s" doc:"How long a refresh token that has just been used gets the same successor again, so that a lost answer or a second tab signs nobody out."`
-	// PasswordMinLength counts UTF-8 bytes, 6 to 72; default 8.
-	PasswordMinLength int `key:"password_min_length" default:"8" min:"6" max:"72" doc:"The shortest password, in bytes of UTF-8. The longest is always 72 bytes; a longer one is refused, never cut."`
+	// PasswordMinLength counts code points, 6 to 72; default 8.
+	PasswordMinLength int `key:"password_min_length" default:"8" min:"6" max:"72" doc:"The shortest password, in characters (code points). The longest is always 72 bytes of UTF-8; a longer one is refused, never cut."`
 	// BcryptCost is 4 to 16; default 12. Under 10 is refused outside development.
 	BcryptCost int `key:"bcrypt_cost" default:"12" min:"4" max:"16" doc:"The work factor of bcrypt for new passwords; each step doubles the time. Under 10 is refused outside development."`
 	// SignupEnabled lets strangers make accounts; default true.

@@ -82,7 +82,7 @@ func objectKeys(d *jsontext.Decoder) ([]string, error) {
 		}
 	}
 	_, err := d.ReadToken()
-	return keys, err //nolint:wrapcheck // nil: the syntax has been checked
+	return keys, err
 }
 
 func sameKeys(a, b []string) bool {

@@ -132,7 +132,7 @@ func (s *Service) prepare(ctx context.Context, p *principal.Principal, name, raw
 	}
 	table, err := s.Catalog.Find(ctx, s.Schema, name)
 	if err != nil {
-		return nil, q, err //nolint:wrapcheck // says what it was doing
+		return nil, q, err
 	}
 	return table, q, s.serves(p, table, name)
 }

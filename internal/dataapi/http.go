@@ -129,7 +129,7 @@ func readWrite(r *http.Request) (plan.Returning, []byte, error) {
 		f.SQL = &fault.SQL{State: "PGRST102", Message: f.Detail}
 		return returning, nil, f
 	}
-	return returning, body, err //nolint:wrapcheck // a fault
+	return returning, body, err
 }
 
 // preference reads Prefer: return= (RFC 7240). Other preferences are ignored,

@@ -68,11 +68,11 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer db.stop()
+	defer db.stop(context.WithoutCancel(ctx))
 
 	s, err := server.New(ctx, c, db.ownerURL, o.Logger)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	if err := db.watchCatalog(ctx); err != nil {
 		return err
@@ -93,7 +93,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	if err := o.Ready(ready); err != nil {
 		return fmt.Errorf("printing where the server is: %w", err)
 	}
-	return s.Run(ctx, listener) //nolint:wrapcheck // says what it was doing
+	return s.Run(ctx, listener)
 }
 
 // listen takes the address first, so that a second server fails before it has
@@ -144,8 +144,8 @@ func openDatabase(ctx context.Context, c *config.Config, f folder, o Options) (*
 		ownerURL: cluster.SocketURL(Owner, password, Database), publicURL: cluster.URL(Owner, password, Database),
 	}
 	if err := migrate.Bootstrap(ctx, cluster.AdminURL, Database, Owner, password); err != nil {
-		db.stop()
-		return nil, err //nolint:wrapcheck // says what it was doing
+		db.stop(context.WithoutCancel(ctx))
+		return nil, err
 	}
 	go db.keepAlive(ctx, options)
 	return db, nil
@@ -188,20 +188,20 @@ func (db *database) watchCatalog(ctx context.Context) error {
 	if db.adminURL == "" {
 		return nil
 	}
-	return migrate.WatchCatalog(ctx, db.adminURL) //nolint:wrapcheck // says what it was doing
+	return migrate.WatchCatalog(ctx, db.adminURL)
 }
 
 // stopLimit bounds the end of PostgreSQL.
 const stopLimit = 20 * time.Second
 
-func (db *database) stop() {
+func (db *database) stop(ctx context.Context) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.stopped = true
 	if db.cluster == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
 	_ = db.cluster.Stop(ctx)
 }

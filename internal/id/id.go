@@ -21,19 +21,23 @@ type Of[N any] [16]byte
 // UUID is an identifier of no particular noun.
 type UUID = Of[any]
 
-// The nouns; a UUID converts to each.
-type (
-	User    = Of[user]    // a person, anonymous or not
-	Session = Of[session] // one sign-in of a user
-	Key     = Of[key]     // an application or service key
-	Secret  = Of[secret]  // a sealed value
-	Event   = Of[event]   // an audit record
+// User identifies a person, anonymous or not.
+type User = Of[user]
 
+// Session identifies one sign-in of a user.
+type Session = Of[session]
+
+// Key identifies an application or service key.
+type Key = Of[key]
+
+// Secret identifies a sealed value.
+type Secret = Of[secret]
+
+type (
 	user    struct{}
 	session struct{}
 	key     struct{}
 	secret  struct{}
-	event   struct{}
 )
 
 // ErrMalformed is returned for text that is not a UUID.
@@ -44,7 +48,7 @@ func New(now time.Time) UUID {
 	var u UUID
 	_, _ = rand.Read(u[6:]) // crypto/rand.Read never fails: it ends the program instead
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli())) //nolint:gosec // a date before 1970 is not a clock we run under
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
 	copy(u[:6], ms[2:])
 	u[6] = u[6]&0x0f | 0x70
 	u[8] = u[8]&0x3f | 0x80

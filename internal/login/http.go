@@ -79,7 +79,7 @@ func (s *Service) Routes() []web.Route {
 func (s *Service) current(ctx context.Context, c *web.Call, _ web.None) (session.Session, error) {
 	sessions, err := s.Sessions.List(ctx, c.Principal.User, c.Principal.Session)
 	if err != nil {
-		return session.Session{}, err //nolint:wrapcheck // says what it was doing
+		return session.Session{}, err
 	}
 	for _, one := range sessions {
 		if one.Current {
@@ -91,7 +91,7 @@ func (s *Service) current(ctx context.Context, c *web.Call, _ web.None) (session
 
 func (s *Service) list(ctx context.Context, c *web.Call, _ web.None) (sessionList, error) {
 	sessions, err := s.Sessions.List(ctx, c.Principal.User, c.Principal.Session)
-	return sessionList{Items: sessions}, err //nolint:wrapcheck // says what it was doing
+	return sessionList{Items: sessions}, err
 }
 
 func (s *Service) endOne(ctx context.Context, c *web.Call, _ web.None) (web.None, error) {

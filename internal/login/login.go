@@ -67,10 +67,10 @@ func (s *Service) SignUp(ctx context.Context, account NewAccount, from session.O
 	}
 	email, err := user.NormalizeEmail(account.Email)
 	if err != nil {
-		return Answer{}, err //nolint:wrapcheck // a fault for the caller
+		return Answer{}, err
 	}
 	if err := s.Passwords.Policy.Check("/password", account.Password); err != nil {
-		return Answer{}, err //nolint:wrapcheck // as above
+		return Answer{}, err
 	}
 	metadata := account.Data
 	if account.Options.Data != nil {
@@ -81,12 +81,12 @@ func (s *Service) SignUp(ctx context.Context, account NewAccount, from session.O
 	}
 	digest, err := s.Passwords.Hash(ctx, account.Password)
 	if err != nil {
-		return Answer{}, err //nolint:wrapcheck // as above
+		return Answer{}, err
 	}
 	return s.open(ctx, from, audit.UserSignedUp, func(q postgres.Querier) (id.User, error) {
 		userID, err := s.Users.Create(ctx, q, email, metadata)
 		if err != nil {
-			return id.User{}, err //nolint:wrapcheck // as above
+			return id.User{}, err
 		}
 		return userID, s.Passwords.Set(ctx, q, userID, digest)
 	})
@@ -115,7 +115,7 @@ func (s *Service) SignIn(ctx context.Context, c Credentials, from session.Origin
 		return Answer{}, s.reject(ctx, userID, from)
 	}
 	if err != nil {
-		return Answer{}, err //nolint:wrapcheck // a fault for the caller
+		return Answer{}, err
 	}
 	return s.open(ctx, from, audit.UserSignedIn, func(postgres.Querier) (id.User, error) { return userID, nil })
 }
@@ -126,7 +126,7 @@ func (s *Service) reject(ctx context.Context, userID id.User, from session.Origi
 		TargetKind: "user", Target: id.UUID(userID), Address: from.Address, RequestID: from.RequestID,
 	})
 	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	return ErrInvalidCredentials
 }
@@ -141,11 +141,11 @@ func (s *Service) open(ctx context.Context, from session.Origin, action audit.Ac
 			return err
 		}
 		if err := s.Users.SignedIn(ctx, q, userID, user.EmailIssuer, userID.String()); err != nil {
-			return err //nolint:wrapcheck // a fault, or wrapped below
+			return err
 		}
 		live, err = s.Sessions.Create(ctx, q, userID, "aal1", []string{"pwd"}, from)
 		if err != nil {
-			return err //nolint:wrapcheck // as above
+			return err
 		}
 		return audit.Write(ctx, q, audit.Event{
 			Action: action, ActorKind: "user", Actor: id.UUID(userID), TargetKind: "session", Target: id.UUID(live.ID),
@@ -162,7 +162,7 @@ func (s *Service) open(ctx context.Context, from session.Origin, action audit.Ac
 func (s *Service) Refresh(ctx context.Context, token string, from session.Origin) (Answer, error) {
 	live, err := s.Sessions.Refresh(ctx, token, from)
 	if err != nil {
-		return Answer{}, err //nolint:wrapcheck // a fault for the caller
+		return Answer{}, err
 	}
 	return s.answer(live)
 }
@@ -170,7 +170,7 @@ func (s *Service) Refresh(ctx context.Context, token string, from session.Origin
 func (s *Service) answer(live session.Live) (Answer, error) {
 	tokens, err := s.Sessions.Issue(live)
 	if err != nil {
-		return Answer{}, err //nolint:wrapcheck // says what it was doing
+		return Answer{}, err
 	}
 	return Answer{User: user.Document(live.Document), Session: tokens}, nil
 }
@@ -199,7 +199,7 @@ func (s *Service) SignOut(ctx context.Context, p *principal.Principal, scope Sco
 	}
 	return s.transact(ctx, p, audit.SessionsEnded, id.UUID(p.User), "user", from, func(q postgres.Querier) error {
 		_, err := s.Sessions.EndAll(ctx, q, p.User, except, session.SignedOut)
-		return err //nolint:wrapcheck // a fault
+		return err
 	})
 }
 
@@ -218,7 +218,7 @@ func (s *Service) Update(ctx context.Context, p *principal.Principal, metadata u
 		if err == nil {
 			doc, err = s.Users.GetIn(ctx, q, p.User)
 		}
-		return err //nolint:wrapcheck // a fault
+		return err
 	})
 	return doc, err
 }
@@ -227,7 +227,7 @@ func (s *Service) Update(ctx context.Context, p *principal.Principal, metadata u
 func (s *Service) transact(ctx context.Context, p *principal.Principal, action audit.Action, target id.UUID, kind string,
 	from session.Origin, f func(postgres.Querier) error,
 ) error {
-	return s.DB.InTx(ctx, func(q postgres.Querier) error { //nolint:wrapcheck // f's error, or a fault
+	return s.DB.InTx(ctx, func(q postgres.Querier) error {
 		if err := f(q); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ type Pool struct {
 
 type job struct {
 	work func()
-	ctx  context.Context //nolint:containedctx // whether somebody still waits for the work
+	ctx  context.Context // whether somebody still waits for the work
 	done chan struct{}
 }
 
@@ -42,7 +42,7 @@ func (p *Pool) Do(ctx context.Context, work func()) error {
 		return ErrBusy
 	}
 	<-j.done
-	return ctx.Err() //nolint:wrapcheck // sentinel of the standard library
+	return ctx.Err()
 }
 
 func (p *Pool) work() {

@@ -165,12 +165,12 @@ func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan
 func collect(results pgx.BatchResults, scan Scan) error {
 	rows, err := results.Query()
 	if err != nil {
-		return err //nolint:wrapcheck // Fault wraps it once
+		return err
 	}
 	err = scan(rows)
 	rows.Close()
 	if rows.Err() != nil {
-		return rows.Err() //nolint:wrapcheck // as above
+		return rows.Err()
 	}
 	return err
 }

@@ -48,13 +48,13 @@ func Watch(ctx context.Context, url string, interval time.Duration, logger *slog
 func watch(ctx context.Context, url string, interval time.Duration, watchers []Watcher, ready func()) error {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return err //nolint:wrapcheck // logged once by Watch
+		return err
 	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.ConnectTimeout = time.Second
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return err //nolint:wrapcheck // as above
+		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 
@@ -62,7 +62,7 @@ func watch(ctx context.Context, url string, interval time.Duration, watchers []W
 	for _, w := range watchers {
 		channels[w.Channel] = w.Notified
 		if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{w.Channel}.Sanitize()); err != nil {
-			return err //nolint:wrapcheck // as above
+			return err
 		}
 	}
 	for {
@@ -106,7 +106,7 @@ func drain(ctx context.Context, conn *pgx.Conn, interval time.Duration, channels
 		case turn.Err() != nil && ctx.Err() == nil && !conn.IsClosed():
 			return nil
 		default:
-			return err //nolint:wrapcheck // as above
+			return err
 		}
 	}
 }

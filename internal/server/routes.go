@@ -26,7 +26,7 @@ func describe(routes []web.Route) ([]web.Route, error) {
 	types[reflect.TypeFor[user.Document]()] = account
 	document, err := openapi.Document(routes, Version, types)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	return concat(routes, openapi.Routes(document), []web.Route{index()}), nil
 }
@@ -70,7 +70,7 @@ func healthRoutes(h *telemetry.Health) []web.Route {
 			Summary: "Whether the server can do its work; names the part that cannot",
 		},
 			func(ctx context.Context, _ *web.Call, _ web.None) (telemetry.Status, error) {
-				return h.Ready(ctx) //nolint:wrapcheck // a fault
+				return h.Ready(ctx)
 			}),
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/authn"
-	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dataapi"
@@ -109,11 +109,11 @@ func (s *Server) assemble(ctx context.Context, secrets *secret.Service, now func
 
 	s.catalog = &catalog.Service{DB: s.db, Schemas: c.Data.Schemas, Logger: s.logger, Now: now}
 	if err := s.catalog.Load(ctx); err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	signer := &signing.Service{DB: s.db, Secrets: secrets, Secret: []byte(c.Auth.JWT.Secret.Reveal())}
 	if err := signer.Load(ctx); err != nil {
-		return err //nolint:wrapcheck // as above
+		return err
 	}
 	s.revoked = session.NewRevoked(c.Auth.JWT.Expiry, now)
 	sessions := &session.Service{
@@ -129,7 +129,7 @@ func (s *Server) assemble(ctx context.Context, secrets *secret.Service, now func
 	passwords, err := password.NewService(password.NewPool(hashWorkers(c), c.Auth.HashQueue),
 		password.Policy{MinLength: c.Auth.PasswordMinLength}, c.Auth.BcryptCost)
 	if err != nil {
-		return err //nolint:wrapcheck // as above
+		return err
 	}
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
 	people := &login.Service{

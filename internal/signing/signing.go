@@ -54,11 +54,11 @@ type Service struct {
 	// signed with it, and those of other keys are no longer accepted.
 	Secret []byte
 
-	mu       sync.RWMutex
-	active   *key
-	refresh  *key
-	byKID    map[string]*key
-	public   []JWK
+	mu      sync.RWMutex
+	active  *key
+	refresh *key
+	byKID   map[string]*key
+	public  []JWK
 }
 
 // Load reads the keys, and makes those that a new database lacks.
@@ -100,7 +100,7 @@ func (s *Service) ensure(ctx context.Context, q postgres.Querier, purpose string
 	}
 	r.secretID, err = s.Secrets.Put(ctx, q, "signing_key", r.kid, material)
 	if err != nil {
-		return err //nolint:wrapcheck // Load wraps it
+		return err
 	}
 	return insert(ctx, q, r)
 }

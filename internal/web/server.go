@@ -115,7 +115,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 		r = r.WithContext(ctx)
 		c.request = r
 		if err := s.protected(answer, r, route, c); err != nil {
-			s.fail(r.Context(), answer, c, err)
+			s.fail(ctx, answer, c, err)
 		}
 		cancel()
 	}
@@ -205,7 +205,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += n
-	return n, err //nolint:wrapcheck // a writer passes errors through
+	return n, err
 }
 
 // Unwrap lets http.ResponseController reach the writer below.

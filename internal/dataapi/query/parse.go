@@ -181,7 +181,7 @@ func parseFilter(name, text string) (Filter, error) {
 		if !truths[f.Value] {
 			return f, s.fail("null, not_null, true, false or unknown")
 		}
-	default:
+	case Eq, Neq, Gt, Gte, Lt, Lte:
 		f.Value = s.text[s.at:]
 	}
 	return f, err

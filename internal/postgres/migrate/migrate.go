@@ -125,7 +125,7 @@ func provider(db *sql.DB, source Source) (*goose.Provider, error) {
 		goose.WithTableName(source.Table), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if errors.Is(err, goose.ErrNoMigrations) || errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // no migrations is no provider
+		return nil, nil // no migrations is no provider
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s migrations: %w", source.Name, err)

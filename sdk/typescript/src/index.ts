@@ -17,8 +17,8 @@ export type {
 export type { Logger } from "./core/logger.js";
 export type { ClientOptions, FluxbaseClientOptions } from "./core/options.js";
 export type { StorageAdapter } from "./core/storage.js";
-export type { CountOptions, One, ReadQuery, ReturningQuery, TableQuery, WriteQuery } from "./data/builder.js";
-export type { Count, DataResult, FilterValue, Insert, RelationName, Row, Update } from "./data/types.js";
+export type { One, ReadQuery, ReturningQuery, TableQuery, WriteQuery } from "./data/builder.js";
+export type { DataResult, FilterValue, Insert, RelationName, Row, Update } from "./data/types.js";
 export {
   createClient,
   type NoUserAndSession,

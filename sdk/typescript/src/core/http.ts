@@ -9,7 +9,7 @@ import type { Family } from "./problem.js";
 /** A request, before it is dressed with headers. */
 export interface Call {
   readonly family: Family;
-  readonly method: "GET" | "HEAD" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Path below the server's URL, starting with `/`. */
   readonly path: string;
   /** Query string without the question mark. */
@@ -41,6 +41,10 @@ export interface HttpOptions {
   readonly clientInfo: string;
 }
 
+/** Cookies would be a second credential beside the bearer token. Runtimes without cookies may not know the option. */
+const CREDENTIALS: RequestInit = typeof document === "undefined" ? {} : { credentials: "omit" };
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
 /** Sends calls. Safe for concurrent use. */
 export class Http {
   readonly #options: HttpOptions;
@@ -64,11 +68,13 @@ export class Http {
         ...(body === undefined ? {} : { body }),
         signal: limit.signal,
         // The API never redirects. Following one could carry a refresh token in a body to another origin.
-        redirect: "error",
-        // Cookies would be a second credential beside the bearer token.
-        credentials: "omit",
+        redirect: "manual",
+        ...CREDENTIALS,
       });
-      const text = call.method === "HEAD" ? "" : await response.text();
+      if (response.type === "opaqueredirect" || REDIRECTS.has(response.status)) {
+        throw new NetworkError("The server redirected the request elsewhere; check the client's url");
+      }
+      const text = await response.text();
       return {
         status: response.status,
         statusText: response.statusText,
@@ -82,17 +88,16 @@ export class Http {
     }
   }
 
-  #headers(call: Call, bearer: string | null, hasBody: boolean): Record<string, string> {
+  #headers(call: Call, bearer: string | null, hasBody: boolean): Headers {
     const { clientKey, clientInfo, headers } = this.#options;
-    return {
-      ...headers,
-      Accept: "application/json",
-      ...call.headers,
-      ...(hasBody ? { "Content-Type": "application/json" } : {}),
-      ...(clientKey === undefined ? {} : { apikey: clientKey }),
-      ...(bearer === null ? {} : { Authorization: `Bearer ${bearer}` }),
-      "X-Client-Info": clientInfo,
-    };
+    const all = new Headers(headers);
+    all.set("Accept", "application/json");
+    for (const [name, value] of Object.entries(call.headers ?? {})) all.set(name, value);
+    if (hasBody) all.set("Content-Type", "application/json");
+    if (clientKey !== undefined) all.set("apikey", clientKey);
+    if (bearer !== null) all.set("Authorization", `Bearer ${bearer}`);
+    all.set("X-Client-Info", clientInfo);
+    return all;
   }
 }
 
@@ -125,6 +130,7 @@ class Limit {
    * not send, token and all.
    */
   explain(thrown: unknown): Error {
+    if (thrown instanceof NetworkError) return thrown;
     if (this.#outer?.aborted) return new NetworkError("The request was aborted", "aborted");
     if (this.#timedOut) return new NetworkError("The server did not answer in time");
     const cause = thrown instanceof Error ? (thrown.cause as { code?: unknown } | undefined) : undefined;

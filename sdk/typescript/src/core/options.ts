@@ -124,5 +124,10 @@ function checkHeaders(headers: Readonly<Record<string, string>>): Readonly<Recor
       );
     }
   }
+  try {
+    new Headers(headers);
+  } catch {
+    throw usageError("headers holds a name or a value that cannot be sent", "invalid_options");
+  }
   return { ...headers };
 }

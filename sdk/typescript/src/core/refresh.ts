@@ -11,7 +11,7 @@
 
 import type { UserAndSession } from "../auth/types.js";
 import { asFluxbaseError, type FluxbaseError } from "./errors.js";
-import { type Held, isExpiring, sameTokens } from "./record.js";
+import { endsAt, type Held, isExpiring, sameTokens } from "./record.js";
 import type { SessionState } from "./session.js";
 
 /** Why a refresh is wanted: it is due, the caller asked for it, or the server has refused the access token. */
@@ -36,6 +36,10 @@ export interface RefresherParts {
 
 /** Pauses before the repeats of one refresh, in milliseconds; together well below the server's grace of 10 s. */
 export const REPEAT_AFTER_MS: readonly number[] = [200, 800, 2000];
+/** Repeats begin only within this time of the first attempt: later the server's grace may be over. */
+export const REPEAT_WITHIN_MS = 8_000;
+/** How long a call that has a valid token waits for a refresh that is due, before it goes ahead with what it has. */
+export const PATIENCE_MS = 2_000;
 /** First and longest cool-down after a failed refresh; it doubles in between. */
 export const COOL_DOWN_MS = { first: 60_000, longest: 300_000 } as const;
 /** For how long a refresh by another tab also counts as ours when the caller asks for one. */
@@ -60,8 +64,9 @@ export class Refresher {
     await this.#parts.state.ready();
     const { held } = this.#parts.state;
     if (held === null || !this.#due(held) || this.#parts.now() < this.#coolUntil) return held;
-    const outcome = await this.refresh("due");
-    return outcome.kind === "ended" ? this.#parts.state.held : outcome.held;
+    const refreshing = this.refresh("due");
+    await (this.#parts.now() < endsAt(held) ? patiently(refreshing) : refreshing);
+    return this.#parts.state.held;
   }
 
   /** Refreshes, or joins the refresh that is running. Never rejects. */
@@ -103,6 +108,7 @@ export class Refresher {
 
   async #attempts(first: Held): Promise<RefreshOutcome> {
     const { state, exchange, sleep } = this.#parts;
+    const begun = this.#parts.now();
     let held = first;
     for (let attempt = 0; ; attempt++) {
       let failure: FluxbaseError;
@@ -125,7 +131,8 @@ export class Refresher {
         return { kind: "ended", error: failure };
       }
       const pause = REPEAT_AFTER_MS[attempt];
-      if (pause === undefined || !isRepeatable(failure)) return this.#giveUp(held, failure);
+      const late = this.#parts.now() - begun > REPEAT_WITHIN_MS;
+      if (pause === undefined || late || !isRepeatable(failure)) return this.#giveUp(held, failure);
       await sleep(pause);
       const meanwhile = await this.#movedOn(held);
       if (meanwhile === null) return { kind: "ended", error: null };
@@ -151,6 +158,16 @@ export class Refresher {
   #due(held: Held): boolean {
     return isExpiring(held, this.#parts.now(), this.#parts.marginSeconds);
   }
+}
+
+/** Waits for a refresh, but not for ever; it goes on in the background. */
+async function patiently(refreshing: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const enough = new Promise((resolve) => {
+    timer = setTimeout(resolve, PATIENCE_MS);
+  });
+  await Promise.race([refreshing, enough]);
+  clearTimeout(timer);
 }
 
 function isDefinite(error: FluxbaseError): boolean {

@@ -6,19 +6,7 @@
 import { asFluxbaseError, type FluxbaseError, usageError } from "../core/errors.js";
 import { list, literal, parameter } from "./literal.js";
 import { emptyQuery, type Query, rowNumber } from "./query.js";
-import type {
-  Column,
-  Count,
-  Face,
-  FilterValue,
-  Insert,
-  Loose,
-  Row,
-  Selected,
-  Settlements,
-  Update,
-  Value,
-} from "./types.js";
+import type { Column, Face, FilterValue, Insert, Row, Selected, Settlements, Update, Value } from "./types.js";
 
 /** Runs a query and hands its outcome over in the manner of a face. */
 export type Runner = (query: Query) => Promise<unknown>;
@@ -163,12 +151,6 @@ export class WriteQuery<R, F extends Face> extends Filters<R, null, F> {
 /** A query for one row; nothing more can be added but a signal. */
 export class One<T, F extends Face> extends Stage<T, F> {}
 
-/** Options of the calls that can count. */
-export interface CountOptions {
-  /** Also report how many rows match in all; the result face returns it as `count`. */
-  readonly count?: Count;
-}
-
 /** A table or view, before it is known what to do with it. */
 export class TableQuery<DB, Name extends string, F extends Face> {
   readonly #table: Name;
@@ -179,38 +161,30 @@ export class TableQuery<DB, Name extends string, F extends Face> {
     this.#runner = runner;
   }
 
-  /**
-   * Reads rows. `columns` is a comma-separated list, `*` by default. With `head` only the count is fetched and the
-   * rows are null.
-   */
-  select<const C extends string = "*">(
-    columns?: C,
-    options: CountOptions & { readonly head?: boolean } = {},
-  ): ReadQuery<Row<DB, Name>, Selected<Row<DB, Name>, C>[], F> {
-    const method = options.head === true ? "HEAD" : "GET";
-    return new ReadQuery({ ...this.#start(method, options), select: columns ?? "*" }, this.#runner);
+  /** Reads rows. `columns` is a comma-separated list, `*` by default. */
+  select<const C extends string = "*">(columns?: C): ReadQuery<Row<DB, Name>, Selected<Row<DB, Name>, C>[], F> {
+    return new ReadQuery({ ...emptyQuery(this.#table), select: columns ?? "*" }, this.#runner);
   }
 
-  /** Adds a row, or several in one statement. Columns missing from some of the rows become null. */
-  insert(
-    rows: Insert<DB, Name> | readonly Insert<DB, Name>[],
-    options: CountOptions = {},
-  ): WriteQuery<Row<DB, Name>, F> {
-    return new WriteQuery({ ...this.#start("POST", options), body: rows as Loose }, this.#runner);
+  /**
+   * Adds a row, or several in one statement: all or none. Columns that are missing from some of several rows become
+   * null in them; columns that are missing from all get their default.
+   */
+  insert(rows: Insert<DB, Name> | readonly Insert<DB, Name>[]): WriteQuery<Row<DB, Name>, F> {
+    return this.#write("POST", rows);
   }
 
   /** Changes the rows that match the filters that follow: without a filter, every row the caller may change. */
-  update(patch: Update<DB, Name>, options: CountOptions = {}): WriteQuery<Row<DB, Name>, F> {
-    return new WriteQuery({ ...this.#start("PATCH", options), body: patch as Loose }, this.#runner);
+  update(patch: Update<DB, Name>): WriteQuery<Row<DB, Name>, F> {
+    return this.#write("PATCH", patch);
   }
 
   /** Deletes the rows that match the filters that follow: without a filter, every row the caller may delete. */
-  delete(options: CountOptions = {}): WriteQuery<Row<DB, Name>, F> {
-    return new WriteQuery(this.#start("DELETE", options), this.#runner);
+  delete(): WriteQuery<Row<DB, Name>, F> {
+    return this.#write("DELETE", undefined);
   }
 
-  #start(method: Query["method"], options: CountOptions): Query {
-    const { count } = options;
-    return { ...emptyQuery(this.#table), method, ...(count === undefined ? {} : { count }) };
+  #write(method: Query["method"], body: unknown): WriteQuery<Row<DB, Name>, F> {
+    return new WriteQuery({ ...emptyQuery(this.#table), method, body }, this.#runner);
   }
 }

@@ -55,14 +55,12 @@ export type Selected<R, Columns extends string> =
           ? { [C in Names<Columns>]: R[C] }
           : Loose;
 
-/** How many rows there are in all: counted (`exact`), from the planner (`planned`), or whichever is cheap enough. */
-export type Count = "exact" | "planned" | "estimated";
-
 /** What the result face awaits to. */
 export type DataResult<T> =
   | {
       readonly data: T;
       readonly error: null;
+      /** How many rows match in all; null unless the server has said so. */
       readonly count: number | null;
       readonly status: number;
       readonly statusText: string;

@@ -102,6 +102,7 @@ describe("headers", () => {
     [{ url: "http://host", serviceKey: "" }],
     [{ url: "http://host", serviceKey: "fb_service_secret\n" }],
     [{ url: "http://host", serviceKey: "fb_service_a", apiKey: "fb_api_b" }],
+    [{ url: "http://host", headers: { "X-Note": "secret\nline" } }],
     [{ url: "http://host", headers: { Authorization: "Bearer secret" } }],
   ])("refuses options that make no sense: %j", (options) => {
     expect(() => new FluxbaseClient(options)).toThrow(expect.objectContaining({ code: "invalid_options" }));
@@ -315,6 +316,13 @@ describe("errors", () => {
     const error = (await caught(client(server).auth.signIn(CREDENTIALS))) as AuthError;
     expect(error).toMatchObject({ status: 502, code: "http_502" });
     expect(JSON.stringify(error) + error.message).not.toContain("abc");
+  });
+
+  it("does not follow a redirect, which could carry secrets elsewhere", async () => {
+    server.script = () => new Response(null, { status: 307, headers: { Location: "https://elsewhere.test/" } });
+    const error = (await caught(client(server).auth.signIn(CREDENTIALS))) as NetworkError;
+    expect(error).toMatchObject({ name: "NetworkError", message: expect.stringContaining("redirected") });
+    expect(server.seen).toHaveLength(1);
   });
 
   it("drops the text of the runtime's own errors, which may quote a header", async () => {

@@ -62,7 +62,7 @@ describe("types", () => {
     made.auth.onAuthStateChange((event, session) => {
       if (event === "SIGNED_IN") console.log(session.user);
       // @ts-expect-error there may be no session
-      else session.user;
+      else void (() => session.user);
     });
     made.auth.onAuthStateChange((event) => {
       expectTypeOf(event).toExtend<string>();

@@ -29,13 +29,23 @@ const nodeImport = new Script("(url) => import(url)", {
 }).runInThisContext() as (url: string) => Promise<Record<string, unknown>>;
 
 /** Runs `file` and returns the values of `declared`. */
-export async function runSample(
+export function runSample(
   file: string,
   placeholders: Placeholders,
   bound: Readonly<Record<string, unknown>> = {},
   declared: readonly string[] = [],
 ): Promise<Record<string, unknown>> {
-  let text = readFileSync(resolve(import.meta.dirname, file), "utf8");
+  return runText(readFileSync(resolve(import.meta.dirname, file), "utf8"), placeholders, bound, declared);
+}
+
+/** Runs a text as {@link runSample} runs a file. */
+export async function runText(
+  sample: string,
+  placeholders: Placeholders,
+  bound: Readonly<Record<string, unknown>>,
+  declared: readonly string[],
+): Promise<Record<string, unknown>> {
+  let text = sample;
   for (const [placeholder, value] of Object.entries(placeholders)) text = text.replaceAll(placeholder, value);
   serial += 1;
   const key = `sample-${process.pid}-${serial}`;
@@ -54,6 +64,23 @@ export async function runSample(
     rmSync(path);
     delete surroundings[key];
   }
+}
+
+/** The values that a text declares or imports at its top level. */
+export function declaredNames(text: string): string[] {
+  const names: string[] = [];
+  const collect = (name: ts.BindingName): void => {
+    if (ts.isIdentifier(name)) names.push(name.text);
+    else for (const element of name.elements) if (ts.isBindingElement(element)) collect(element.name);
+  };
+  for (const statement of ts.createSourceFile("sample.ts", text, ts.ScriptTarget.ES2022).statements) {
+    if (ts.isVariableStatement(statement)) for (const one of statement.declarationList.declarations) collect(one.name);
+    const bindings = ts.isImportDeclaration(statement) ? statement.importClause?.namedBindings : undefined;
+    if (bindings && ts.isNamedImports(bindings)) {
+      for (const one of bindings.elements) if (!one.isTypeOnly) names.push(one.name.text);
+    }
+  }
+  return names;
 }
 
 function compile(text: string): string {

@@ -1,0 +1,68 @@
+# Fluxbase. `make` alone prints what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+STEP := sh scripts/step
+SDK := sdk/typescript
+LINTER := .cache/golangci-lint
+
+.PHONY: help run build test check bench fuzz generate lint vuln sdk-deps clean
+
+help: ## Print this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1#\2/p' Makefile | column -t -s '#'
+
+run: ## Build everything and run a development server (ARGS="--address 127.0.0.1:0")
+	@$(STEP) "PostgreSQL" sh scripts/need-postgres
+	@$(STEP) "build" $(MAKE) --no-print-directory build
+	@exec bin/fluxbase dev $(ARGS)
+
+build: ## Build bin/fluxbase and bin/fluxbase-cli
+	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
+
+test: ## Install what tests need and run everything that CI runs
+	@$(STEP) "packages" sh scripts/need-packages gcc=gcc gcc=libc6-dev
+	@$(STEP) "PostgreSQL" sh scripts/need-postgres
+	@$(STEP) "build" $(MAKE) --no-print-directory build
+	@$(STEP) "generated files are up to date" sh scripts/generated
+	@$(STEP) "lint" $(MAKE) --no-print-directory lint
+	@$(STEP) "Go tests" sh scripts/test-go
+	@$(STEP) "SDK dependencies" $(MAKE) --no-print-directory sdk-deps
+	@$(STEP) "SDK" npm --prefix $(SDK) run --silent check
+	@echo "==> everything passed"
+
+check: test vuln ## make test, and the vulnerability database
+
+bench: build ## Measure against pgbench and a bare hash loop (ARGS="-workers 8,32")
+	@go run ./bench $(ARGS)
+
+fuzz: ## Fuzz each parser for a while (TIME=30s)
+	@for target in $$(grep -rl --include='*_test.go' '^func Fuzz' internal | xargs -n1 dirname | sort -u); do \
+	  for name in $$(grep -rhoE '^func Fuzz[A-Za-z]+' $$target/*_test.go | sed 's/func //'); do \
+	    go test ./$$target -run '^$$' -fuzz "^$$name$$" -fuzztime $(or $(TIME),30s) || exit 1; \
+	  done; \
+	done
+
+generate: ## Write the files that are generated from the code
+	@go test ./internal/config -run TestReference -update >/dev/null
+	@go test ./internal/server -run TestOpenAPIDocument -update >/dev/null
+
+lint: $(LINTER) ## Format check and lint
+	@$(LINTER) fmt --diff ./... && $(LINTER) run ./...
+
+$(LINTER): tools/go.mod tools/go.sum
+	@echo "    building the linter (once; some minutes)"
+	@mkdir -p .cache
+	@go build -C tools -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $(LINTER)
+
+vuln: ## Look for known vulnerabilities (needs the network)
+	@go tool -modfile=tools/go.mod govulncheck ./...
+
+sdk-deps: $(SDK)/node_modules/.installed
+
+$(SDK)/node_modules/.installed: $(SDK)/package-lock.json
+	@npm --prefix $(SDK) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+clean: ## Remove what was built; the development data in .fluxbase stays
+	@rm -rf bin .cache $(SDK)/dist $(SDK)/node_modules tools/postgres/node_modules

@@ -1,0 +1,63 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/fluxbase/fluxbase/internal/web/problem"
+)
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 16 << 20
+
+// client calls the admin API.
+type client struct {
+	url  string
+	key  string
+	http *http.Client
+}
+
+func newClient(url, key string) *client {
+	return &client{
+		url: strings.TrimRight(url, "/"), key: key,
+		http: &http.Client{
+			Timeout:       30 * time.Second,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key stays here
+		},
+	}
+}
+
+// call asks for a path below /api/v1/admin and decodes the answer.
+func (c *client) call(ctx context.Context, method, path string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.url+"/api/v1/admin"+path, nil)
+	if err != nil {
+		return fmt.Errorf("asking the server: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+c.key)
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking the server: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		var p problem.Document
+		if json.Unmarshal(body, &p) != nil || p.Detail == "" {
+			return fmt.Errorf("the server at %s answered %s; is it a Fluxbase?", c.url, response.Status)
+		}
+		return fmt.Errorf("%s (%s, request %s)", p.Detail, p.Code, p.RequestID)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+// Package servertest runs the assembled server for tests, over real HTTP on a
+// database of pgtest. Several may run on one database.
+package servertest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/pgtest"
+	"github.com/fluxbase/fluxbase/internal/server"
+)
+
+// Server is a running server.
+type Server struct {
+	*server.Server
+
+	URL        string
+	DB         *pgtest.Database
+	ClientKey  string
+	ServiceKey string
+	Log        *bytes.Buffer // everything logged; read it after the test's requests
+
+	t testing.TB
+}
+
+// Option changes the configuration of a server, by key.
+type Option func(map[string]string)
+
+// With sets a configuration key.
+func With(key, value string) Option { return func(m map[string]string) { m[key] = value } }
+
+// New runs a server on a database of its own until the test ends.
+func New(t testing.TB, options ...Option) *Server {
+	t.Helper()
+	return On(t, pgtest.New(t), options...)
+}
+
+// On runs a server on a database until the test ends.
+func On(t testing.TB, db *pgtest.Database, options ...Option) *Server {
+	t.Helper()
+	settings := map[string]string{
+		"auth.bcrypt_cost": "4",
+		"secret_key":       fmt.Sprintf("%x", pgtest.SecretKey()),
+		"migrations.dir":   t.TempDir(),
+		"database.url":     db.OwnerURL,
+		"log.level":        "debug",
+	}
+	for _, o := range options {
+		o(settings)
+	}
+	c, err := config.Load(config.Sources{Flags: settings, Defaults: map[string]string{"environment": "development"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{DB: db, t: t, URL: "http://" + listener.Addr().String(), Log: &bytes.Buffer{}}
+	if c.PublicURL == "" {
+		c.PublicURL = s.URL
+	}
+	logger := slog.New(slog.NewTextHandler(&locked{w: s.Log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if s.Server, err = server.New(context.Background(), c, db.OwnerURL, logger); err != nil {
+		t.Fatal(err)
+	}
+	s.run(listener)
+	s.ClientKey, s.ServiceKey = s.key(apikey.Client), s.key(apikey.Service)
+	return s
+}
+
+func (s *Server) run(listener net.Listener) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, listener) }()
+	s.t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				s.t.Errorf("the server ended with: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			s.t.Error("the server does not end")
+		}
+	})
+}
+
+func (s *Server) key(kind apikey.Kind) string {
+	s.t.Helper()
+	_, text, err := s.Keys.Create(context.Background(), kind, "test")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return text
+}
+
+// Answer is an answer of the server.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// JSON decodes the body.
+func (a Answer) JSON(t testing.TB, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.Body), into); err != nil {
+		t.Fatalf("%v in %d %s", err, a.Status, a.Body)
+	}
+}
+
+// Code returns the code of a problem document, or "".
+func (a Answer) Code() string {
+	var p struct{ Code string }
+	_ = json.Unmarshal([]byte(a.Body), &p)
+	return p.Code
+}
+
+var client = &http.Client{
+	Timeout:       30 * time.Second,
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// Do sends a request. bearer and body may be empty; fields are pairs of names
+// and values.
+func (s *Server) Do(method, path, bearer, body string, fields ...string) Answer {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, s.URL+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	for i := 0; i+1 < len(fields); i += 2 {
+		r.Header.Add(fields[i], fields[i+1])
+	}
+	response, err := client.Do(r)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return Answer{response.StatusCode, response.Header, string(content)}
+}
+
+// Person is somebody who is signed in.
+type Person struct {
+	ID      string
+	Email   string
+	Access  string
+	Refresh string
+	Session string
+}
+
+// Password is the password of everybody here.
+const Password = "a-password-for-tests"
+
+var people atomic.Int64
+
+// SignUp makes an account and signs in.
+func (s *Server) SignUp() Person {
+	s.t.Helper()
+	email := fmt.Sprintf("person%d@example.com", people.Add(1))
+	return s.Person(email, s.Do("POST", "/api/v1/auth/signup", "", fmt.Sprintf(`{"email":%q,"password":%q}`, email, Password)))
+}
+
+// Person reads the answer to a sign-up, sign-in or refresh.
+func (s *Server) Person(email string, a Answer) Person {
+	s.t.Helper()
+	var answer struct {
+		User    struct{ ID string }
+		Session struct {
+			ID           string
+			AccessToken  string `json:"access_token"`
+			RefreshToken string `json:"refresh_token"`
+		}
+	}
+	a.JSON(s.t, &answer)
+	if a.Status >= 300 || answer.Session.AccessToken == "" {
+		s.t.Fatalf("not signed in: %d %s", a.Status, a.Body)
+	}
+	return Person{answer.User.ID, email, answer.Session.AccessToken, answer.Session.RefreshToken, answer.Session.ID}
+}

@@ -1,0 +1,63 @@
+/** Runs every TypeScript example of the README, in order, each seeing what the ones before it declared. */
+
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { declaredNames, runText } from "./samples/harness.js";
+import { createTable, disposeAll, freshEmail, server } from "./support.js";
+
+const text = readFileSync(resolve(import.meta.dirname, "../../README.md"), "utf8");
+const blocks = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? "");
+const scope: Record<string, unknown> = {};
+const lines: unknown[][] = [];
+
+beforeAll(() =>
+  createTable(
+    "todos",
+    `create table if not exists public.todos (
+       id bigint generated always as identity primary key,
+       user_id uuid not null default (auth.uid()),
+       title text not null,
+       done boolean not null default false
+     );
+     alter table public.todos enable row level security;
+     drop policy if exists own on public.todos;
+     create policy own on public.todos for all using ((select auth.uid()) = user_id) with check ((select auth.uid()) = user_id);
+     grant select, insert, update, delete on public.todos to anonymous, authenticated, service_role`,
+  ),
+);
+afterAll(() => {
+  for (const value of Object.values(scope)) (value as { dispose?: () => void } | null)?.dispose?.();
+  disposeAll();
+});
+
+it("has examples, and they run", async () => {
+  expect(blocks.length).toBeGreaterThanOrEqual(9);
+  const placeholders = {
+    "http://localhost:8080": server.url,
+    "your-client-key": server.clientKey,
+    "user@example.com": freshEmail(),
+  };
+  process.env["FLUXBASE_SERVICE_KEY"] ??= server.serviceKey;
+  const console = { log: (...line: unknown[]) => lines.push(line) };
+  for (const block of blocks) {
+    const declared = declaredNames(block);
+    const bound = Object.fromEntries(
+      Object.entries({ ...scope, console }).filter(([name]) => !declared.includes(name)),
+    );
+    Object.assign(scope, await runText(block, placeholders, bound, declared));
+  }
+});
+
+it("leave behind what the text promises", () => {
+  expect(scope["todos"]).toEqual([expect.objectContaining({ title: "Read the README" })]);
+  expect(scope["error"]).toBeNull();
+  expect([scope["rows"], scope["status"]]).toEqual([[expect.objectContaining({ title: "Read the README" })], 200]);
+  expect(scope["made"]).toMatchObject({ title: "Water the plants", done: false });
+  expect(scope["open"]).toEqual([expect.objectContaining({ title: "Read the README" })]);
+  expect(scope["nobody"]).toBeNull();
+  expect((scope["everything"] as unknown[]).length).toBeGreaterThanOrEqual(1);
+  expect(scope["nothing"]).toBeNull();
+  expect(lines.map(([first]) => first)).toContainEqual(expect.stringMatching(/@example\.com$/));
+  expect(lines).toContainEqual([expect.any(Number), "invalid_credentials", expect.any(String)]);
+});
