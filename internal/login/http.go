@@ -40,6 +40,8 @@ func (s *Service) Routes() []web.Route {
 	}
 	signUp := route(http.MethodPost, "/signup", "Make an account and sign in", web.Public)
 	signUp.Status = http.StatusCreated
+	signOut := route(http.MethodPost, "/signout", "End this session, all, or all others", web.SignedIn)
+	signOut.OptionalBody = true
 	one := route(http.MethodDelete, "/sessions/{id}", "End one of your sessions", web.SignedIn)
 	one.Params = []web.Param{{Name: "id", In: "path", Description: "The session"}}
 	all := route(http.MethodDelete, "/sessions", "End your sessions", web.SignedIn)
@@ -57,7 +59,7 @@ func (s *Service) Routes() []web.Route {
 			func(ctx context.Context, c *web.Call, in refreshBody) (Answer, error) {
 				return s.Refresh(ctx, in.RefreshToken, origin(c))
 			}),
-		web.Typed(route(http.MethodPost, "/signout", "End this session, all, or all others", web.SignedIn),
+		web.Typed(signOut,
 			func(ctx context.Context, c *web.Call, in signOutBody) (web.None, error) {
 				return web.None{}, s.SignOut(ctx, c.Principal, in.Scope, origin(c))
 			}),

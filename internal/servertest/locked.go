@@ -1,19 +1,26 @@
 package servertest
 
 import (
-	"io"
+	"bytes"
 	"sync"
 )
 
-// locked lets several goroutines write to one writer.
+// locked is a buffer that several goroutines write to.
 type locked struct {
 	mu sync.Mutex
-	w  io.Writer
+	b  bytes.Buffer
 }
 
 // Write implements io.Writer.
 func (l *locked) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.b.Write(p)
+}
+
+// String returns what has been written.
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

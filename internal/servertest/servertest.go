@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,9 +30,9 @@ type Server struct {
 	DB         *pgtest.Database
 	ClientKey  string
 	ServiceKey string
-	Log        *bytes.Buffer // everything logged; read it after the test's requests
 
-	t testing.TB
+	log *locked
+	t   testing.TB
 }
 
 // Option changes the configuration of a server, by key.
@@ -67,11 +68,11 @@ func On(t testing.TB, db *pgtest.Database, options ...Option) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{DB: db, t: t, URL: "http://" + listener.Addr().String(), Log: &bytes.Buffer{}}
+	s := &Server{DB: db, t: t, URL: "http://" + listener.Addr().String(), log: &locked{}}
 	if c.PublicURL == "" {
 		c.PublicURL = s.URL
 	}
-	logger := slog.New(slog.NewTextHandler(&locked{w: s.Log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if s.Server, err = server.New(context.Background(), c, db.OwnerURL, logger); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +80,9 @@ func On(t testing.TB, db *pgtest.Database, options ...Option) *Server {
 	s.ClientKey, s.ServiceKey = s.key(apikey.Client), s.key(apikey.Service)
 	return s
 }
+
+// LogText returns everything logged so far.
+func (s *Server) LogText() string { return s.log.String() }
 
 func (s *Server) run(listener net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -142,7 +146,7 @@ func (s *Server) Do(method, path, bearer, body string, fields ...string) Answer 
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if body != "" {
+	if body != "" && !slices.Contains(fields, "Content-Type") {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	if bearer != "" {

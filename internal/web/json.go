@@ -84,8 +84,8 @@ func checkSyntax(body []byte) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return fault.Input(string(d.StackPointer()), "duplicate_key", "The object holds a key twice.")
+		if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(err, jsontext.ErrDuplicateName) {
+			return fault.Input(string(syntactic.JSONPointer), "duplicate_key", "The object holds a key twice.")
 		}
 		if err != nil {
 			return fault.Newf(fault.Invalid, "invalid_json", "The body is not valid JSON, at byte %d.", d.InputOffset()).Because(err)

@@ -53,6 +53,9 @@ type Route struct {
 	Media   string       // media type of the answer where it is not JSON
 	Hidden  bool         // not part of the API: a page or the description itself
 
+	// OptionalBody lets a request without a body stand for one of {}.
+	OptionalBody bool
+
 	Serve func(w http.ResponseWriter, r *http.Request, c *Call) error
 }
 
@@ -93,7 +96,7 @@ func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Ou
 	}
 	r.Serve = func(w http.ResponseWriter, req *http.Request, c *Call) error {
 		var in In
-		if r.Body != nil {
+		if r.Body != nil && (req.ContentLength != 0 || !r.OptionalBody) {
 			if err := decode(req, &in); err != nil {
 				return err
 			}

@@ -110,7 +110,7 @@ func (g *generator) operation(r web.Route) (object, error) {
 		if err != nil {
 			return nil, err
 		}
-		op["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": schema}}}
+		op["requestBody"] = object{"required": !r.OptionalBody, "content": object{"application/json": object{"schema": schema}}}
 	} else if r.Media != "" && (r.Method == http.MethodPost || r.Method == http.MethodPatch) {
 		op["requestBody"] = object{"required": true, "content": object{r.Media: object{"schema": object{}}}}
 	}

@@ -78,7 +78,7 @@ export class SessionState {
     const next: Held = { session, obtainedAt: this.#parts.now() };
     let overtaken = false;
     await this.#parts.vault.transact((raw) => {
-      
+      if (!sameTokens(this.#held, sent)) return undefined;
       const stored = raw === null ? null : decodeHeld(raw);
       const movedOn = stored !== null && (stored.session.id !== sent.session.id || isNewer(stored, next));
       overtaken = raw === null || movedOn;

@@ -110,6 +110,35 @@ describe("tabs that share a storage", () => {
     expect(storage.getItem([...storage.items.keys()][0] ?? "")).toContain(session.refresh_token);
   });
 
+  it("counts a refresh by another tab as its own for 10 s, so that no old token is presented late", async () => {
+    const storage = new SharedStorage();
+    const [one, two] = [client(server, { storage }), client(server, { storage })];
+    await one.auth.signUp(CREDENTIALS);
+    await two.auth.getSession();
+    await one.auth.refreshSession();
+    await settle();
+    const { session } = await two.auth.refreshSession();
+    expect(refreshes()).toBe(1);
+    const now = Date.now();
+    vi.spyOn(Date, "now").mockImplementation(() => now + 11_000);
+    expect((await two.auth.refreshSession()).session.refresh_token).not.toBe(session.refresh_token);
+    expect(refreshes()).toBe(2);
+    vi.restoreAllMocks();
+  });
+
+  it("puts its newer tokens back when an older entry was written over them", async () => {
+    const storage = new SharedStorage();
+    const made = client(server, { storage });
+    await made.auth.signUp(CREDENTIALS);
+    const older = new Map(storage.items);
+    await settle(1100); // the server's clock counts in seconds
+    await made.auth.refreshSession();
+    for (const [key, value] of older) storage.items.set(key, value);
+    const { session } = await made.auth.refreshSession();
+    expect(session.refresh_token).toMatch(/:3$/);
+    expect([...server.sessions.values()][0]?.ended).toBeUndefined();
+  });
+
   it("notices a sign-out without being told, when it next looks at the storage", async () => {
     const storage = new SharedStorage();
     const made = client(server, { storage });

@@ -1,0 +1,63 @@
+package authn
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/principal"
+)
+
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	var c cache
+	digest := func(n int) [sha256.Size]byte {
+		return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
+	}
+	for n := range 5 * generation {
+		c.put(digest(n), verified{principal: principal.Nobody()})
+	}
+	if held := len(c.young) + len(c.older); held > 2*generation {
+		t.Errorf("it holds %d", held)
+	}
+	if _, ok := c.get(digest(5*generation - 1)); !ok {
+		t.Error("the newest is gone")
+	}
+	if _, ok := c.get(digest(0)); ok {
+		t.Error("the oldest is still there")
+	}
+}
+
+// tokens verifies anything, for a minute from the epoch.
+type tokens struct{ verified int }
+
+func (s *tokens) Verify(string) (*principal.Principal, time.Time, error) {
+	s.verified++
+	return principal.Nobody(), time.Unix(60, 0), nil
+}
+func (*tokens) Check(context.Context, id.Session) error { return nil }
+
+// TestRememberedTokensExpire moves the clock past the expiry of a token that
+// has been verified once and is remembered.
+func TestRememberedTokensExpire(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	verifier := &tokens{}
+	a := &Authenticator{Tokens: verifier, Now: func() time.Time { return now }}
+	for range 3 {
+		if _, err := a.Token(context.Background(), "token"); err != nil {
+			t.Fatalf("control: %v", err)
+		}
+	}
+	if verifier.verified != 1 {
+		t.Errorf("verified %d times", verifier.verified)
+	}
+	now = time.Unix(60, 0)
+	if _, err := a.Token(context.Background(), "token"); !errors.Is(err, errExpired) {
+		t.Errorf("after its expiry: %v", err)
+	}
+}
