@@ -11,7 +11,7 @@ import (
 // floor is the same work without the server.
 type floor struct {
 	name   string
-	target float64                                                            // the ratio to reach; 0 for none
+	target float64                                                          // the ratio to reach; 0 for none
 	run    func(ctx context.Context, workers, seconds int) (float64, error) // throughput
 }
 
@@ -93,6 +93,9 @@ func closeAll(workers []worker) {
 // measure does all that was asked for, printing as it goes.
 func (b *rig) measure(ctx context.Context, out io.Writer, results *Results) error {
 	printHeader(out, &results.Machine)
+	if err := b.transactions(ctx, out, results); err != nil {
+		return err
+	}
 	for i := range scenarios {
 		s := &scenarios[i]
 		if !b.options.wants(s.name) {
@@ -107,7 +110,7 @@ func (b *rig) measure(ctx context.Context, out io.Writer, results *Results) erro
 			results.Runs = append(results.Runs, runs...)
 		}
 	}
-	for _, step := range []func(context.Context, io.Writer, *Results) error{b.storms, b.transactions, b.footprint} {
+	for _, step := range []func(context.Context, io.Writer, *Results) error{b.storms, b.footprint} {
 		if err := step(ctx, out, results); err != nil {
 			return err
 		}

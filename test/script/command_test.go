@@ -362,8 +362,12 @@ func forge(token, header, signature string, changes []string) (string, error) {
 }
 
 func sqlCmd(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, neg, true, args, 2, "[!] sql NAME STATEMENTS")
-	rows, err := query(stateOf(ts).server(ts, args[0]).ready.DatabaseURL, args[1])
+	need(ts, neg, true, args, 2, "[!] sql NAME STATEMENTS|FILE.sql")
+	statements := args[1]
+	if strings.HasSuffix(statements, ".sql") {
+		statements = ts.ReadFile(statements)
+	}
+	rows, err := query(stateOf(ts).server(ts, args[0]).ready.DatabaseURL, statements)
 	if neg {
 		if err == nil {
 			ts.Fatalf("the statement succeeded:\n%s", rows)

@@ -18,7 +18,7 @@
 //	signup NAME PERSON, signin NAME PERSON as person@example.com; sets PERSON_ID, _SESSION, _ACCESS and _REFRESH
 //	forge VAR TOKEN HEADER SIGNATURE [claim=JSON...]   a token with another header, claims and signature
 //	                                       (keep, empty, or hmac:KEY)
-//	[!] sql NAME STATEMENTS                as the owner of the database; rows become stdout, an error stderr
+//	[!] sql NAME STATEMENTS|FILE.sql       as the owner of the database; rows become stdout, an error stderr
 //
 // The log of a server is in $WORK/NAME.log.
 package script_test
@@ -77,7 +77,7 @@ func program(name string) string { return filepath.Join(place, "bin", name) }
 
 // environment is what programs see: nothing of who runs the tests.
 func environment(path string) []string {
-	return []string{"PATH=" + filepath.Join(place, "bin") + string(filepath.ListSeparator) + path, "FLUXBASE_AUTH_BCRYPT_COST=4"}
+	return []string{"BIN=" + filepath.Join(place, "bin"), "PATH=" + filepath.Join(place, "bin") + string(filepath.ListSeparator) + path, "FLUXBASE_AUTH_BCRYPT_COST=4"}
 }
 
 func TestScripts(t *testing.T) {
