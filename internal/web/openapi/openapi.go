@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,7 +38,21 @@ func Describe[T any](types Schemas) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describing a type: %w", err)
 	}
-	return schema, nil
+	return notNull(schema), nil
+}
+
+// notNull takes "null" from the types of arrays: an empty list is [] here.
+func notNull(s *jsonschema.Schema) *jsonschema.Schema {
+	if slices.Contains(s.Types, "array") {
+		s.Type, s.Types = "array", nil
+	}
+	if s.Items != nil {
+		notNull(s.Items)
+	}
+	for _, member := range s.Properties {
+		notNull(member)
+	}
+	return s
 }
 
 // generator collects the components of one document.
@@ -81,6 +96,7 @@ func Document(routes []web.Route, version string, types Schemas) ([]byte, error)
 			"license":     object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 		},
 		"servers": list{object{"url": "/"}},
+		"tags":    tags(routes),
 		"paths":   paths,
 		"components": object{
 			"schemas": g.components,
@@ -94,6 +110,19 @@ func Document(routes []web.Route, version string, types Schemas) ([]byte, error)
 		return nil, fmt.Errorf("encoding the API description: %w", err)
 	}
 	return text, nil
+}
+
+// tags lists the tags in the order in which routes first use them.
+func tags(routes []web.Route) list {
+	var names []string
+	described := list{}
+	for _, r := range routes {
+		if !r.Hidden && !slices.Contains(names, r.Tag) {
+			names = append(names, r.Tag)
+			described = append(described, object{"name": r.Tag})
+		}
+	}
+	return described
 }
 
 func (g *generator) operation(r web.Route) (object, error) {
@@ -183,7 +212,7 @@ func (g *generator) ref(t reflect.Type) (*jsonschema.Schema, error) {
 		if err != nil {
 			return nil, fmt.Errorf("describing %s: %w", name, err)
 		}
-		g.components[name] = schema
+		g.components[name] = notNull(schema)
 	}
 	return &jsonschema.Schema{Ref: "#/components/schemas/" + name}, nil
 }
