@@ -88,7 +88,7 @@ type Database struct {
 
 // New returns a migrated database with its doors open. It is dropped when the
 // test ends.
-func New(t testing.TB) *Database {
+func New(t *testing.T) *Database {
 	t.Helper()
 	start(t)
 
@@ -118,7 +118,7 @@ func New(t testing.TB) *Database {
 
 // Empty returns the URL of a database that belongs to the owner and has never
 // been migrated, and that of a superuser in it.
-func Empty(t testing.TB) (ownerURL, adminURL string) {
+func Empty(t *testing.T) (ownerURL, adminURL string) {
 	t.Helper()
 	start(t)
 
@@ -129,7 +129,7 @@ func Empty(t testing.TB) (ownerURL, adminURL string) {
 }
 
 // Exec runs statements as the owner.
-func (d *Database) Exec(t testing.TB, sql string, args ...any) {
+func (d *Database) Exec(t *testing.T, sql string, args ...any) {
 	t.Helper()
 	if _, err := d.Single().Exec(context.Background(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -137,14 +137,14 @@ func (d *Database) Exec(t testing.TB, sql string, args ...any) {
 }
 
 // Scan runs a query of one row as the owner.
-func (d *Database) Scan(t testing.TB, sql string, args []any, into ...any) {
+func (d *Database) Scan(t *testing.T, sql string, args []any, into ...any) {
 	t.Helper()
 	if err := d.Single().QueryRow(context.Background(), sql, args...).Scan(into...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
 }
 
-func start(t testing.TB) {
+func start(t *testing.T) {
 	t.Helper()
 	cluster.once.Do(func() { cluster.err = prepare() })
 	if cluster.err != nil {
@@ -212,7 +212,7 @@ func logins(ctx context.Context, url string) error {
 	return nil
 }
 
-func admin(t testing.TB, sql string) {
+func admin(t *testing.T, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), cluster.pg.AdminURL("postgres"))
 	if err != nil {

@@ -32,7 +32,7 @@ type Server struct {
 	ServiceKey string
 
 	log *locked
-	t   testing.TB
+	t   *testing.T
 }
 
 // Option changes the configuration of a server, by key.
@@ -42,13 +42,13 @@ type Option func(map[string]string)
 func With(key, value string) Option { return func(m map[string]string) { m[key] = value } }
 
 // New runs a server on a database of its own until the test ends.
-func New(t testing.TB, options ...Option) *Server {
+func New(t *testing.T, options ...Option) *Server {
 	t.Helper()
 	return On(t, pgtest.New(t), options...)
 }
 
 // On runs a server on a database until the test ends.
-func On(t testing.TB, db *pgtest.Database, options ...Option) *Server {
+func On(t *testing.T, db *pgtest.Database, options ...Option) *Server {
 	t.Helper()
 	settings := map[string]string{
 		"auth.bcrypt_cost": "4",
@@ -118,7 +118,7 @@ type Answer struct {
 }
 
 // JSON decodes the body.
-func (a Answer) JSON(t testing.TB, into any) {
+func (a Answer) JSON(t *testing.T, into any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.Body), into); err != nil {
 		t.Fatalf("%v in %d %s", err, a.Status, a.Body)
