@@ -21,18 +21,22 @@ import (
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
-// Main runs a command line and returns the exit status: 0, or 1 after saying
-// why on stderr. Interrupt and SIGTERM end a command in good order.
+// Main runs a command line of fluxbase; see Execute.
 func Main(args []string, stdout, stderr io.Writer) int {
+	return Execute(Root(), args, stdout, stderr)
+}
+
+// Execute runs a command line and returns the exit status: 0, or 1 after saying
+// why on stderr. Interrupt and SIGTERM end a command in good order.
+func Execute(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	root := Root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		_, _ = fmt.Fprintln(stderr, "fluxbase:", err)
+		_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
 		return 1
 	}
 	return 0

@@ -4,37 +4,23 @@
 package operator
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"text/tabwriter"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
+	"github.com/fluxbase/fluxbase/internal/cli"
 	"github.com/fluxbase/fluxbase/internal/server"
 )
 
-// Main runs a command line and returns the exit status: 0, or 1 after saying
-// why on stderr.
+// Main runs a command line of fluxbase-cli; see cli.Execute.
 func Main(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
-	root := Root()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		_, _ = fmt.Fprintln(stderr, "fluxbase-cli:", err)
-		return 1
-	}
-	return 0
+	return cli.Execute(Root(), args, stdout, stderr)
 }
 
 // Root returns the command fluxbase-cli with its subcommands.

@@ -59,24 +59,16 @@ type Step struct {
 // must reach PostgreSQL itself, not a pooler in transaction mode.
 func Up(ctx context.Context, databaseURL string, logger *slog.Logger, sources ...Source) ([]Step, error) {
 	var done []Step
-	err := with(ctx, databaseURL, func(db *sql.DB) error {
-		for _, source := range sources {
-			p, err := provider(db, source)
-			if err != nil {
-				return err
-			}
-			if p == nil {
-				continue
-			}
-			results, err := p.Up(ctx)
-			if err != nil {
-				return fmt.Errorf("applying %s migrations: %w", source.Name, err)
-			}
-			for _, r := range results {
-				logger.InfoContext(ctx, "migrated", slog.String("source", source.Name),
-					slog.String("file", path.Base(r.Source.Path)), slog.Duration("took", r.Duration))
-				done = append(done, Step{Source: source.Name, Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: true})
-			}
+	err := each(ctx, databaseURL, sources, func(source Source, p *goose.Provider) error {
+		results, err := p.Up(ctx)
+		if err != nil {
+			return fmt.Errorf("applying %s migrations: %w", source.Name, err)
+		}
+		for _, r := range results {
+			step := Step{Source: source.Name, Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: true}
+			logger.InfoContext(ctx, "migrated", slog.String("source", step.Source),
+				slog.String("file", step.Name), slog.Duration("took", r.Duration))
+			done = append(done, step)
 		}
 		return nil
 	})
@@ -87,33 +79,52 @@ func Up(ctx context.Context, databaseURL string, logger *slog.Logger, sources ..
 // changing anything but the version tables, which it makes if they are missing.
 func Status(ctx context.Context, databaseURL string, sources ...Source) ([]Step, error) {
 	var steps []Step
-	err := with(ctx, databaseURL, func(db *sql.DB) error {
-		for _, source := range sources {
-			p, err := provider(db, source)
+	err := each(ctx, databaseURL, sources, func(source Source, p *goose.Provider) error {
+		states, err := p.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("reading %s migrations: %w", source.Name, err)
+		}
+		for _, s := range states {
+			text, err := fs.ReadFile(source.Files, s.Source.Path)
 			if err != nil {
-				return err
+				return fmt.Errorf("reading a %s migration: %w", source.Name, err)
 			}
-			if p == nil {
-				continue
-			}
-			states, err := p.Status(ctx)
-			if err != nil {
-				return fmt.Errorf("reading %s migrations: %w", source.Name, err)
-			}
-			for _, s := range states {
-				text, err := fs.ReadFile(source.Files, s.Source.Path)
-				if err != nil {
-					return fmt.Errorf("reading a %s migration: %w", source.Name, err)
-				}
-				steps = append(steps, Step{
-					Source: source.Name, Version: s.Source.Version, Name: path.Base(s.Source.Path),
-					AppliedAt: s.AppliedAt, Applied: s.State == goose.StateApplied, SQL: string(text),
-				})
-			}
+			steps = append(steps, Step{
+				Source: source.Name, Version: s.Source.Version, Name: path.Base(s.Source.Path),
+				AppliedAt: s.AppliedAt, Applied: s.State == goose.StateApplied, SQL: string(text),
+			})
 		}
 		return nil
 	})
 	return steps, err
+}
+
+// each runs f for every source that has migrations, on one connection to a
+// database that has the schema in which versions are kept.
+func each(ctx context.Context, databaseURL string, sources []Source, f func(Source, *goose.Provider) error) error {
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return errors.New("the database URL is malformed") // a parse error would repeat it, password and all
+	}
+	db := stdlib.OpenDB(*config)
+	defer func() { _ = db.Close() }()
+
+	if _, err := db.ExecContext(ctx, ensureSchemaSQL); err != nil {
+		return fmt.Errorf("preparing the version tables: %w", err)
+	}
+	for _, source := range sources {
+		p, err := provider(db, source)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			continue
+		}
+		if err := f(source, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func provider(db *sql.DB, source Source) (*goose.Provider, error) {
@@ -131,22 +142,6 @@ func provider(db *sql.DB, source Source) (*goose.Provider, error) {
 		return nil, fmt.Errorf("reading %s migrations: %w", source.Name, err)
 	}
 	return p, nil
-}
-
-// with runs f with a connection to a database that has the schema in which
-// versions are kept.
-func with(ctx context.Context, databaseURL string, f func(*sql.DB) error) error {
-	config, err := pgx.ParseConfig(databaseURL)
-	if err != nil {
-		return fmt.Errorf("reading the database URL: %w", err)
-	}
-	db := stdlib.OpenDB(*config)
-	defer func() { _ = db.Close() }()
-
-	if _, err := db.ExecContext(ctx, ensureSchemaSQL); err != nil {
-		return fmt.Errorf("preparing the version tables: %w", err)
-	}
-	return f(db)
 }
 
 // Two starters at once would both find the schema missing, hence the lock.

@@ -1,7 +1,8 @@
 /** Sends calls as whoever the client is: the signed-in person, else its own key, else nobody. */
 
+import type { Answer } from "./answer.js";
 import { AuthError } from "./errors.js";
-import type { Answer, Call, Http } from "./http.js";
+import type { Call, Http } from "./http.js";
 import { problemError } from "./problem.js";
 import type { Held } from "./record.js";
 import type { Refresher } from "./refresh.js";

@@ -3,8 +3,8 @@
  * sent as is an argument.
  */
 
+import type { Answer, Family } from "./answer.js";
 import { NetworkError, usageError } from "./errors.js";
-import type { Family } from "./problem.js";
 
 /** A request, before it is dressed with headers. */
 export interface Call {
@@ -20,15 +20,6 @@ export interface Call {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds until the attempt is given up with a {@link NetworkError}; no limit when undefined. */
   readonly timeoutMs?: number | undefined;
-}
-
-/** An answer of any status, its body read and parsed. */
-export interface Answer {
-  readonly status: number;
-  readonly statusText: string;
-  readonly headers: Headers;
-  /** Parsed JSON; undefined when empty or not JSON. */
-  readonly body: unknown;
 }
 
 /** What {@link Http} needs to know. */

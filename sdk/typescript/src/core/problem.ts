@@ -1,10 +1,7 @@
 /** From an unsuccessful answer (RFC 9457 problem document) to a typed error. */
 
+import type { Answer, Family } from "./answer.js";
 import { AuthError, DataError, type FieldError, type FluxbaseError } from "./errors.js";
-import type { Answer } from "./http.js";
-
-/** Which part of the API was asked; decides the class of the error. */
-export type Family = "auth" | "data";
 
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;

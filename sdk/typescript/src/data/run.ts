@@ -1,8 +1,8 @@
 /** Runs a query and reads its answer. */
 
+import type { Answer } from "../core/answer.js";
 import { asFluxbaseError, DataError, type FluxbaseError } from "../core/errors.js";
 import type { Gateway } from "../core/gateway.js";
-import type { Answer } from "../core/http.js";
 import { problemError } from "../core/problem.js";
 import { type Query, toCall } from "./query.js";
 
