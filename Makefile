@@ -20,14 +20,14 @@ build: ## Build bin/fluxbase and bin/fluxbase-cli
 	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
 
 test: ## Install what tests need and run everything that CI runs
-	@$(STEP) "packages" sh scripts/need-packages gcc=gcc gcc=libc6-dev
+	@$(STEP) "packages" sh scripts/need-packages gcc=gcc gcc=libc6-dev chromium=chromium
 	@$(STEP) "PostgreSQL" sh scripts/need-postgres
 	@$(STEP) "build" $(MAKE) --no-print-directory build
 	@$(STEP) "generated files are up to date" sh scripts/generated
 	@$(STEP) "lint" $(MAKE) --no-print-directory lint
 	@$(STEP) "Go tests" sh scripts/test-go
 	@$(STEP) "SDK dependencies" $(MAKE) --no-print-directory sdk-deps
-	@$(STEP) "SDK" npm --prefix $(SDK) run --silent check
+	@$(STEP) "SDK" sh scripts/test-sdk
 	@echo "==> everything passed"
 
 check: test vuln ## make test, and the vulnerability database

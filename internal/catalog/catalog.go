@@ -169,7 +169,10 @@ func (s *Service) since(ctx context.Context, instant time.Time) error {
 }
 
 // Notified takes a notification of a change.
-func (s *Service) Notified(string) { s.nudged.Store(true) }
+func (s *Service) Notified(string) (poll bool) {
+	s.nudged.Store(true)
+	return true
+}
 
 // Poll reads the catalog again if it has changed.
 func (s *Service) Poll(ctx context.Context, q postgres.Querier) error {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -34,7 +33,7 @@ func devCommand() *cobra.Command {
 			}
 			err = dev.Run(cmd.Context(), c, dev.Options{
 				BundleRoots: bundleRoots(), Logger: logger(c, cmd.ErrOrStderr()),
-				Ready: func(r dev.Ready) error { return announce(cmd.OutOrStdout(), r, asJSON) },
+				Ready: func(r dev.Ready) error { return announce(cmd, r, asJSON) },
 			})
 			if interrupted(err) {
 				return nil
@@ -63,7 +62,8 @@ func bundleRoots() []string {
 }
 
 // announce prints where the server is, once it answers.
-func announce(w io.Writer, r dev.Ready, asJSON bool) error {
+func announce(cmd *cobra.Command, r dev.Ready, asJSON bool) error {
+	w := cmd.OutOrStdout()
 	if asJSON {
 		line, err := json.Marshal(r)
 		if err != nil {
@@ -71,6 +71,10 @@ func announce(w io.Writer, r dev.Ready, asJSON bool) error {
 		}
 		_, err = fmt.Fprintf(w, "%s\n", line)
 		return err
+	}
+	quickstart := os.Args[0] + " quickstart"
+	if f := cmd.Flags().Lookup("data-dir"); f != nil && f.Changed {
+		quickstart += " --data-dir " + f.Value.String()
 	}
 	_, err := fmt.Fprintf(w, `
   Fluxbase is ready, after %.1f s.
@@ -82,10 +86,10 @@ func announce(w io.Writer, r dev.Ready, asJSON bool) error {
   Service key   %s
   Database      %s
 
-  See two people and their rows:  fluxbase quickstart
+  See two people and their rows, in another terminal:  %s
   The service key bypasses Row-Level Security; keep it out of browsers.
   Stop with Ctrl-C. Everything is kept.
 
-`, float64(r.ElapsedMS)/1000, r.APIURL, r.DocsURL, r.OpenAPIURL, r.ClientKey, r.ServiceKey, r.DatabaseURL)
+`, float64(r.ElapsedMS)/1000, r.APIURL, r.DocsURL, r.OpenAPIURL, r.ClientKey, r.ServiceKey, r.DatabaseURL, quickstart)
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/servertest"
@@ -138,11 +139,8 @@ func TestPolicySwitchedOffIsNoticed(t *testing.T) {
 		t.Fatalf("before: %d", a.Status)
 	}
 	s.DB.Exec(t, `alter table public.todos disable row level security`)
-	for i := 0; ; i++ {
-		if s.Do("GET", todos, p.Access, "").Status == 404 {
-			return
-		}
-		if i > 1000 {
+	for began := time.Now(); s.Do("GET", todos, p.Access, "").Status != 404; {
+		if time.Since(began) > 2*time.Second {
 			t.Fatal("the table is still served")
 		}
 	}
@@ -270,7 +268,7 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "?limit=ten", "", 400, "PGRST100", "limit"},
 		{"GET", "?task=eq.%00", "", 400, "PGRST100", "NUL"},
 		{"GET", "?task=eq.%zz", "", 400, "PGRST100", "percent"},
-		{"GET", "?task=eq.%ff", "", 400, "22021", "encoding"},
+		{"GET", "?task=eq.%ff", "", 400, "PGRST100", "UTF-8"},
 		{"POST", "", `{"nope":1}`, 400, "42703", "nope"},
 		{"POST", "", `{"task":"a","rank":"many"}`, 400, "22P02", "numeric"},
 		{"POST", "", `{"done":true}`, 400, "23502", "task"},

@@ -21,7 +21,7 @@ func lost(err error) bool {
 // pooler, a broken connection); Poll runs at every turn and finds what was.
 type Watcher struct {
 	Channel  string                               // to LISTEN to
-	Notified func(payload string)                 // must not block
+	Notified func(payload string) (poll bool)     // must not block; true asks for a poll at once
 	Poll     func(context.Context, Querier) error // reads what has changed since it last ran
 }
 
@@ -58,7 +58,7 @@ func watch(ctx context.Context, url string, interval time.Duration, watchers []W
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 
-	channels := map[string]func(string){}
+	channels := map[string]func(string) bool{}
 	for _, w := range watchers {
 		channels[w.Channel] = w.Notified
 		if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{w.Channel}.Sanitize()); err != nil {
@@ -91,8 +91,9 @@ func pollAll(ctx context.Context, conn *pgx.Conn, limit time.Duration, watchers 
 	return nil
 }
 
-// drain hands out notifications until the interval is over.
-func drain(ctx context.Context, conn *pgx.Conn, interval time.Duration, channels map[string]func(string)) error {
+// drain hands out notifications until the interval is over, or one of them
+// asks for a poll.
+func drain(ctx context.Context, conn *pgx.Conn, interval time.Duration, channels map[string]func(string) bool) error {
 	turn, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()
 
@@ -100,8 +101,8 @@ func drain(ctx context.Context, conn *pgx.Conn, interval time.Duration, channels
 		n, err := conn.WaitForNotification(turn)
 		switch {
 		case err == nil:
-			if notified := channels[n.Channel]; notified != nil {
-				notified(n.Payload)
+			if notified := channels[n.Channel]; notified != nil && notified(n.Payload) {
+				return nil
 			}
 		case turn.Err() != nil && ctx.Err() == nil && !conn.IsClosed():
 			return nil

@@ -48,13 +48,14 @@ func (r *Revoked) Contains(kind string, subject id.UUID) (revoked, known bool) {
 }
 
 // Notified takes a notification: "session:UUID" or "key:UUID".
-func (r *Revoked) Notified(payload string) {
+func (r *Revoked) Notified(payload string) (poll bool) {
 	kind, text, _ := strings.Cut(payload, ":")
 	if subject, err := id.Parse(text); err == nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.until[kind+":"+subject.String()] = r.now().Add(r.keep)
 	}
+	return false
 }
 
 // Poll reads what has been revoked since the last poll.

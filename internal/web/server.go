@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"runtime/debug"
 	"sort"
 	"strings"
@@ -54,13 +55,29 @@ func (s *Server) Handler(routes []Route) http.Handler {
 		byPath[r.Path][r.Method] = r
 	}
 	mux := http.NewServeMux()
-	for path, methods := range byPath {
-		mux.Handle(path, s.resource(methods))
+	for pattern, methods := range byPath {
+		mux.Handle(pattern, s.resource(methods))
 	}
 	if byPath["/"] == nil {
 		mux.Handle("/", s.resource(nil))
 	}
-	return mux
+	nothing := s.resource(nil)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != clean(r.URL.Path) { // ServeMux would redirect, past everything that serve does
+			nothing.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// clean is the form of a path that routes are matched against.
+func clean(p string) string {
+	c := path.Clean(p)
+	if c != "/" && strings.HasSuffix(p, "/") {
+		c += "/"
+	}
+	return c
 }
 
 // resource answers for all methods of one path.
@@ -134,6 +151,9 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, 
 	p, err := s.Authenticate(r)
 	if err != nil {
 		return err
+	}
+	if p == nil {
+		return errors.New("authenticating returned nobody and no error")
 	}
 	c.Principal = p
 	if err := admit(route.Access, p); err != nil {

@@ -66,8 +66,12 @@ func (b *builder) arg(value any) string {
 	return "$" + strconv.Itoa(len(b.args))
 }
 
-// column returns the quoted name of a column of the table.
-func (b *builder) column(name string) string {
+// column returns a column of the table as an expression. It is qualified,
+// because ORDER BY would take an alias of the answer for a plain name.
+func (b *builder) column(name string) string { return "r." + b.name(name) }
+
+// name returns the quoted name of a column of the table.
+func (b *builder) name(name string) string {
 	if _, ok := b.table.Column(name); !ok {
 		if b.err == nil {
 			b.err = &UnknownColumnError{b.table.Name, name}
@@ -82,7 +86,8 @@ func Quote(name string) string {
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }
 
-func (b *builder) from() string { return Quote(b.table.Schema) + "." + Quote(b.table.Name) }
+// from names the table, as r.
+func (b *builder) from() string { return Quote(b.table.Schema) + "." + Quote(b.table.Name) + " as r" }
 
 func (b *builder) statement(returns bool) (Statement, error) {
 	if b.err != nil {
@@ -105,11 +110,11 @@ func Read(table *catalog.Table, q query.Query, maxRows int64) (Statement, error)
 }
 
 // envelope begins a statement that answers with JSON made by PostgreSQL.
-const envelope = `select coalesce(json_agg(t), '[]')::text, count(*) from (`
+const envelope = `select coalesce(json_agg(t.*), '[]')::text, count(*) from (`
 
 func (b *builder) items(items []query.Item) {
 	if items == nil {
-		b.text("*")
+		b.text("r.*")
 		return
 	}
 	for i, item := range items {
@@ -118,7 +123,7 @@ func (b *builder) items(items []query.Item) {
 		}
 		switch {
 		case item.Column == "*" && item.Alias == "":
-			b.text("*")
+			b.text("r.*")
 		case item.Alias != "":
 			b.text(b.column(item.Column), " as ", Quote(item.Alias))
 		default:

@@ -69,7 +69,7 @@ func (b *builder) write(q query.Query, returning Returning, statement func()) {
 	} else {
 		b.items(q.Select)
 	}
-	b.text(" from written")
+	b.text(" from written as r")
 	b.order(q.Order)
 	b.text(") t")
 }
@@ -79,7 +79,7 @@ func (b *builder) names(columns []string, prefix string) {
 		if i > 0 {
 			b.text(", ")
 		}
-		b.text(prefix, b.column(c))
+		b.text(prefix, b.name(c))
 	}
 }
 
@@ -89,6 +89,6 @@ func (b *builder) definitions(columns []string) {
 			b.text(", ")
 		}
 		column, _ := b.table.Column(c)
-		b.text(b.column(c), " ", column.Type)
+		b.text(b.name(c), " ", column.Type)
 	}
 }

@@ -146,11 +146,12 @@ func parseColumns(q *Query, text string) error {
 }
 
 func parseCount(name, text string, into **int64) error {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
 		return &Error{name, 0, "a whole number from 0"}
 	}
-	*into = &n
+	count := int64(n) //nolint:gosec // of 63 bits
+	*into = &count
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // Query is a parsed query string.
@@ -129,8 +130,8 @@ func split(raw string) ([]param, error) {
 		if err != nil {
 			return nil, &Error{n, 0, "a percent-encoded value"}
 		}
-		if strings.ContainsRune(n, 0) || strings.ContainsRune(v, 0) {
-			return nil, &Error{strings.ReplaceAll(n, "\x00", ""), 0, "text without NUL"}
+		if !text(n) || !text(v) {
+			return nil, &Error{strings.ReplaceAll(strings.ToValidUTF8(n, "?"), "\x00", "?"), 0, "UTF-8 without NUL"}
 		}
 		if params = append(params, param{n, v}); len(params) > maxParams {
 			return nil, &Error{n, 0, fmt.Sprintf("at most %d parameters", maxParams)}
@@ -138,3 +139,6 @@ func split(raw string) ([]param, error) {
 	}
 	return params, nil
 }
+
+// text says whether PostgreSQL can take s as text.
+func text(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }

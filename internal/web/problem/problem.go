@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
@@ -60,11 +61,11 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 	}
 	doc.Title = http.StatusText(doc.Status)
 	if f.Kind == fault.Internal {
-		doc.Code, doc.Detail = "internal_error", "Something went wrong on our side."
+		doc.Code, doc.Detail, doc.Reason, doc.Errors = "internal_error", "Something went wrong on our side.", "", nil
 	} else if f.SQL != nil {
 		doc.Code, doc.Message, doc.Details, doc.Hint = f.SQL.State, &f.SQL.Message, notEmpty(f.SQL.Details), notEmpty(f.SQL.Hint)
 	}
-	body, err := json.Marshal(doc)
+	body, err := json.Marshal(doc, jsontext.AllowInvalidUTF8(true)) // names of parameters are whatever was sent
 	if err != nil {
 		body = []byte(`{}`)
 	}
@@ -83,9 +84,15 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 	_, _ = w.Write(body)
 }
 
-// challenge follows RFC 6750, section 3: no error code where no token was sent.
+// refusals are the codes of credentials that were sent and do not hold.
+var refusals = map[string]bool{
+	"invalid_token": true, "token_expired": true, "session_ended": true, "invalid_key": true, "ambiguous_credentials": true,
+}
+
+// challenge follows RFC 6750, section 3: an error code says that a token was
+// sent and is of no use, and a client that reads it throws the token away.
 func challenge(f *fault.Error) string {
-	if f.Code == "credential_required" {
+	if !refusals[f.Code] {
 		return `Bearer realm="fluxbase"`
 	}
 	return `Bearer realm="fluxbase", error="invalid_token", error_description="` + f.Code + `"`

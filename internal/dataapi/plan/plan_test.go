@@ -1,0 +1,250 @@
+package plan
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func todos() *catalog.Table {
+	return catalog.NewTable(catalog.Table{
+		Schema: "public", Name: "todos", PrimaryKey: []string{"id"},
+		Columns: []catalog.Column{
+			{Name: "id", Type: "pg_catalog.int8"},
+			{Name: "title", Type: "pg_catalog.text"},
+			{Name: "done", Type: "pg_catalog.bool"},
+			{Name: "mood", Type: `"my schema"."mood;"`},
+		},
+	})
+}
+
+// hostile is a table that somebody named with care.
+func hostile() *catalog.Table {
+	return catalog.NewTable(catalog.Table{
+		Schema: `s"; drop schema s; --`, Name: `t" where 1=1 or "x`, PrimaryKey: []string{`a"b`, `é;$1`},
+		Columns: []catalog.Column{
+			{Name: `a"b`, Type: "pg_catalog.int4"},
+			{Name: `é;$1`, Type: "pg_catalog.text"},
+			{Name: `c' -- /*`, Type: "pg_catalog.text"},
+			{Name: `\`, Type: "pg_catalog.text"},
+			{Name: "*", Type: "pg_catalog.text"},
+			{Name: `""`, Type: "pg_catalog.text"},
+		},
+	})
+}
+
+func parsed(tb testing.TB, raw string) query.Query {
+	tb.Helper()
+	q, err := query.Parse(raw)
+	if err != nil {
+		tb.Fatalf("%s: %v", raw, err)
+	}
+	return q
+}
+
+// golden compares statements with testdata/NAME.golden.
+func golden(t *testing.T, name string, statements ...Statement) {
+	t.Helper()
+	var text strings.Builder
+	for _, st := range statements {
+		fmt.Fprintf(&text, "%s\nargs %#v, returns %v\n\n", st.SQL, st.Args, st.Returns)
+	}
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), text.String()); diff != "" {
+		t.Errorf("%s (-want +got; -update writes it anew): %s", path, diff)
+	}
+	for _, st := range statements {
+		checkPlaceholders(t, st)
+	}
+}
+
+func must(tb testing.TB) func(Statement, error) Statement {
+	tb.Helper()
+	return func(st Statement, err error) Statement {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return st
+	}
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		raw string
+		max int64
+	}{
+		"read-all":            {"", 0},
+		"read-select":         {"select=id,what:title,*", 0},
+		"read-operators":      {"id=eq.1&id=neq.2&id=gt.3&id=gte.4&id=lt.5&id=lte.6", 0},
+		"read-is":             {"done=is.null&done=is.not_null&done=is.true&done=is.false&done=is.unknown", 0},
+		"read-in":             {`title=in.(a,"b,c","d\"e","f\\g",,null)&id=in.()`, 0},
+		"read-not":            {"id=not.eq.1&title=not.in.(a)&done=not.is.null", 0},
+		"read-order":          {"order=id,title.desc,done.asc.nullsfirst,mood.desc.nullslast", 0},
+		"read-page":           {"limit=10&offset=20", 0},
+		"read-page-cut":       {"limit=10", 5},
+		"read-page-within":    {"limit=5", 10},
+		"read-page-bound":     {"offset=7", 1000},
+		"read-everything":     {"select=a:id,title&id=gt.0&done=not.is.true&order=title.desc&limit=3&offset=4", 100},
+		"read-hostile-values": {`title=eq.'%3B+drop+table+todos%3B--&title=in.("'%3B--","{}")&select=%22x%5C%22%3B--%22:title`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			golden(t, name, must(t)(Read(todos(), parsed(t, c.raw), c.max)))
+		})
+	}
+}
+
+func TestWrites(t *testing.T) {
+	t.Parallel()
+	q := parsed(t, "select=id,what:title&id=eq.1&done=is.true&order=id.desc&limit=1&offset=1")
+	const rows = `[{"title":"'; drop table todos; --","mood":"sad"}]`
+	for i, name := range []string{"nothing", "keys", "rows"} {
+		returning := Returning(i)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			golden(t, "write-"+name,
+				must(t)(Insert(todos(), q, []string{"title", "mood"}, rows, returning)),
+				must(t)(Insert(todos(), q, nil, "[{}]", returning)),
+				must(t)(Update(todos(), q, []string{"done", "mood"}, `{"done":true,"mood":"happy"}`, returning)),
+				must(t)(Update(todos(), query.Query{}, []string{"done"}, `{"done":true}`, returning)),
+				must(t)(Delete(todos(), q, returning)),
+				must(t)(Delete(todos(), query.Query{}, returning)),
+			)
+		})
+	}
+}
+
+func TestTableWithoutKeyReturnsNoKeys(t *testing.T) {
+	t.Parallel()
+	table := catalog.NewTable(catalog.Table{Schema: "public", Name: "log", Columns: []catalog.Column{{Name: "line", Type: "pg_catalog.text"}}})
+	golden(t, "write-without-key", must(t)(Insert(table, query.Query{}, []string{"line"}, `[{"line":"x"}]`, Keys)))
+}
+
+func TestHostileIdentifiersAreQuoted(t *testing.T) {
+	t.Parallel()
+	table := hostile()
+	var columns []string
+	q := query.Query{}
+	for _, c := range table.Columns {
+		columns = append(columns, c.Name)
+		q.Select = append(q.Select, query.Item{Column: c.Name, Alias: c.Name + `" from pg_authid; --`})
+		q.Order = append(q.Order, query.Term{Column: c.Name, Descending: true})
+		q.Filters = append(q.Filters, query.Filter{Column: c.Name, Op: query.Eq, Value: c.Name})
+	}
+	golden(t, "hostile",
+		must(t)(Read(table, q, 10)),
+		must(t)(Insert(table, q, columns, "[]", Rows)),
+		must(t)(Update(table, q, columns, "{}", Keys)),
+		must(t)(Delete(table, q, Rows)))
+}
+
+// Names that the catalog does not have never reach SQL, wherever they stand.
+func TestUnknownColumnsAreRefused(t *testing.T) {
+	t.Parallel()
+	table := todos()
+	const bad = `id" from pg_authid --`
+	for name, q := range map[string]query.Query{
+		"select":          {Select: []query.Item{{Column: bad}}},
+		"select, aliased": {Select: []query.Item{{Column: "id"}, {Column: bad, Alias: "id"}}},
+		"aliased star":    {Select: []query.Item{{Column: "*", Alias: "x"}}},
+		"order":           {Order: []query.Term{{Column: "id"}, {Column: bad}}},
+		"order by alias":  {Select: []query.Item{{Column: "id", Alias: "x"}}, Order: []query.Term{{Column: "x"}}},
+		"eq":              {Filters: []query.Filter{{Column: bad, Op: query.Eq}}},
+		"in":              {Filters: []query.Filter{{Column: bad, Op: query.In}}},
+		"is":              {Filters: []query.Filter{{Column: bad, Op: query.Is, Value: "null"}}},
+		"case variant":    {Filters: []query.Filter{{Column: "ID", Op: query.Eq}}},
+		"system column":   {Filters: []query.Filter{{Column: "ctid", Op: query.Eq}}},
+		"empty":           {Filters: []query.Filter{{Op: query.Eq}}},
+		"star in order":   {Order: []query.Term{{Column: "*"}}},
+		"qualified":       {Filters: []query.Filter{{Column: "todos.id", Op: query.Eq}}},
+		"cast":            {Filters: []query.Filter{{Column: "id::text", Op: query.Eq}}},
+	} {
+		wantUnknown(t, name+": read")(Read(table, q, 0))
+		wantUnknown(t, name+": delete")(Delete(table, q, Rows))
+		wantUnknown(t, name+": update")(Update(table, q, []string{"title"}, "{}", Rows))
+	}
+	for _, name := range []string{bad, "ID", "xmin", "", `title"`, "title "} {
+		wantUnknown(t, "insert")(Insert(table, query.Query{}, []string{"id", name}, "[]", Nothing))
+		wantUnknown(t, "update")(Update(table, query.Query{}, []string{name}, "{}", Nothing))
+	}
+	if _, err := Read(table, parsed(t, "select=id,title&order=title&id=eq.1"), 0); err != nil {
+		t.Errorf("known columns: %v", err)
+	}
+}
+
+func wantUnknown(t *testing.T, what string) func(Statement, error) {
+	t.Helper()
+	return func(st Statement, err error) {
+		t.Helper()
+		var e *UnknownColumnError
+		if !errors.As(err, &e) || e.Table != "todos" || st.SQL != "" || st.Args != nil {
+			t.Errorf("%s: %+v, %v", what, st, err)
+		}
+	}
+}
+
+func TestFirstUnknownColumnIsNamed(t *testing.T) {
+	t.Parallel()
+	_, err := Read(todos(), parsed(t, "select=nope&order=nada&id=eq.1"), 0)
+	if err == nil || err.Error() != "column todos.nope does not exist" {
+		t.Error(err)
+	}
+}
+
+func TestArrayLiteral(t *testing.T) {
+	t.Parallel()
+	for want, list := range map[string][]string{
+		`{}`: nil, `{""}`: {""}, `{"a","b"}`: {"a", "b"}, `{"NULL"}`: {"NULL"}, `{"a\"b","c\\d"}`: {`a"b`, `c\d`},
+		`{"{x,y}"," "}`: {"{x,y}", " "}, `{"é","` + "\n" + `"}`: {"é", "\n"},
+	} {
+		if got := arrayLiteral(list); got != want {
+			t.Errorf("%q: %s, want %s", list, got, want)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"a": `"a"`, `a"b`: `"a""b"`, `"`: `""""`, "": `""`, `\"`: `"\"""`, "é;": `"é;"`} {
+		if got := Quote(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// A plan does not touch what it was made from: tables are shared by requests.
+func TestPlanningChangesNothing(t *testing.T) {
+	t.Parallel()
+	table, q := todos(), parsed(t, "select=id&id=in.(1,2)&order=id&limit=100")
+	before, list := *q.Limit, slices.Clone(q.Filters[0].List)
+	first := must(t)(Read(table, q, 10))
+	if *q.Limit != before || !slices.Equal(q.Filters[0].List, list) {
+		t.Errorf("the query is now %+v", q)
+	}
+	if diff := cmp.Diff(first, must(t)(Read(table, q, 10))); diff != "" {
+		t.Errorf("the second plan differs: %s", diff)
+	}
+}

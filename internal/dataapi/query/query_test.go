@@ -1,0 +1,404 @@
+package query
+
+import (
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func number(n int64) *int64 { return &n }
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]Query{
+		"":   {},
+		"&&": {},
+		"select=a,b&order=a.desc&limit=10&offset=20&done=is.true&id=gt.7": {
+			Select: []Item{{Column: "a"}, {Column: "b"}}, Order: []Term{{Column: "a", Descending: true}},
+			Limit: number(10), Offset: number(20),
+			Filters: []Filter{{Column: "done", Op: Is, Value: "true"}, {Column: "id", Op: Gt, Value: "7"}},
+		},
+		"b=eq.1&a=eq.2&b=neq.3": { // a repeated column is one more condition, in the order they were written
+			Filters: []Filter{{Column: "b", Op: Eq, Value: "1"}, {Column: "a", Op: Eq, Value: "2"}, {Column: "b", Op: Neq, Value: "3"}},
+		},
+		"columns=a,%22b,c%22": {Columns: []string{"a", "b,c"}},
+		"limit=0&offset=0":    {Limit: number(0), Offset: number(0)},
+		"limit=9223372036854775807": {
+			Limit: number(9223372036854775807),
+		},
+		"%61=%65q%2E%31":         {Filters: []Filter{{Column: "a", Op: Eq, Value: "1"}}},
+		"a=eq.x+y%2Bz%20%26%3D":  {Filters: []Filter{{Column: "a", Op: Eq, Value: "x y+z &="}}},
+		"a=eq.b=c;d=e":           {Filters: []Filter{{Column: "a", Op: Eq, Value: "b=c;d=e"}}},
+		"a=eq.%E2%82%AC":         {Filters: []Filter{{Column: "a", Op: Eq, Value: "€"}}},
+		"%22select%22=eq.1":      {Filters: []Filter{{Column: "select", Op: Eq, Value: "1"}}},
+		"SELECT=eq.1":            {Filters: []Filter{{Column: "SELECT", Op: Eq, Value: "1"}}},
+		"a=eq.%27;drop+table+t-": {Filters: []Filter{{Column: "a", Op: Eq, Value: "';drop table t-"}}},
+	} {
+		got, err := Parse(raw)
+		if err != nil {
+			t.Errorf("%s: %v", raw, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", raw, diff)
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]Item{
+		"":                   nil,
+		" ":                  nil,
+		"*":                  {{Column: "*"}},
+		"a":                  {{Column: "a"}},
+		" a , b ":            {{Column: "a"}, {Column: "b"}},
+		"*,a":                {{Column: "*"}, {Column: "a"}},
+		"x:a":                {{Column: "a", Alias: "x"}},
+		"x:a,b":              {{Column: "a", Alias: "x"}, {Column: "b"}},
+		`"a,b"`:              {{Column: "a,b"}},
+		`"a:b":"c.d"`:        {{Column: "c.d", Alias: "a:b"}},
+		`"a\"b"`:             {{Column: `a"b`}},
+		`"a\\b"`:             {{Column: `a\b`}},
+		`"\a\,"`:             {{Column: "a,"}},
+		`" a "`:              {{Column: " a "}},
+		"größe,名前":           {{Column: "größe"}, {Column: "名前"}},
+		`a.b`:                {{Column: "a.b"}},
+		`a;drop table t`:     {{Column: "a;drop table t"}}, // a name that the catalog will not have
+		`a'--`:               {{Column: "a'--"}},
+		`x"y`:                {{Column: `x"y`}},
+		`a,a`:                {{Column: "a"}, {Column: "a"}},
+		`"` + "a\tb" + `",c`: {{Column: "a\tb"}, {Column: "c"}},
+	} {
+		got, err := Parse("select=" + url.QueryEscape(text))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		if diff := cmp.Diff(want, got.Select); diff != "" {
+			t.Errorf("%q: %s", text, diff)
+		}
+	}
+}
+
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]Term{
+		"a":                                  {{Column: "a"}},
+		"a.asc":                              {{Column: "a"}},
+		"a.desc":                             {{Column: "a", Descending: true}},
+		"a.nullsfirst":                       {{Column: "a", Nulls: "first"}},
+		"a.desc.nullslast,b.asc,c":           {{Column: "a", Descending: true, Nulls: "last"}, {Column: "b"}, {Column: "c"}},
+		`"a.desc".desc`:                      {{Column: "a.desc", Descending: true}},
+		`"a,b".asc.nullsfirst,"c\"d"`:        {{Column: "a,b", Nulls: "first"}, {Column: `c"d`}},
+		" a .desc, b":                        {{Column: "a", Descending: true}, {Column: "b"}},
+		"a;drop table t.desc":                {{Column: "a;drop table t", Descending: true}},
+		"(select 1).desc.nullslast":          {{Column: "(select 1)", Descending: true, Nulls: "last"}},
+		"a->b":                               {{Column: "a->b"}},
+		"desc":                               {{Column: "desc"}},
+		"1":                                  {{Column: "1"}}, // a name, never a position
+		"a.nullslast,a.desc.nullsfirst":      {{Column: "a", Nulls: "last"}, {Column: "a", Descending: true, Nulls: "first"}},
+		`""`:                                 {{}}, // no table has a column without a name
+		`"` + strings.Repeat("x", 300) + `"`: {{Column: strings.Repeat("x", 300)}},
+	} {
+		got, err := Parse("order=" + url.QueryEscape(text))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		if diff := cmp.Diff(want, got.Order); diff != "" {
+			t.Errorf("%q: %s", text, diff)
+		}
+	}
+}
+
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Filter{
+		"eq.1":                {Op: Eq, Value: "1"},
+		"neq.1":               {Op: Neq, Value: "1"},
+		"gt.1":                {Op: Gt, Value: "1"},
+		"gte.1":               {Op: Gte, Value: "1"},
+		"lt.1":                {Op: Lt, Value: "1"},
+		"lte.1":               {Op: Lte, Value: "1"},
+		"eq.":                 {Op: Eq},
+		"eq.not.eq.1":         {Op: Eq, Value: "not.eq.1"},
+		"eq.a.b,c(d)":         {Op: Eq, Value: "a.b,c(d)"},
+		`eq."a"`:              {Op: Eq, Value: `"a"`}, // quotes mean something in lists only
+		`eq.\`:                {Op: Eq, Value: `\`},
+		"eq. a ":              {Op: Eq, Value: " a "},
+		"eq.null":             {Op: Eq, Value: "null"},
+		"not.eq.1":            {Negated: true, Op: Eq, Value: "1"},
+		"not.in.(1)":          {Negated: true, Op: In, List: []string{"1"}},
+		"not.is.null":         {Negated: true, Op: Is, Value: "null"},
+		"is.null":             {Op: Is, Value: "null"},
+		"is.NULL":             {Op: Is, Value: "null"},
+		"is.Not_Null":         {Op: Is, Value: "not_null"},
+		"is.true":             {Op: Is, Value: "true"},
+		"is.FALSE":            {Op: Is, Value: "false"},
+		"is.unknown":          {Op: Is, Value: "unknown"},
+		"in.()":               {Op: In, List: []string{}},
+		"in.(a)":              {Op: In, List: []string{"a"}},
+		"in.(a,b c, d)":       {Op: In, List: []string{"a", "b c", " d"}},
+		"in.(,)":              {Op: In, List: []string{"", ""}},
+		`in.("")`:             {Op: In, List: []string{""}},
+		`in.("a,b",c)`:        {Op: In, List: []string{"a,b", "c"}},
+		`in.("a)","(",")")`:   {Op: In, List: []string{"a)", "(", ")"}},
+		`in.("a\"b","c\\d")`:  {Op: In, List: []string{`a"b`, `c\d`}},
+		`in.("\a\,\)")`:       {Op: In, List: []string{"a,)"}},
+		`in.(a"b,c\d)`:        {Op: In, List: []string{`a"b`, `c\d`}},
+		`in.({a,b})`:          {Op: In, List: []string{"{a", "b}"}},
+		"in.(null,NULL)":      {Op: In, List: []string{"null", "NULL"}},
+		`in.("€\é")`:          {Op: In, List: []string{"€é"}},
+		"in.('; drop table t": {Op: ""},
+	} {
+		got, err := Parse("a=" + url.QueryEscape(text))
+		if want.Op == "" {
+			if err == nil {
+				t.Errorf("%s: accepted as %+v", text, got)
+			}
+			continue
+		}
+		want.Column = "a"
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if diff := cmp.Diff([]Filter{want}, got.Filters); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
+}
+
+func TestColumnOfAFilter(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"a": "a", `"a.b"`: "a.b", `"a\"b"`: `a"b`, " a ": "a", `" a "`: " a ", "a.b": "a.b", "a->>b": "a->>b", "größe": "größe",
+		"1=1 or a": "1=1 or a", "a;--": "a;--", "a,b": "a,b", "(a)": "(a)", "or ": "or",
+	} {
+		got, err := Parse(url.QueryEscape(name) + "=eq.1")
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if diff := cmp.Diff([]Filter{{Column: want, Op: Eq, Value: "1"}}, got.Filters); diff != "" {
+			t.Errorf("%q: %s", name, diff)
+		}
+	}
+}
+
+// What is not understood is refused where it stands; nothing is skipped over,
+// because a filter that is left out widens a DELETE.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	const (
+		name     = "a column name"
+		comma    = "a comma or the end"
+		operator = "an operator (eq, neq, gt, gte, lt, lte, in, is) and a dot"
+		whole    = "a whole number from 0"
+		list     = "a comma or a closing parenthesis"
+		truth    = "null, not_null, true, false or unknown"
+		term     = "asc, desc, nullsfirst or nullslast"
+	)
+	for _, c := range []struct {
+		raw      string
+		param    string
+		position int
+		expected string
+	}{
+		{"select=,", "select", 0, name},
+		{"select=a,", "select", 2, name},
+		{"select=a,,b", "select", 2, name},
+		{"select=x:", "select", 2, name},
+		{"select=a:b:c", "select", 3, comma},
+		{"select=a::int", "select", 2, name},
+		{"select=rel(*)", "select", 3, comma},
+		{"select=count()", "select", 5, comma},
+		{"select=(a)", "select", 0, name},
+		{`select="a`, "select", 2, `a closing "`},
+		{`select="a\`, "select", 3, `a closing "`},
+		{`select="a"b`, "select", 3, comma},
+		{`select=a&select=b`, "select", 0, "the parameter once"},
+		{"order=", "order", 0, name},
+		{"order=a,", "order", 2, name},
+		{"order=.desc", "order", 0, name},
+		{"order=a.", "order", 1, term},
+		{"order=a.up", "order", 1, term},
+		{"order=a.descending", "order", 6, term},
+		{"order=a.desc.asc", "order", 6, term},
+		{"order=a.nullsfirst.desc", "order", 12, term},
+		{"order=a.DESC", "order", 1, term},
+		{"order=a.desc;drop table t", "order", 6, term},
+		{"order=a&order=b", "order", 0, "the parameter once"},
+		{"limit=", "limit", 0, whole},
+		{"limit=-1", "limit", 0, whole},
+		{"limit=1.5", "limit", 0, whole},
+		{"limit=1e3", "limit", 0, whole},
+		{"limit=0x10", "limit", 0, whole},
+		{"limit=1_000", "limit", 0, whole},
+		{"limit=%201", "limit", 0, whole},
+		{"limit=all", "limit", 0, whole},
+		{"limit=9223372036854775808", "limit", 0, whole},
+		{"limit=1&limit=2", "limit", 0, "the parameter once"},
+		{"offset=-1", "offset", 0, whole},
+		{"offset=null", "offset", 0, whole},
+		{"columns=", "columns", 0, name},
+		{"columns=a,,b", "columns", 2, name},
+		{`columns="a"b`, "columns", 3, comma},
+		{"a=", "a", 0, operator},
+		{"a", "a", 0, operator},
+		{"a=1", "a", 0, operator},
+		{"a=eq", "a", 0, operator},
+		{"a=EQ.1", "a", 0, operator},
+		{"a==.1", "a", 0, operator},
+		{"a=not.1", "a", 4, operator},
+		{"a=not.", "a", 4, operator},
+		{"a=not.not.eq.1", "a", 4, operator},
+		{"a=like.x*", "a", 0, operator},
+		{"a=eq(any).{1}", "a", 0, operator},
+		{"a=is.", "a", 3, truth},
+		{"a=is.nul", "a", 3, truth},
+		{"a=is.null%20or%201=1", "a", 3, truth},
+		{"a=not.is.1", "a", 7, truth},
+		{"a=in.1", "a", 3, "a list in parentheses"},
+		{"a=in.", "a", 3, "a list in parentheses"},
+		{"a=in.(", "a", 4, list},
+		{"a=in.(1", "a", 5, list},
+		{`a=in.("1"2)`, "a", 7, list},
+		{`a=in.("1`, "a", 6, `a closing "`},
+		{`a=in.("1\`, "a", 7, `a closing "`},
+		{"a=in.(1)2", "a", 6, "the end"},
+		{"a=in.()2", "a", 5, "the end"},
+		{"=eq.1", "", 0, name},
+		{"%20=eq.1", " ", 1, name},
+		{`"a=eq.1`, `"a`, 2, `a closing "`},
+		{`"a"b=eq.1`, `"a"b`, 3, "the end of the column name"},
+		{`a"b=eq.1`, `a"b`, 1, "the end of the column name"},
+		{"or=(a.eq.1,b.eq.2)", "or", 0, operator},
+		{"and=(a.eq.1)", "and", 0, operator},
+		{"on_conflict=a", "on_conflict", 0, operator},
+		{"%zz=eq.1", "?", 0, "a percent-encoded name"},
+		{"a=eq.%", "a", 0, "a percent-encoded value"},
+		{"a=eq.%4", "a", 0, "a percent-encoded value"},
+		{"a=eq.x%00", "a", 0, "text without NUL"},
+		{"a%00b=eq.x", "ab", 0, "text without NUL"},
+		{"select=a%00", "select", 0, "text without NUL"},
+	} {
+		_, err := Parse(c.raw)
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Errorf("%s: %v, want an *Error", c.raw, err)
+			continue
+		}
+		if diff := cmp.Diff(&Error{c.param, c.position, c.expected}, e); diff != "" {
+			t.Errorf("%s: %s", c.raw, diff)
+		}
+	}
+}
+
+func TestErrorInWords(t *testing.T) {
+	t.Parallel()
+	_, err := Parse("a=in.(1")
+	if want := `failed to parse "a" at position 6: expected a comma or a closing parenthesis`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestParametersAreLimited(t *testing.T) {
+	t.Parallel()
+	params := func(n int) string { return strings.TrimPrefix(strings.Repeat("&a=eq.1", n), "&") }
+	if q, err := Parse(params(200)); err != nil || len(q.Filters) != 200 {
+		t.Errorf("200 parameters: %d filters, %v", len(q.Filters), err)
+	}
+	var e *Error
+	if _, err := Parse(params(201)); !errors.As(err, &e) || e.Expected != "at most 200 parameters" {
+		t.Errorf("201 parameters: %v", err)
+	}
+	if _, err := Parse(params(100_000)); err == nil {
+		t.Error("100,000 parameters are accepted")
+	}
+}
+
+// The position is one of the decoded text, whatever the encoding.
+func TestPositionIsOfDecodedText(t *testing.T) {
+	t.Parallel()
+	var e *Error
+	if _, err := Parse("a=in.(%22%E2%82%AC%22x)"); !errors.As(err, &e) || e.Position != len(`in.("€"`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a client of PostgREST writes comes back as it was.
+func TestQuotedListRoundTrip(t *testing.T) {
+	t.Parallel()
+	values := []string{"", "a", `"`, `\`, `\"`, ",", "()", "a b", "€", "{}", "null", "'; --", "\n\t", `\\\`, strings.Repeat(`\"`, 50)}
+	var quoted []string
+	for _, v := range values {
+		quoted = append(quoted, `"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v)+`"`)
+	}
+	q, err := Parse("a=" + url.QueryEscape("in.("+strings.Join(quoted, ",")+")"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(values, q.Filters[0].List); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, raw := range []string{
+		"select=a,b:c,%22d%22&order=a.desc.nullslast&limit=1&offset=2&columns=a", "a=not.in.(1,%222%22)&a=is.null", "%zz", "a=eq.%00",
+		"=", "a=in.(%22%5C", "select=%22", `"a"=eq.b`, "%ff=eq.1", "or=(a.eq.1)", strings.Repeat("a=eq.1&", 201),
+	} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		q, err := Parse(raw)
+		if err == nil {
+			for _, filter := range q.Filters {
+				if !known[filter.Op] || filter.Op == Is && !truths[filter.Value] || (filter.Op == In) != (filter.List != nil) {
+					t.Fatalf("%q: filter %+v", raw, filter)
+				}
+			}
+			if q.Limit != nil && *q.Limit < 0 || q.Offset != nil && *q.Offset < 0 {
+				t.Fatalf("%q: a negative count", raw)
+			}
+			return
+		}
+		var e *Error
+		if !errors.As(err, &e) || e.Position < 0 || e.Position > len(raw) || e.Expected == "" {
+			t.Fatalf("%q: %v", raw, err)
+		}
+	})
+}
+
+// FuzzErrorsKeepValues puts a marker into the value of each parameter: no
+// error may hold it.
+func FuzzErrorsKeepValues(f *testing.F) {
+	const marker = "hunter2"
+	for _, name := range []string{"select", "order", "limit", "offset", "columns", "a", `"a"b`, ""} {
+		for _, value := range []string{marker, "eq." + marker, "in.(" + marker, "in.(" + marker + ")" + marker, `in.("` + marker, "is." + marker, "not." + marker + ".1", `"` + marker + `"x`, "a." + marker} {
+			f.Add(name, value)
+		}
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		if strings.Contains(name, marker) {
+			t.Skip()
+		}
+		for _, v := range []string{value, marker + value, value + marker, "in.(" + marker + value, "is." + value + marker} {
+			for _, raw := range []string{
+				url.QueryEscape(name) + "=" + url.QueryEscape(v),
+				url.QueryEscape(name) + "=" + url.QueryEscape(v) + "%",
+				url.QueryEscape(name) + "=" + url.QueryEscape(v) + "%00",
+			} {
+				_, err := Parse(raw)
+				var e *Error
+				if err == nil {
+					continue
+				}
+				if !errors.As(err, &e) || strings.Contains(err.Error(), marker) || strings.Contains(e.Param+e.Expected+strconv.Itoa(e.Position), marker) {
+					t.Fatalf("%q: %v", raw, err)
+				}
+			}
+		}
+	})
+}

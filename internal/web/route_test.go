@@ -1,0 +1,64 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+)
+
+func TestTyped(t *testing.T) {
+	t.Parallel()
+	failure := fault.New(fault.Conflict, "taken", "It is taken.")
+	echo := func(_ context.Context, _ *Call, in item) (item, error) {
+		if in.Name == "taken" {
+			return in, failure
+		}
+		return item{strings.ToUpper(in.Name)}, nil
+	}
+	run := func(r Route, body string) (*httptest.ResponseRecorder, error) {
+		w := httptest.NewRecorder()
+		return w, r.Serve(w, posted("application/json", body), &Call{})
+	}
+
+	r := Typed(Route{Method: http.MethodPost, Path: "/", Status: http.StatusCreated}, echo)
+	if r.Body != reflect.TypeFor[item]() || r.Answer != reflect.TypeFor[item]() || r.Status != http.StatusCreated {
+		t.Errorf("%+v", r)
+	}
+	w, err := run(r, `{"name":"<é>"}`)
+	if err != nil || w.Code != http.StatusCreated || w.Body.String() != `{"name":"<É>"}` || w.Header().Get("Content-Length") != "15" ||
+		w.Header().Get("Content-Type") != "application/json; charset=utf-8" {
+		t.Errorf("%d %s %v %v", w.Code, w.Body, w.Header(), err)
+	}
+	if _, err := run(r, `{"nam":"x"}`); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a body of another shape: %v", err)
+	}
+	if w, err := run(r, `{"name":"taken"}`); !errors.Is(err, failure) || w.Body.Len() != 0 {
+		t.Errorf("a failure: %v, %s", err, w.Body)
+	}
+}
+
+func TestTypedWithoutBodyOrAnswer(t *testing.T) {
+	t.Parallel()
+	r := Typed(Route{}, func(context.Context, *Call, None) (None, error) { return None{}, nil })
+	w := httptest.NewRecorder()
+	err := r.Serve(w, posted("text/plain", "not read"), &Call{})
+	if r.Body != nil || r.Answer != nil || err != nil || w.Code != http.StatusNoContent || w.Body.Len() != 0 {
+		t.Errorf("%+v: %d %s %v", r, w.Code, w.Body, err)
+	}
+	if r := Typed(Route{}, func(context.Context, *Call, None) (item, error) { return item{}, nil }); r.Status != http.StatusOK {
+		t.Errorf("status %d", r.Status)
+	}
+}
+
+func TestAccessInWords(t *testing.T) {
+	t.Parallel()
+	if got := Public.String() + ", " + SignedIn.String() + ", " + Service.String(); got != "public, signed in, service key" {
+		t.Error(got)
+	}
+}
