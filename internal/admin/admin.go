@@ -27,13 +27,13 @@ type Service struct {
 
 // EndSessions ends every session of a user, and returns how many.
 func (s *Service) EndSessions(ctx context.Context, p *principal.Principal, userID id.User, from session.Origin) (int64, error) {
-	var n int64
+	var sessions []id.Session
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
 		if _, err := s.Users.GetIn(ctx, q, userID); err != nil {
 			return err
 		}
 		var err error
-		n, err = s.Sessions.EndAll(ctx, q, userID, id.Session{}, session.Admin)
+		sessions, err = s.Sessions.EndAll(ctx, q, userID, id.Session{}, session.Admin)
 		if err != nil {
 			return err
 		}
@@ -42,5 +42,8 @@ func (s *Service) EndSessions(ctx context.Context, p *principal.Principal, userI
 			Address: from.Address, RequestID: from.RequestID,
 		})
 	})
-	return n, err
+	if err == nil {
+		s.Sessions.Revoked.Add(sessions...)
+	}
+	return int64(len(sessions)), err
 }

@@ -180,10 +180,15 @@ func (s *Service) Poll(ctx context.Context, q postgres.Querier) error {
 	if err != nil {
 		return fmt.Errorf("looking at the catalog: %w", err)
 	}
-	if !s.nudged.Swap(false) && fingerprint == s.Snapshot().fingerprint {
+	nudged := s.nudged.Swap(false)
+	if !nudged && fingerprint == s.Snapshot().fingerprint {
 		return nil
 	}
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	return s.load(ctx, q)
+	if err := s.load(ctx, q); err != nil {
+		s.nudged.Store(true)
+		return err
+	}
+	return nil
 }

@@ -8,12 +8,19 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-// selectFingerprintSQL changes with every change of a relation in the schemas:
-// altering one writes a new version of its row in pg_class.
+// selectFingerprintSQL changes with every change of a relation, wherever it is,
+// since views reach into other schemas, and of a column in the exposed schemas:
+// altering one writes a new version of its row.
 const selectFingerprintSQL = `
-select count(*)::text || ':' || coalesce(sum(hashtextextended(c.oid::text || '.' || c.xmin::text, 0)), 0)::text
-from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where n.nspname = any($1)`
+select concat_ws(':',
+	(select count(*) || '.' || coalesce(sum(hashint8extended(c.oid::int8, c.xmin::text::int8)), 0)
+		from pg_catalog.pg_class c
+		where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+			and c.relpersistence <> 't'),
+	(select count(*) || '.' || coalesce(sum(hashint8extended(a.attrelid::int8 * 2048 + a.attnum, a.xmin::text::int8)), 0)
+		from pg_catalog.pg_attribute a
+		join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+		where n.nspname = any($1) and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0))`
 
 func selectFingerprint(ctx context.Context, q postgres.Querier, schemas []string) (string, error) {
 	var fingerprint string
@@ -23,14 +30,20 @@ func selectFingerprint(ctx context.Context, q postgres.Querier, schemas []string
 
 // selectTablesSQL finds for each relation whether its rows are protected. The
 // edges are the relations that the rules of a view refer to; a view is
-// protected if it and all views beneath it run as their invoker and all tables
-// beneath it have Row-Level Security.
+// protected if it and all views beneath it run as their invoker, none calls a
+// function that runs as its owner, and all tables beneath it have Row-Level
+// Security.
 const selectTablesSQL = `
 with recursive relation as (
 	select c.oid, n.nspname, c.relname, c.relkind,
 		case when c.relkind in ('r', 'p') then c.relrowsecurity
 			when c.relkind = 'v' then coalesce((select bool_or(lower(o.option_value) in ('true', 'on', '1', 'yes'))
 				from pg_catalog.pg_options_to_table(c.reloptions) o where o.option_name = 'security_invoker'), false)
+				and not exists (select from pg_catalog.pg_rewrite r
+					join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
+						and d.refclassid = 'pg_catalog.pg_proc'::regclass
+					join pg_catalog.pg_proc f on f.oid = d.refobjid
+					where r.ev_class = c.oid and f.prosecdef)
 			else false end as guarded
 	from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 	where c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -48,7 +61,7 @@ select r.nspname, r.relname,
 	r.guarded and not exists (
 		select from beneath b join relation u on u.oid = b.oid where b.root = r.oid and not u.guarded) as protected,
 	array(select a.attname::text from pg_catalog.pg_index i
-		join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+		join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1])
 		where i.indrelid = r.oid and i.indisprimary
 		order by array_position(i.indkey::int2[], a.attnum)) as primary_key,
 	array(select a.attname::text from pg_catalog.pg_attribute a

@@ -197,17 +197,27 @@ func (s *Service) SignOut(ctx context.Context, p *principal.Principal, scope Sco
 	default:
 		return fault.Input("/scope", "invalid_scope", "The scope is local, global or others.")
 	}
-	return s.transact(ctx, p, audit.SessionsEnded, id.UUID(p.User), "user", from, func(q postgres.Querier) error {
-		_, err := s.Sessions.EndAll(ctx, q, p.User, except, session.SignedOut)
+	var ended []id.Session
+	err := s.transact(ctx, p, audit.SessionsEnded, id.UUID(p.User), "user", from, func(q postgres.Querier) error {
+		var err error
+		ended, err = s.Sessions.EndAll(ctx, q, p.User, except, session.SignedOut)
 		return err
 	})
+	if err == nil {
+		s.Sessions.Revoked.Add(ended...)
+	}
+	return err
 }
 
 // End ends one session of the caller's.
 func (s *Service) End(ctx context.Context, p *principal.Principal, sessionID id.Session, from session.Origin) error {
-	return s.transact(ctx, p, audit.SessionsEnded, id.UUID(sessionID), "session", from, func(q postgres.Querier) error {
+	err := s.transact(ctx, p, audit.SessionsEnded, id.UUID(sessionID), "session", from, func(q postgres.Querier) error {
 		return s.Sessions.End(ctx, q, p.User, sessionID, session.SignedOut)
 	})
+	if err == nil {
+		s.Sessions.Revoked.Add(sessionID)
+	}
+	return err
 }
 
 // Update merges into the caller's own metadata and returns the user.

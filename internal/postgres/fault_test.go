@@ -84,7 +84,7 @@ func TestFaultOfErrors(t *testing.T) {
 		"a reset":                {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, fault.Unavailable},
 		"a broken pipe":          {fmt.Errorf("doing: %w", syscall.EPIPE), fault.Unavailable},
 		"nobody at the address":  {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, fault.Unavailable},
-		"an error of PostgreSQL": {errors.Join(errOnPurpose, &pgconn.PgError{Code: "23505"}), fault.Conflict},
+		"an error of PostgreSQL": {&pgconn.PgError{Code: "23505"}, fault.Conflict},
 		"a state that is short":  {&pgconn.PgError{Code: "2"}, fault.Internal},
 		"anything else":          {errOnPurpose, fault.Internal},
 	} {

@@ -23,6 +23,7 @@ type Watcher struct {
 	Channel  string                               // to LISTEN to
 	Notified func(payload string) (poll bool)     // must not block; true asks for a poll at once
 	Poll     func(context.Context, Querier) error // reads what has changed since it last ran
+	Every    time.Duration                        // polls no more often, unless asked to; 0 is at every turn
 }
 
 // Watch keeps one connection of the owner's on which it listens for every
@@ -65,26 +66,36 @@ func watch(ctx context.Context, url string, interval time.Duration, watchers []W
 			return err
 		}
 	}
+	t := turns{conn: conn, last: map[string]time.Time{}}
 	for {
-		if err := pollAll(ctx, conn, interval, watchers); err != nil {
+		if err := t.poll(ctx, interval, watchers); err != nil {
 			return err
 		}
 		ready()
-		if err := drain(ctx, conn, interval, channels); err != nil {
+		asked, err := drain(ctx, conn, interval, channels)
+		if err != nil {
 			return err
 		}
+		delete(t.last, asked)
 	}
 }
 
-func pollAll(ctx context.Context, conn *pgx.Conn, limit time.Duration, watchers []Watcher) error {
+// turns remembers when each watcher last polled on a connection.
+type turns struct {
+	conn *pgx.Conn
+	last map[string]time.Time
+}
+
+func (t turns) poll(ctx context.Context, limit time.Duration, watchers []Watcher) error {
 	ctx, cancel := context.WithTimeout(ctx, max(2*limit, time.Second))
 	defer cancel()
 
 	for _, w := range watchers {
-		if w.Poll == nil {
+		if w.Poll == nil || time.Since(t.last[w.Channel]) < w.Every {
 			continue
 		}
-		if err := w.Poll(ctx, conn); err != nil {
+		t.last[w.Channel] = time.Now()
+		if err := w.Poll(ctx, t.conn); err != nil {
 			return err
 		}
 	}
@@ -92,8 +103,8 @@ func pollAll(ctx context.Context, conn *pgx.Conn, limit time.Duration, watchers 
 }
 
 // drain hands out notifications until the interval is over, or one of them
-// asks for a poll.
-func drain(ctx context.Context, conn *pgx.Conn, interval time.Duration, channels map[string]func(string) bool) error {
+// asks for a poll: it returns the channel of that one.
+func drain(ctx context.Context, conn *pgx.Conn, interval time.Duration, channels map[string]func(string) bool) (string, error) {
 	turn, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()
 
@@ -102,12 +113,12 @@ func drain(ctx context.Context, conn *pgx.Conn, interval time.Duration, channels
 		switch {
 		case err == nil:
 			if notified := channels[n.Channel]; notified != nil && notified(n.Payload) {
-				return nil
+				return n.Channel, nil
 			}
 		case turn.Err() != nil && ctx.Err() == nil && !conn.IsClosed():
-			return nil
+			return "", nil
 		default:
-			return err
+			return "", err
 		}
 	}
 }

@@ -21,10 +21,12 @@ type watched struct {
 	fails    atomic.Bool
 }
 
-func (w *watched) notified(payload string) {
+// notified asks for a poll if the payload says so.
+func (w *watched) notified(payload string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.payloads = append(w.payloads, payload)
+	return payload == "poll"
 }
 
 func (w *watched) got(payload string) func() bool {
@@ -61,7 +63,7 @@ func watch(t *testing.T, url string, interval time.Duration) *watched {
 		defer close(done)
 		postgres.Watch(ctx, url, interval, slog.New(slog.DiscardHandler),
 			postgres.Watcher{Channel: `odd "channel"`, Notified: w.notified, Poll: w.poll},
-			postgres.Watcher{Channel: "another", Notified: func(string) {}})
+			postgres.Watcher{Channel: "another", Notified: func(string) bool { return false }})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -139,4 +141,6 @@ func TestNotificationsDoNotWait(t *testing.T) {
 	if n := w.polls.Load(); n != 1 {
 		t.Errorf("%d polls", n)
 	}
+	notify(t, d, "poll")
+	within(t, 2*time.Second, "the poll that was asked for", func() bool { return w.polls.Load() == 2 })
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -56,6 +57,6 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 func (s *Server) watch(ctx context.Context) {
 	postgres.Watch(ctx, s.ownerURL, watchInterval, s.logger,
 		postgres.Watcher{Channel: session.Channel, Notified: s.revoked.Notified, Poll: s.revoked.Poll},
-		postgres.Watcher{Channel: catalog.Channel, Notified: s.catalog.Notified, Poll: s.catalog.Poll},
+		postgres.Watcher{Channel: catalog.Channel, Notified: s.catalog.Notified, Poll: s.catalog.Poll, Every: time.Second},
 	)
 }

@@ -47,6 +47,13 @@ func (r *Revoked) Contains(kind string, subject id.UUID) (revoked, known bool) {
 	return revoked, r.now().Sub(r.fresh) < stale
 }
 
+// Add puts sessions that this instance has just ended into the set.
+func (r *Revoked) Add(sessions ...id.Session) {
+	for _, s := range sessions {
+		r.Notified("session:" + s.String())
+	}
+}
+
 // Notified takes a notification: "session:UUID" or "key:UUID".
 func (r *Revoked) Notified(payload string) (poll bool) {
 	kind, text, _ := strings.Cut(payload, ":")

@@ -161,13 +161,15 @@ func (s *Service) Refresh(ctx context.Context, token string, from Origin) (Live,
 	case err != nil:
 		return Live{}, fmt.Errorf("refreshing a session: %w", err)
 	case reason != "":
+		s.Revoked.Add(sessionID)
 		return Live{}, Ended(reason)
 	}
 	return live, nil
 }
 
 // End ends one session of a user. It returns ErrNotFound if there is no such
-// session or it is over.
+// session or it is over. Once the transaction has committed, tell Revoked: the
+// announcement takes a moment to come back to this instance.
 func (s *Service) End(ctx context.Context, q postgres.Querier, userID id.User, sessionID id.Session, reason Reason) error {
 	n, err := end(ctx, q, userID, sessionID, reason)
 	if err == nil && n == 0 {
@@ -177,8 +179,8 @@ func (s *Service) End(ctx context.Context, q postgres.Querier, userID id.User, s
 }
 
 // EndAll ends the sessions of a user, but for one if except is not zero, and
-// returns how many.
-func (s *Service) EndAll(ctx context.Context, q postgres.Querier, userID id.User, except id.Session, reason Reason) (int64, error) {
+// returns which.
+func (s *Service) EndAll(ctx context.Context, q postgres.Querier, userID id.User, except id.Session, reason Reason) ([]id.Session, error) {
 	return endAll(ctx, q, userID, except, reason)
 }
 

@@ -287,6 +287,9 @@ func TestOwnSessions(t *testing.T) {
 		t.Errorf("all others: %d %s", got.Status, got.Body)
 	}
 	for _, gone := range []servertest.Person{second, third} {
+		if got := s.Do("GET", "/api/v1/auth/user", gone.Access, "").Status; got != 401 {
+			t.Errorf("the server that ended a session does not know it at once: %d", got)
+		}
 		if r := reason(t, refresh(s, gone.Refresh)); r != "signed_out" {
 			t.Errorf("reason %q", r)
 		}

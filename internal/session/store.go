@@ -102,11 +102,16 @@ func end(ctx context.Context, q postgres.Querier, userID id.User, sessionID id.S
 
 const endAllSQL = `
 update auth.sessions set ended_at = now(), end_reason = $3
-where user_id = $1 and id is distinct from $2 and ended_at is null`
+where user_id = $1 and id is distinct from $2 and ended_at is null
+returning id`
 
-func endAll(ctx context.Context, q postgres.Querier, userID id.User, except id.Session, reason Reason) (int64, error) {
-	tag, err := q.Exec(ctx, endAllSQL, userID, except, string(reason))
-	return tag.RowsAffected(), postgres.Fault(err)
+func endAll(ctx context.Context, q postgres.Querier, userID id.User, except id.Session, reason Reason) ([]id.Session, error) {
+	rows, err := q.Query(ctx, endAllSQL, userID, except, string(reason))
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	ended, err := pgx.CollectRows(rows, pgx.RowTo[id.Session])
+	return ended, postgres.Fault(err)
 }
 
 const selectByUserSQL = `

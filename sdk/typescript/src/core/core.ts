@@ -35,7 +35,7 @@ export function createCore(options: FluxbaseClientOptions): Core {
   const http = new Http({ ...resolved, clientInfo: `fluxbase-js/${VERSION}` });
   const vault = new Vault(resolved.storage, storageKey, logger);
   const events = new AuthEvents(logger);
-  const tabs = new Tabs(resolved.shared ? storageKey : null, ({ reason }) => void state.reconcile(reason));
+  const tabs = new Tabs(resolved.shared ? storageKey : null, (reason) => void state.reconcile(reason));
   const state: SessionState = new SessionState({ vault, events, tabs, now });
   const refresher: Refresher = new Refresher({
     state,

@@ -54,7 +54,7 @@ export function resolveOptions(options: FluxbaseClientOptions): ResolvedOptions 
   const url = serverUrl(options.url);
   const logger = options.logger ?? consoleLogger;
   const key = ownKey(options, logger);
-  const chosen = options.persistSession === false ? undefined : (options.storage ?? browserStorage());
+  const chosen = options.persistSession === false ? undefined : (options.storage ?? browserStorage(logger));
   return {
     url: url.href.replace(/\/+$/, ""),
     clientKey: options.clientKey === undefined ? undefined : checkKey("clientKey", options.clientKey),

@@ -157,9 +157,10 @@ export class SessionState {
       return;
     }
     const sameSession = before !== null && before.session.id === stored.session.id;
-    if (sameSession && before.session.access_token === stored.session.access_token) {
-      if (JSON.stringify(before.session.user) === JSON.stringify(stored.session.user)) return;
+    if (sameSession && sameTokens(before, stored)) {
+      // Two tabs that refreshed at once were given the same generation. Both have said so already.
       this.#held = stored;
+      if (JSON.stringify(before.session.user) === JSON.stringify(stored.session.user)) return;
       events.emit(before.session, "USER_UPDATED", stored.session, {});
       return;
     }

@@ -31,13 +31,18 @@ export class MemoryStorage implements StorageAdapter {
   }
 }
 
+function failure(thrown: unknown): string {
+  return `The session storage failed (${errorName(thrown)}); the session is kept in memory and ends with this page or process`;
+}
+
 /** `localStorage` in a browser, else undefined. Node's own experimental `localStorage` is not taken. */
-export function browserStorage(): StorageAdapter | undefined {
+export function browserStorage(logger: Logger): StorageAdapter | undefined {
   if (typeof document === "undefined") return undefined;
   try {
     return globalThis.localStorage ?? undefined;
-  } catch {
-    return undefined; // blocked by the browser's privacy settings
+  } catch (thrown) {
+    logger.warn(failure(thrown)); // blocked by the browser's privacy settings
+    return undefined;
   }
 }
 
@@ -131,11 +136,7 @@ export class Vault {
   }
 
   #degrade(thrown: unknown): void {
-    if (!this.#degraded) {
-      this.#logger.warn(
-        `The session storage failed (${errorName(thrown)}); the session is kept in memory and ends with this page or process`,
-      );
-    }
+    if (!this.#degraded) this.#logger.warn(failure(thrown));
     this.#degraded = true;
     this.#proven = true;
     this.#writeOnly = false;

@@ -61,6 +61,23 @@ export async function createTable(name: string, ddl: string): Promise<void> {
   }
 }
 
+/**
+ * What `work` is rejected with once the server knows that a session has ended: the news may take it a second. Throws
+ * when it is still accepted after that.
+ */
+export async function refusal(work: () => PromiseLike<unknown>): Promise<unknown> {
+  const limit = Date.now() + 1_000;
+  for (;;) {
+    try {
+      await work();
+    } catch (thrown) {
+      return thrown;
+    }
+    if (Date.now() > limit) throw new Error("still accepted after a second");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 /** A storage that several clients share, as tabs share localStorage. */
 export class SharedStorage {
   readonly items = new Map<string, string>();

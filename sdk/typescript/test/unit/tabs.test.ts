@@ -150,6 +150,25 @@ describe("tabs that share a storage", () => {
     expect(events.reason).toBe("signed_out");
   });
 
+  it("refresh at once, are given the same generation, and say so once each", async () => {
+    const storage = new SharedStorage();
+    const [one, two] = [client(server, { storage }), client(server, { storage })];
+    await one.auth.signUp(CREDENTIALS);
+    await two.auth.getSession();
+    await settle();
+    const events = [record(one), record(two)];
+    await settle();
+    const [mine, theirs] = await Promise.all([one.auth.refreshSession(), two.auth.refreshSession()]);
+    expect(refreshes()).toBe(2);
+    expect(mine.session.refresh_token).toBe(theirs.session.refresh_token);
+    await settle();
+    expect(events.map(({ names }) => names)).toEqual([
+      ["INITIAL_SESSION", "TOKEN_REFRESHED"],
+      ["INITIAL_SESSION", "TOKEN_REFRESHED"],
+    ]);
+    expect(await one.auth.getSession()).toEqual(await two.auth.getSession());
+  });
+
   it("clients with storages of their own learn nothing of each other", async () => {
     const [one, two] = [client(server), client(server)];
     const [three, four] = [
@@ -165,7 +184,112 @@ describe("tabs that share a storage", () => {
   });
 });
 
+describe("tabs whose messages arrive before they can read what has changed", () => {
+  /** A tab's own view of the shared storage: reads what was there when it was last brought up to date. */
+  class Lagging extends SharedStorage {
+    readonly #shared: SharedStorage;
+    constructor(shared: SharedStorage) {
+      super();
+      this.#shared = shared;
+      this.catchUp();
+    }
+    catchUp(): void {
+      this.items.clear();
+      for (const [key, value] of this.#shared.items) this.items.set(key, value);
+    }
+  }
+
+  async function tabs() {
+    const page = new EventTarget();
+    vi.stubGlobal("window", page);
+    const near = new SharedStorage();
+    const far = new Lagging(near);
+    const acting = client(server, { storage: near, storageKey: "mine" });
+    const watching = client(server, { storage: far, storageKey: "mine" });
+    const events = record(watching);
+    await settle();
+    const catchUp = (key: string | null = "mine") => {
+      far.catchUp();
+      page.dispatchEvent(Object.assign(new Event("storage"), { key }));
+    };
+    return { acting, watching, events, catchUp };
+  }
+
+  it("look again at the storage event, and know the reason from the message", async () => {
+    const { acting, watching, events, catchUp } = await tabs();
+    const { session } = await acting.auth.signUp(CREDENTIALS);
+    await settle();
+    expect(events.names).toEqual(["INITIAL_SESSION"]);
+    catchUp("not ours");
+    await settle(100);
+    expect(events.names).toEqual(["INITIAL_SESSION"]);
+    catchUp();
+    await settle(100);
+    expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_IN"]);
+
+    server.end(session?.id ?? "", "banned");
+    await caught(acting.auth.refreshSession());
+    await settle();
+    expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_IN"]);
+    catchUp();
+    await settle(100);
+    expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_IN", "SIGNED_OUT"]);
+    expect(events.reason).toBe("banned");
+    expect(await watching.auth.getSession()).toBeNull();
+  });
+
+  it("wait at the storage event for a message that comes later", async () => {
+    const { acting, events, catchUp } = await tabs();
+    const { session } = await acting.auth.signUp(CREDENTIALS);
+    catchUp();
+    await settle(100);
+    server.end(session?.id ?? "", "idle");
+    const refreshing = caught(acting.auth.refreshSession());
+    await refreshing;
+    catchUp(); // in the same turn as the message was sent
+    await settle(100);
+    expect(events.reason).toBe("idle");
+  });
+
+  it("need no messages at all, and listen no more once disposed of", async () => {
+    vi.stubGlobal("BroadcastChannel", undefined);
+    const { acting, watching, events, catchUp } = await tabs();
+    await acting.auth.signUp(CREDENTIALS);
+    catchUp();
+    await settle(100);
+    await acting.auth.signOut();
+    catchUp(null); // everything was cleared
+    await settle(100);
+    expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_IN", "SIGNED_OUT"]);
+    expect(events.reason).toBe("signed_out");
+    await acting.auth.signIn(CREDENTIALS);
+    catchUp();
+    watching.dispose();
+    const after = record(watching);
+    catchUp();
+    await settle(100);
+    expect(after.names).toEqual(["INITIAL_SESSION"]);
+  });
+});
+
 describe("a storage that does not work", () => {
+  it("because the browser forbids it: memory, with one warning", async () => {
+    vi.stubGlobal("document", new EventTarget());
+    Object.defineProperty(globalThis, "localStorage", {
+      configurable: true,
+      get: () => {
+        throw new DOMException("secret-value", "SecurityError");
+      },
+    });
+    const logger = new Lines();
+    const made = client(server, { logger });
+    Reflect.deleteProperty(globalThis, "localStorage");
+    await made.auth.signUp(CREDENTIALS);
+    expect(await made.auth.getCurrentUser()).not.toBeNull();
+    expect(logger.lines).toEqual([expect.stringMatching(/^warn: The session storage failed \(.*memory/)]);
+    expect(logger.lines.join()).not.toContain("secret");
+  });
+
   const broken = (parts: Partial<StorageAdapter>): StorageAdapter => ({
     getItem: () => null,
     setItem: () => undefined,
