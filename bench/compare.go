@@ -52,13 +52,12 @@ func (b *rig) compare(ctx context.Context, s *scenario, count int) ([]Run, error
 	var above []float64
 	total := &load{}
 	for round := range n {
-		measureServer := func() error {
-			l, err := drive(ctx, workers, time.Duration(seconds)*time.Second)
+		turns := []func() error{func() error {
+			l, err := b.watched(ctx, workers, time.Duration(seconds)*time.Second)
 			above = append(above, l.throughput())
-			total.latencies.Merge(&l.latencies)
+			total.add(l)
 			return err
-		}
-		turns := []func() error{measureServer}
+		}}
 		for i, f := range floors {
 			turns = append(turns, func() error {
 				throughput, err := f.run(ctx, count, seconds)
@@ -66,13 +65,8 @@ func (b *rig) compare(ctx context.Context, s *scenario, count int) ([]Run, error
 				return err
 			})
 		}
-		if round%2 == 1 {
-			slices.Reverse(turns)
-		}
-		for _, turn := range turns {
-			if err := turn(); err != nil {
-				return nil, err
-			}
+		if err := inTurn(turns, round%2 == 1); err != nil {
+			return nil, err
 		}
 	}
 	var runs []Run
@@ -80,6 +74,26 @@ func (b *rig) compare(ctx context.Context, s *scenario, count int) ([]Run, error
 		runs = append(runs, newRun(s.name, count, total, above, f, under[i]))
 	}
 	return runs, nil
+}
+
+func inTurn(turns []func() error, backwards bool) error {
+	if backwards {
+		slices.Reverse(turns)
+	}
+	for _, turn := range turns {
+		if err := turn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watched is drive with an eye on the processor time.
+func (b *rig) watched(ctx context.Context, workers []worker, d time.Duration) (*load, error) {
+	before := b.spent()
+	l, err := drive(ctx, workers, d)
+	l.spent = b.spent().since(before)
+	return l, err
 }
 
 func closeAll(workers []worker) {

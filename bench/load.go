@@ -20,6 +20,14 @@ type worker struct {
 type load struct {
 	latencies histogram.Histogram
 	elapsed   time.Duration // up to the end of the last thing done
+	spent     usage         // meanwhile; see rig.watched
+}
+
+// add joins what was done in another round.
+func (l *load) add(other *load) {
+	l.latencies.Merge(&other.latencies)
+	l.elapsed += other.elapsed
+	l.spent = l.spent.add(other.spent)
 }
 
 // throughput is in things done a second.

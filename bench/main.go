@@ -105,7 +105,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	results := Results{Machine: describeMachine(ctx, b)}
 	err = b.measure(ctx, out, &results)
-	if stopErr := b.close(); err == nil {
+	if stopErr := b.close(ctx); err == nil {
 		err = stopErr
 	}
 	if err == nil && o.json != "" {

@@ -70,7 +70,8 @@ func (b *rig) planFor(snapshot *catalog.Snapshot) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}
-	p, err := &b.plans, error(nil)
+	p := &b.plans
+	var err error
 	if p.oneRow, err = plan.Read(readable, one, manyRows); err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}

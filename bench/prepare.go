@@ -51,7 +51,7 @@ func prepare(ctx context.Context, o *options) (*rig, error) {
 	}
 	b := &rig{options: o, dir: dir, program: program}
 	if err := b.begin(ctx); err != nil {
-		return nil, errors.Join(err, b.close())
+		return nil, errors.Join(err, b.close(ctx))
 	}
 	return b, nil
 }
@@ -156,13 +156,13 @@ func (b *rig) furnish(ctx context.Context) error {
 }
 
 // close stops what prepare started, and removes its folder.
-func (b *rig) close() error {
+func (b *rig) close(ctx context.Context) error {
 	var err error
 	if b.conn != nil {
-		_ = b.conn.Close(context.Background())
+		_ = b.conn.Close(context.WithoutCancel(ctx))
 	}
 	if b.server != nil {
 		err = b.server.stop()
 	}
-	return errors.Join(err, os.RemoveAll(b.dir))
+	return errors.Join(err, os.RemoveAll(b.dir)) //nolint:gosec // the folder that prepare has made
 }

@@ -26,6 +26,8 @@ type Run struct {
 	P50        float64    `json:"p50_us"`     // microseconds, of all rounds
 	P95        float64    `json:"p95_us"`
 	P99        float64    `json:"p99_us"`
+	CPU        CPU        `json:"cpu_us"`
+	Elsewhere  float64    `json:"cpus_elsewhere"` // busy with other things meanwhile: near 0, or the run is worth little
 	Floor      FloorRun   `json:"floor"`
 	Ratio      float64    `json:"ratio"`        // of the throughputs, the median of the rounds
 	Spread     [2]float64 `json:"ratio_spread"` // the smallest and the largest of the rounds
@@ -55,7 +57,8 @@ func newRun(name string, workers int, total *load, above []float64, f floor, und
 	r := Run{
 		Scenario: name, Workers: workers, Throughput: median(above), Rounds: len(all),
 		P50: micros(total.latencies.Quantile(0.5)), P95: micros(total.latencies.Quantile(0.95)),
-		P99: micros(total.latencies.Quantile(0.99)), Floor: FloorRun{f.name, median(under)}, Ratio: median(all),
+		P99: micros(total.latencies.Quantile(0.99)), CPU: perRequest(total.spent, total.latencies.Count()),
+		Elsewhere: total.spent.elsewhere(total.elapsed), Floor: FloorRun{f.name, median(under)}, Ratio: median(all),
 	}
 	if len(all) > 0 {
 		r.Spread = [2]float64{slices.Min(all), slices.Max(all)}
@@ -91,14 +94,15 @@ func (r *Results) write(path string) error {
 }
 
 func printHeader(out io.Writer, m *Machine) {
-	_, _ = fmt.Fprintf(out, "%s, %d processors, %s, %s, %s\n\n%-14s %3s %10s %9s %9s %9s  %-26s %10s %7s  %-13s %s\n", m.CPU, m.CPUs, m.Go, m.PostgreSQL, m.Transport,
-		"scenario", "n", "req/s", "p50 ms", "p95 ms", "p99 ms", "floor", "floor/s", "ratio", "spread", "target")
+	_, _ = fmt.Fprintf(out, "%s, %d processors, %s, %s, %s\n\n%-14s %3s %10s %9s %9s %9s %17s %6s  %-26s %10s %7s  %-13s %s\n", m.CPU, m.CPUs, m.Go, m.PostgreSQL, m.Transport,
+		"scenario", "n", "req/s", "p50 ms", "p95 ms", "p99 ms", "cpu us srv/pg/gen", "others", "floor", "floor/s", "ratio", "spread", "target")
 }
 
 func printRuns(out io.Writer, runs []Run) {
 	for _, r := range runs {
-		_, _ = fmt.Fprintf(out, "%-14s %3d %10.1f %9.3f %9.3f %9.3f  %-26s %10.1f %7.3f  %-13s %s\n", r.Scenario, r.Workers, r.Throughput,
-			r.P50/1000, r.P95/1000, r.P99/1000, r.Floor.Name, r.Floor.Throughput, r.Ratio,
+		_, _ = fmt.Fprintf(out, "%-14s %3d %10.1f %9.3f %9.3f %9.3f %17s %6.2f  %-26s %10.1f %7.3f  %-13s %s\n", r.Scenario, r.Workers, r.Throughput,
+			r.P50/1000, r.P95/1000, r.P99/1000,
+			fmt.Sprintf("%.0f/%.0f/%.0f", r.CPU.Server, r.CPU.PostgreSQL, r.CPU.Generator), r.Elsewhere, r.Floor.Name, r.Floor.Throughput, r.Ratio,
 			fmt.Sprintf("%.3f-%.3f", r.Spread[0], r.Spread[1]), verdict(">=", r.Target, r.Met))
 	}
 }

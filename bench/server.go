@@ -111,8 +111,7 @@ func (s *server) stop() error {
 		return nil
 	case <-time.After(stopLimit):
 		_ = s.cmd.Process.Kill()
-		<-s.exited
-		return fmt.Errorf("the server did not stop within %s", stopLimit)
+		return errors.Join(fmt.Errorf("the server did not stop within %s", stopLimit), <-s.exited)
 	}
 }
 

@@ -43,17 +43,17 @@ func (b *rig) storm(ctx context.Context, count int, out io.Writer, results *Resu
 	var quiet, stormy []float64
 	inPeace, inStorm := &load{}, &load{}
 	for range rounds {
-		l, err := drive(ctx, people, each)
+		l, err := b.watched(ctx, people, each)
 		if err != nil {
 			return err
 		}
 		quiet = append(quiet, l.throughput())
-		inPeace.latencies.Merge(&l.latencies)
+		inPeace.add(l)
 		if l, err = b.under(ctx, people, each); err != nil {
 			return err
 		}
 		stormy = append(stormy, l.throughput())
-		inStorm.latencies.Merge(&l.latencies)
+		inStorm.add(l)
 	}
 	run := newRun("storm", count, inStorm, stormy, floor{name: "refresh in peace", target: targetStorm}, quiet)
 	before := inPeace.latencies.Quantile(0.99)
@@ -84,6 +84,6 @@ func (b *rig) under(ctx context.Context, people []worker, d time.Duration) (*loa
 		ended <- err
 	}()
 	time.Sleep(ahead)
-	l, err := drive(ctx, people, d)
+	l, err := b.watched(ctx, people, d)
 	return l, first([]error{err, <-ended})
 }

@@ -70,7 +70,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 func bucket(d time.Duration) int {
 	v := uint64(d) //nolint:gosec // not negative, see Record
 	if v < steps {
-		return int(v) //nolint:gosec // below steps
+		return int(v)
 	}
 	shift := bits.Len64(v) - 1 - stepBits
 	return shift*steps + int(v>>shift) //nolint:gosec // below buckets

@@ -96,9 +96,16 @@ func TestPartsDoNotRunTogether(t *testing.T) {
 	k := one(t)
 	seen := map[string]Binding{}
 	for _, b := range []Binding{
-		{"ab", "c", "d", "e", "f"}, {"a", "bc", "d", "e", "f"}, {"a", "b", "cd", "e", "f"},
-		{"a", "b", "c", "de", "f"}, {"abcdef", "", "", "", ""}, {"", "", "", "", "abcdef"},
-		{"ab", "c", "d", "ef", ""}, {"a", "\x00\x00\x00\x01b", "c", "d", "e"}, {"a\x00\x00\x00\x01b", "", "c", "d", "e"}, {},
+		{"ab", "c", "d", "e", "f"},
+		{"a", "bc", "d", "e", "f"},
+		{"a", "b", "cd", "e", "f"},
+		{"a", "b", "c", "de", "f"},
+		{"abcdef", "", "", "", ""},
+		{"", "", "", "", "abcdef"},
+		{"ab", "c", "d", "ef", ""},
+		{"a", "\x00\x00\x00\x01b", "c", "d", "e"},
+		{"a\x00\x00\x00\x01b", "", "c", "d", "e"},
+		{},
 	} {
 		data := string(b.associated(1))
 		if twin, twice := seen[data]; twice {

@@ -127,6 +127,13 @@ func restartCmd(ts *testscript.TestScript, neg bool, args []string) {
 	s.launch(ts, args[0], p)
 }
 
+func sameCmd(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, true, args, 2, "[!] same TEXT TEXT")
+	if (args[0] == args[1]) == neg {
+		ts.Fatalf("the texts are\n%s\nand\n%s", args[0], args[1])
+	}
+}
+
 // client opens a connection for each request, so that none is left over from a
 // server that has been killed.
 var client = &http.Client{

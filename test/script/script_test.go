@@ -15,6 +15,7 @@
 //	[!] header REGEXP                      a line "Name: value" of the last answer
 //	await DURATION CODE METHOD URL ...     repeat until that status; later is a failure
 //	json PATH VAR                          a value out of the JSON on stdout ("items.0.id") into the environment
+//	[!] same TEXT TEXT                     whether two texts are the same
 //	signup NAME PERSON, signin NAME PERSON as person@example.com; sets PERSON_ID, _SESSION, _ACCESS and _REFRESH
 //	forge VAR TOKEN HEADER SIGNATURE [claim=JSON...]   a token with another header, claims and signature
 //	                                       (keep, empty, or hmac:KEY)
@@ -105,6 +106,7 @@ func TestScripts(t *testing.T) {
 			"header":  headerCmd,
 			"await":   awaitCmd,
 			"json":    jsonCmd,
+			"same":    sameCmd,
 			"signup":  signupCmd,
 			"signin":  signinCmd,
 			"forge":   forgeCmd,
