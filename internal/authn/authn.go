@@ -11,10 +11,10 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/principal"
+	"github.com/fluxbase/fluxbase/internal/session"
 )
 
 // ErrAmbiguous is the fault of a request with more credentials than one.
@@ -59,12 +59,15 @@ func (a *Authenticator) Token(ctx context.Context, token string) (*principal.Pri
 		a.cache.put(digest, known)
 	}
 	if !a.Now().Before(known.until) {
-		return nil, errExpired
+		return nil, session.ErrTokenExpired
 	}
 	return known.principal, a.Tokens.Check(ctx, known.principal.Session)
 }
 
-var errExpired = fault.New(fault.Unauthenticated, "token_expired", "The access token has expired; refresh it.")
+// keyLife is how long a key that has been verified is not looked up again. It
+// is far below the time for which revocations are remembered: a key that the
+// set of revoked things has forgotten is in nobody's memory either.
+const keyLife = 30 * time.Second
 
 // Key returns the principal of a client or service key.
 func (a *Authenticator) Key(ctx context.Context, text string) (*principal.Principal, error) {
@@ -72,17 +75,14 @@ func (a *Authenticator) Key(ctx context.Context, text string) (*principal.Princi
 	known, ok := a.cache.get(digest)
 	if ok {
 		revoked, complete := a.Revoked.Contains("key", id.UUID(keyOf(known.principal)))
-		if revoked {
-			return nil, apikey.ErrInvalid
-		}
-		ok = complete
+		ok = !revoked && complete && a.Now().Before(known.until)
 	}
 	if !ok {
 		p, err := a.Keys.Verify(ctx, text)
 		if err != nil {
 			return nil, err
 		}
-		known = verified{principal: p}
+		known = verified{p, a.Now().Add(keyLife)}
 		a.cache.put(digest, known)
 	}
 	return known.principal, nil

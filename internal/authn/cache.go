@@ -11,7 +11,7 @@ import (
 // verified is a credential whose signature or digest has been checked.
 type verified struct {
 	principal *principal.Principal
-	until     time.Time // zero for keys
+	until     time.Time // when it has to be verified again
 }
 
 // generation is how many credentials one generation of the cache holds.

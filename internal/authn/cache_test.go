@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/principal"
+	"github.com/fluxbase/fluxbase/internal/session"
 )
 
 func TestCacheIsBounded(t *testing.T) {
@@ -57,7 +59,50 @@ func TestRememberedTokensExpire(t *testing.T) {
 		t.Errorf("verified %d times", verifier.verified)
 	}
 	now = time.Unix(60, 0)
-	if _, err := a.Token(context.Background(), "token"); !errors.Is(err, errExpired) {
+	if _, err := a.Token(context.Background(), "token"); !errors.Is(err, session.ErrTokenExpired) {
 		t.Errorf("after its expiry: %v", err)
+	}
+}
+
+// keys verifies anything until it is told not to.
+type keys struct {
+	revoked  bool
+	verified int
+}
+
+func (k *keys) Verify(context.Context, string) (*principal.Principal, error) {
+	k.verified++
+	if k.revoked {
+		return nil, apikey.ErrInvalid
+	}
+	return &principal.Principal{Role: principal.Service, Key: id.Key{1}}, nil
+}
+
+// forgetful knows of nothing, and is sure of it: a set of revoked things that
+// has swept a key out, or never heard of it.
+type forgetful struct{}
+
+func (forgetful) Contains(string, id.UUID) (revoked, known bool) { return false, true }
+
+// TestRevokedKeyIsNotRevived revokes a key of which no revocation is known here
+// any more: it is refused all the same, because a verified key is looked up
+// again long before revocations are forgotten.
+func TestRevokedKeyIsNotRevived(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	keeper := &keys{}
+	a := &Authenticator{Keys: keeper, Revoked: forgetful{}, Now: func() time.Time { return now }}
+	for range 3 {
+		if _, err := a.Key(context.Background(), "key"); err != nil {
+			t.Fatalf("control: %v", err)
+		}
+	}
+	if keeper.verified != 1 {
+		t.Errorf("control: verified %d times", keeper.verified)
+	}
+	keeper.revoked = true
+	now = now.Add(time.Minute)
+	if _, err := a.Key(context.Background(), "key"); !errors.Is(err, apikey.ErrInvalid) {
+		t.Errorf("a minute after its revocation: %v", err)
 	}
 }

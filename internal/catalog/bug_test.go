@@ -1,48 +1,44 @@
 package catalog_test
 
 import (
-	"context"
-	"errors"
-	"slices"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/fluxbase/fluxbase/internal/catalog"
-	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-// The fingerprint reads pg_class of the exposed schemas only. What makes a view
-// safe may lie in another schema, and columns lie in pg_attribute.
-func TestPollNoticesToo(t *testing.T) {
+// The snapshot is made from functions, indexes and types as well, and the
+// fingerprint must follow them where no event trigger does.
+func TestPollNoticesFunctionsKeysAndTypes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, change string
 		seen         func(*catalog.Snapshot) bool
 	}{
 		{
-			"RLS switched off beneath a view, in another schema", "alter table private.t disable row level security",
-			func(s *catalog.Snapshot) bool { return !s.Table("public", "over_private").Protected },
+			"a function beneath a view runs as its owner", "alter function public.mine() security definer",
+			func(s *catalog.Snapshot) bool { return !s.Table("public", "over_function").Protected },
 		},
 		{
-			"security_invoker taken away beneath a view, in another schema", "alter view private.v reset (security_invoker)",
-			func(s *catalog.Snapshot) bool { return !s.Table("public", "over_view").Protected },
+			"a primary key dropped", "alter table public.keyed drop constraint keyed_pkey",
+			func(s *catalog.Snapshot) bool { return len(s.Table("public", "keyed").PrimaryKey) == 0 },
 		},
-		{"a column renamed", "alter table public.guarded rename column name to title", func(s *catalog.Snapshot) bool {
-			_, ok := s.Table("public", "guarded").Column("title")
-			return ok
-		}},
-		{"a column dropped", "alter table public.guarded drop column gone", func(s *catalog.Snapshot) bool {
-			_, ok := s.Table("public", "guarded").Column("gone")
-			return !ok
-		}},
+		{
+			"a primary key over what is indexed", "alter table public.indexed add primary key (id)",
+			func(s *catalog.Snapshot) bool { return len(s.Table("public", "indexed").PrimaryKey) == 1 },
+		},
+		{
+			"a type renamed", "alter type public.mood rename to humour",
+			func(s *catalog.Snapshot) bool { return s.Table("public", "moods").Columns[0].Type == "public.humour" },
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l := load(t, base+`; create schema private; create table private.t (id int); alter table private.t enable row level security;
-				create view private.v with (security_invoker = true) as select * from private.t;
-				create view public.over_private with (security_invoker = true) as select * from private.t;
-				create view public.over_view with (security_invoker = true) as select * from private.v`)
+			l := load(t, base+`;
+				create function public.mine() returns setof public.guarded language sql as 'select * from public.guarded';
+				create view public.over_function with (security_invoker = true) as select id from public.mine();
+				create table public.keyed (id int primary key);
+				create table public.indexed (id int not null); create index on public.indexed (id);
+				create type public.mood as enum ('sad'); create table public.moods (mood public.mood)`)
 			if c.seen(l.Snapshot()) {
 				t.Fatal("it was so before")
 			}
@@ -54,51 +50,3 @@ func TestPollNoticesToo(t *testing.T) {
 		})
 	}
 }
-
-// A function that runs as its owner sees every row, so a view over it has
-// nothing that guards it.
-func TestViewOverDefinerFunctionIsUnprotected(t *testing.T) {
-	t.Parallel()
-	l := load(t, base+`;
-		create function public.everything() returns setof public.guarded language sql security definer as 'select * from public.guarded';
-		create function public.mine() returns setof public.guarded language sql as 'select * from public.guarded';
-		create view public.over_definer with (security_invoker = true) as select * from public.everything();
-		create view public.with_definer with (security_invoker = true) as select g.id, (select count(*) from public.everything()) from public.guarded g`)
-	if !l.table(t, "invoker").Protected {
-		t.Error("the positive control is not protected")
-	}
-	for _, name := range []string{"over_definer", "with_definer"} {
-		if l.table(t, name).Protected {
-			t.Errorf("%s counts as protected", name)
-		}
-	}
-}
-
-// Columns that an index only carries along are no part of the key.
-func TestIncludedColumnsAreNoKey(t *testing.T) {
-	t.Parallel()
-	l := load(t, "create table public.t (a int, b int, c int, primary key (b, a) include (c))")
-	if got := l.table(t, "t").PrimaryKey; !slices.Equal(got, []string{"b", "a"}) {
-		t.Errorf("%q", got)
-	}
-}
-
-// A notification that could not be acted upon is not forgotten.
-func TestNotificationSurvivesAFailedLoad(t *testing.T) {
-	t.Parallel()
-	l := load(t, base)
-	before := l.Snapshot()
-	l.Notified("")
-	if err := l.Poll(t.Context(), half{l.db.Single()}); !errors.Is(err, errBroken) {
-		t.Fatal(err)
-	}
-	l.poll(t)
-	if l.Snapshot() == before {
-		t.Error("forgotten")
-	}
-}
-
-// half is a database that breaks between the fingerprint and the tables.
-type half struct{ postgres.Querier }
-
-func (half) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errBroken }

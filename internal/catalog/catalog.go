@@ -79,17 +79,6 @@ type Snapshot struct {
 // Table returns the table of a schema and name, or nil.
 func (s *Snapshot) Table(schema, name string) *Table { return s.tables[[2]string{schema, name}] }
 
-// Unprotected lists the tables that Row-Level Security does not guard.
-func (s *Snapshot) Unprotected() []*Table {
-	var found []*Table
-	for _, t := range s.tables {
-		if !t.Protected {
-			found = append(found, t)
-		}
-	}
-	return found
-}
-
 // Database is the owner's door.
 type Database interface {
 	Single() postgres.Querier

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -153,21 +152,6 @@ func TestOnlyExposedSchemasAndRelations(t *testing.T) {
 		if got := s.Table(c.schema, c.name); (got != nil) != c.want || got != nil && (got.Schema != c.schema || got.Name != c.name) {
 			t.Errorf("%s.%s: %+v", c.schema, c.name, got)
 		}
-	}
-}
-
-func TestUnprotectedAreListed(t *testing.T) {
-	t.Parallel()
-	l := load(t, `
-		create table public.open (id int); create table public.guarded (id int); create view public.v as select 1;
-		alter table public.guarded enable row level security`)
-	var names []string
-	for _, table := range l.Snapshot().Unprotected() {
-		names = append(names, table.Name)
-	}
-	slices.Sort(names)
-	if diff := cmp.Diff([]string{"open", "v"}, names); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -20,7 +20,10 @@ select concat_ws(':',
 	(select count(*) || '.' || coalesce(sum(hashint8extended(a.attrelid::int8 * 2048 + a.attnum, a.xmin::text::int8)), 0)
 		from pg_catalog.pg_attribute a
 		join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-		where n.nspname = any($1) and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0))`
+		where n.nspname = any($1) and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0),
+	(select count(*) || '.' || coalesce(sum(hashint8extended(f.oid::int8, f.xmin::text::int8)), 0)
+		from pg_catalog.pg_proc f
+		where f.prosecdef and f.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)))`
 
 func selectFingerprint(ctx context.Context, q postgres.Querier, schemas []string) (string, error) {
 	var fingerprint string

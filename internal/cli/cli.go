@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/mattn/go-isatty"
@@ -100,11 +101,17 @@ func logger(c *config.Config, w io.Writer) *slog.Logger {
 	return telemetry.NewLogger(w, c.Log.Level, format)
 }
 
-// moreThreads lets the rest of the server run while every core hashes
-// passwords. GOMAXPROCS in the environment wins.
-func moreThreads() {
+// tune sets the Go runtime up for a server: threads for the rest of it while
+// every core hashes passwords, and a garbage collector that waits for a heap
+// worth collecting, since a small one is collected several hundred times a
+// second. GOMAXPROCS, GOGC and GOMEMLIMIT in the environment win.
+func tune() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.NumCPU() + 2)
+	}
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(800)
+		debug.SetMemoryLimit(512 << 20) // above it the collector works as hard as it must
 	}
 }
 

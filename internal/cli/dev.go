@@ -21,7 +21,7 @@ func devCommand() *cobra.Command {
 			"migrations, keys, and the server. Nothing has to be configured.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			moreThreads()
+			tune()
 			c, err := load(cmd, config.Development, map[string]string{
 				"address": "server.address", "data-dir": "database.data_dir",
 			})

@@ -25,7 +25,7 @@ func serveCommand() *cobra.Command {
 }
 
 func serve(cmd *cobra.Command, _ []string) error {
-	moreThreads()
+	tune()
 	ctx := cmd.Context()
 	c, err := load(cmd, config.Production, map[string]string{"address": "server.address"})
 	if err != nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -33,6 +34,9 @@ func (c *Config) Validate() []Problem {
 	}
 	if slices.Contains(c.Server.CORS.AllowedOrigins, "*") {
 		refuse("server.cors.allowed_origins", "lets every origin in with *: list the origins of your pages")
+	}
+	if slices.ContainsFunc(c.Server.TrustedProxies, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
+		refuse("server.trusted_proxies", "believes everybody's forwarded headers: list the networks of your own proxies")
 	}
 	if c.Auth.BcryptCost < minBcryptCost {
 		refuse("auth.bcrypt_cost", "is under 10")

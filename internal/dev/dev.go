@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -56,6 +57,9 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
+	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		o.Logger.WarnContext(ctx, "this development server can be reached from other machines", slog.String("address", tcp.String()))
+	}
 
 	folder, err := openFolder(c.Database.DataDir)
 	if err != nil {
@@ -104,9 +108,18 @@ func listen(ctx context.Context, c *config.Config) (net.Listener, error) {
 		return nil, fmt.Errorf("listening: %w (another address: --address 127.0.0.1:0 picks a free port)", err)
 	}
 	if c.PublicURL == "" {
-		c.PublicURL = (&url.URL{Scheme: "http", Host: listener.Addr().String()}).String()
+		c.PublicURL = (&url.URL{Scheme: "http", Host: reachable(listener.Addr())}).String()
 	}
 	return listener, nil
+}
+
+// reachable is an address as it can be typed on this machine.
+func reachable(address net.Addr) string {
+	tcp, ok := address.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return address.String()
 }
 
 // database is where the server keeps everything.

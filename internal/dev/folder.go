@@ -133,12 +133,18 @@ func (f folder) read(name string) (string, error) {
 }
 
 // write replaces a file in one step, so that a crash leaves the old or the new.
+// It writes to a file that was not there before, so that nobody's link is
+// followed.
 func (f folder) write(name, text string) error {
-	path := filepath.Join(string(f), name)
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
-		return fmt.Errorf("writing to the data directory: %w", err)
+	file, err := os.CreateTemp(string(f), name+".*")
+	if err == nil {
+		_, err = file.WriteString(text)
+		err = errors.Join(err, file.Close())
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err == nil {
+		err = os.Rename(file.Name(), filepath.Join(string(f), name))
+	}
+	if err != nil {
 		return fmt.Errorf("writing to the data directory: %w", err)
 	}
 	return nil

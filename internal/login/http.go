@@ -79,16 +79,7 @@ func (s *Service) Routes() []web.Route {
 }
 
 func (s *Service) current(ctx context.Context, c *web.Call, _ web.None) (session.Session, error) {
-	sessions, err := s.Sessions.List(ctx, c.Principal.User, c.Principal.Session)
-	if err != nil {
-		return session.Session{}, err
-	}
-	for _, one := range sessions {
-		if one.Current {
-			return one, nil
-		}
-	}
-	return session.Session{}, session.ErrNotFound
+	return s.Sessions.Get(ctx, c.Principal.User, c.Principal.Session)
 }
 
 func (s *Service) list(ctx context.Context, c *web.Call, _ web.None) (sessionList, error) {

@@ -40,7 +40,7 @@ func TestUserDocument(t *testing.T) {
 	if json.Unmarshal([]byte(text), &sent) != nil || json.Unmarshal(back, &described) != nil || len(sent) != len(described) {
 		t.Errorf("the document has %d members and its type %d", len(sent), len(described))
 	}
-	if *u.Email != "ada@example.com" || u.UserMetadata["name"] != "Ada" || u.Role != "authenticated" || len(u.Identities) != 1 ||
+	if *u.Email != "ada@example.com" || string(u.UserMetadata["name"]) != `"Ada"` || u.Role != "authenticated" || len(u.Identities) != 1 ||
 		u.Identities[0].Provider != "email" || u.LastSignInAt == nil {
 		t.Errorf("%s", text)
 	}
@@ -139,7 +139,7 @@ func TestMassAssignment(t *testing.T) {
 	p := s.Person("", s.Do("POST", base+"/signup", "", `{`+credentials+`,"data":{"role":"service_role","app_metadata":{"admin":true}}}`))
 	var u user.User
 	s.Do("GET", base+"/user", p.Access, "").JSON(t, &u)
-	if u.Role != "authenticated" || len(u.AppMetadata) != 0 || u.UserMetadata["role"] != "service_role" {
+	if u.Role != "authenticated" || len(u.AppMetadata) != 0 || string(u.UserMetadata["role"]) != `"service_role"` {
 		t.Errorf("control: metadata is metadata: %+v", u)
 	}
 }

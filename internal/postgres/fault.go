@@ -85,6 +85,8 @@ func kindOf(state string) (fault.Kind, string) {
 		return fault.MethodNotAllowed, "read_only_transaction"
 	case "57014":
 		return fault.Timeout, "statement_timeout"
+	case "40001", "40P01":
+		return fault.Conflict, "serialization_failure"
 	case "57P01", "57P02", "57P03", "57P05":
 		return fault.Unavailable, ""
 	}
@@ -95,7 +97,7 @@ func kindOf(state string) (fault.Kind, string) {
 		return fault.Invalid, "invalid_value"
 	case "23":
 		return fault.Invalid, "constraint_violation"
-	case "42", "21", "P0", "44":
+	case "42", "21", "P0", "44", "0A", "25", "54", "55":
 		return fault.Invalid, "invalid_statement"
 	case "28":
 		return fault.Unavailable, "" // our own login was refused: an outage, not the caller's doing

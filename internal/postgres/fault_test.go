@@ -49,7 +49,10 @@ func TestFaultOfStates(t *testing.T) {
 		"53300": {fault.Unavailable, "database_unavailable"},
 		"28000": {fault.Unavailable, "database_unavailable"},
 		"XX000": {fault.Internal, "database_error"},
-		"40001": {fault.Internal, "database_error"},
+		"40001": {fault.Conflict, "serialization_failure"},
+		"40P01": {fault.Conflict, "serialization_failure"},
+		"54001": {fault.Invalid, "invalid_statement"},
+		"0A000": {fault.Invalid, "invalid_statement"},
 	} {
 		_, err := d.Single().Exec(t.Context(), fmt.Sprintf(
 			`do $$ begin raise exception using errcode = '%s', message = 'said', detail = 'more', hint = 'do'; end $$`, state))

@@ -51,9 +51,9 @@ func service() *principal.Principal {
 }
 
 // as runs a statement as somebody and returns the text of its one row.
-func as(t *testing.T, db *postgres.DB, p *principal.Principal, sql string, args ...any) []string {
+func as(t *testing.T, db *postgres.DB, p *principal.Principal, sql string) []string {
 	t.Helper()
-	row, err := try(t.Context(), db, p, postgres.Statement{SQL: sql, Args: args})
+	row, err := try(t.Context(), db, p, postgres.Statement{SQL: sql})
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,7 +40,7 @@ type DB struct {
 	config  Config
 	owner   *pgxpool.Pool
 	roles   map[principal.Role]*pgxpool.Pool
-	timeout string // statement_timeout of API traffic, in milliseconds
+	timeout []byte // statement_timeout of API traffic, in milliseconds
 }
 
 // Querier runs statements: a transaction, or single statements on their own.
@@ -57,7 +58,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	}
 	return &DB{
 		config: config, owner: owner, roles: map[principal.Role]*pgxpool.Pool{},
-		timeout: strconv.FormatInt(config.StatementTimeout.Milliseconds(), 10),
+		timeout: strconv.AppendInt(nil, config.StatementTimeout.Milliseconds(), 10),
 	}, nil
 }
 
@@ -74,9 +75,47 @@ func (db *DB) OpenRoles(ctx context.Context, userURL, serviceURL string) error {
 			return err
 		}
 		db.roles[role] = pool
+		if err := verify(ctx, pool, role); err != nil {
+			return err
+		}
 	}
 	return nil
 }
+
+// verify refuses a login that could become more than the role it is for.
+func verify(ctx context.Context, pool *pgxpool.Pool, role principal.Role) error {
+	allowed := []string{string(principal.Anonymous), string(principal.Authenticated)}
+	if role == principal.Service {
+		allowed = []string{string(principal.Service)}
+	}
+	var login string
+	var missing, excess []string
+	if err := pool.QueryRow(ctx, verifySQL, allowed).Scan(&login, &missing, &excess); err != nil {
+		return fmt.Errorf("looking at the login for %s: %w", role, Fault(err))
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the database login %q cannot become %s", login, strings.Join(missing, ", "))
+	}
+	if len(excess) > 0 {
+		return fmt.Errorf("the database login %q may do more than requests are meant to: %s", login, strings.Join(excess, ", "))
+	}
+	return nil
+}
+
+// verifySQL returns what a login cannot become of what it should, and what it
+// can do besides. Only service_role may bypass Row-Level Security.
+const verifySQL = `
+select session_user::text,
+	array(select a.name from unnest($1::text[]) as a(name)
+		where not exists (select from pg_catalog.pg_roles r where r.rolname = a.name and pg_has_role(session_user, r.oid, 'member'))),
+	array(select case when r.rolsuper then 'it is or can become the superuser ' || r.rolname
+			when r.rolbypassrls and r.rolname <> 'service_role' then 'Row-Level Security does not bind ' || r.rolname
+			else 'it can become ' || r.rolname end
+		from pg_catalog.pg_roles r
+		where pg_has_role(session_user, r.oid, 'member')
+			and (r.rolsuper or r.rolbypassrls and r.rolname <> 'service_role'
+				or r.rolname <> session_user and r.rolname <> all ($1::text[]))
+		order by 1)`
 
 // WithLogin returns a database URL with another user and password.
 func WithLogin(databaseURL, user, password string) (string, error) {
@@ -115,9 +154,13 @@ func (db *DB) Close() {
 	db.owner.Close()
 }
 
-// Ping asks whether the database answers.
+// Ping asks whether the database answers at every door.
 func (db *DB) Ping(ctx context.Context) error {
-	return Fault(db.owner.Ping(ctx))
+	err := db.owner.Ping(ctx)
+	for _, pool := range db.roles {
+		err = errors.Join(err, pool.Ping(ctx))
+	}
+	return Fault(err)
 }
 
 // Single is the owner's door for one statement that is a transaction by
@@ -130,67 +173,3 @@ func (db *DB) InTx(ctx context.Context, f func(Querier) error) error {
 	err := pgx.BeginFunc(ctx, db.owner, func(tx pgx.Tx) error { return f(tx) })
 	return Fault(err)
 }
-
-// Scan reads the result of a statement. A rollback is asked for by returning
-// an error.
-type Scan func(pgx.Rows) error
-
-// Statement is one statement that a caller has asked for.
-type Statement struct {
-	SQL      string
-	Args     []any
-	ReadOnly bool // PostgreSQL refuses writes, also those hidden in functions
-}
-
-// As runs a statement as a principal. Settings and statement travel together
-// and form one implicit transaction: one network round trip, undone as a whole
-// by any error.
-func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan Scan) error {
-	pool, ok := db.roles[p.Role]
-	if !ok {
-		return fmt.Errorf("running a statement as a principal: no pool for role %q", p.Role)
-	}
-	batch := &pgx.Batch{}
-	batch.Queue(settingsSQL, string(p.Role), p.Claims, p.User.String(), p.Email, p.Session.String(),
-		onOff(st.ReadOnly), db.timeout)
-	batch.Queue(st.SQL, st.Args...)
-	results := pool.SendBatch(ctx, batch)
-	_, err := results.Exec()
-	if err == nil {
-		err = collect(results, scan)
-	}
-	return Fault(errors.Join(err, results.Close()))
-}
-
-func collect(results pgx.BatchResults, scan Scan) error {
-	rows, err := results.Query()
-	if err != nil {
-		return err
-	}
-	err = scan(rows)
-	rows.Close()
-	if rows.Err() != nil {
-		return rows.Err()
-	}
-	return err
-}
-
-func onOff(b bool) string {
-	if b {
-		return "on"
-	}
-	return "off"
-}
-
-// settingsSQL makes the transaction the caller's. The claims hold nothing that
-// the caller wrote unchecked: they are the payload of a verified token.
-const settingsSQL = `select
-	set_config('role', $1, true),
-	set_config('request.jwt.claims', $2, true),
-	set_config('app.role', $1, true),
-	set_config('app.user_id', $3, true),
-	set_config('app.user_email', $4, true),
-	set_config('app.session_id', $5, true),
-	set_config('app.sub_tenant_id', '', true),
-	set_config('transaction_read_only', $6, true),
-	set_config('statement_timeout', $7, true)`

@@ -8,7 +8,9 @@ create table auth.users (
   app_metadata      jsonb not null default '{}' check (jsonb_typeof(app_metadata) = 'object'),
   created_at        timestamptz not null default now(),
   updated_at        timestamptz not null default now(),
-  last_sign_in_at   timestamptz
+  last_sign_in_at   timestamptz,
+  -- As printed: a number such as 1e100000 takes few bytes to write and to keep.
+  constraint users_metadata_size check (octet_length(user_metadata::text) <= 16384 and octet_length(app_metadata::text) <= 16384)
 );
 comment on column auth.users.user_metadata is 'Written by the user; authorises nothing';
 comment on column auth.users.app_metadata is 'Written by administrators only';

@@ -156,7 +156,7 @@ func (s *Server) frame(a *authn.Authenticator, now func() time.Time) *web.Server
 	c := s.config.Server
 	return &web.Server{
 		Authenticate: a.Request, Logger: s.logger, Now: now,
-		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout, TrustedProxies: c.TrustedProxies,
+		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout * 9 / 10, TrustedProxies: c.TrustedProxies,
 		Headers:     headers(s.config),
 		AllowOrigin: origins(s.config),
 	}

@@ -19,6 +19,10 @@ const Channel = "fluxbase_revocations"
 // credential is looked up in the database.
 const stale = 900 * time.Millisecond
 
+// retention is how long the database keeps revocations: longer than any
+// instance, whatever its configuration, can be asked to honour a token.
+const retention = 25 * time.Hour
+
 // Revoked is the local set of what has been revoked and may still be in
 // circulation as a token: sessions and keys. It is fed by notifications and,
 // for those that get lost, by polling. It is safe for concurrent use.
@@ -71,7 +75,7 @@ func (r *Revoked) Poll(ctx context.Context, q postgres.Querier) error {
 	r.mu.RLock()
 	horizon := r.horizon
 	r.mu.RUnlock()
-	found, err := selectRevocations(ctx, q, horizon)
+	found, err := selectRevocations(ctx, q, horizon, r.keep)
 	if err != nil {
 		return fmt.Errorf("reading revocations: %w", err)
 	}
@@ -105,7 +109,7 @@ func (r *Revoked) sweep(ctx context.Context, q postgres.Querier, now time.Time) 
 		}
 	}
 	r.mu.Unlock()
-	if err := deleteRevocations(ctx, q, r.keep); err != nil {
+	if err := deleteRevocations(ctx, q, retention); err != nil {
 		return fmt.Errorf("forgetting revocations: %w", err)
 	}
 	return nil

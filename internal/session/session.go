@@ -118,6 +118,7 @@ type Service struct {
 type Live struct {
 	ID         id.Session
 	Generation int64
+	ExpiresAt  time.Time // of the session, absolute
 	AAL        string
 	AMR        []string
 	User       Subject
@@ -187,7 +188,7 @@ func (s *Service) EndAll(ctx context.Context, q postgres.Querier, userID id.User
 // List returns the sessions of a user that are not over, latest use first, at
 // most 1,000.
 func (s *Service) List(ctx context.Context, userID id.User, current id.Session) ([]Session, error) {
-	sessions, err := selectByUser(ctx, s.DB.Single(), userID, s.Config.IdleTTL)
+	sessions, err := selectByUser(ctx, s.DB.Single(), userID, s.Config.IdleTTL, nil)
 	if err != nil {
 		return nil, fmt.Errorf("listing sessions: %w", err)
 	}
@@ -195,4 +196,18 @@ func (s *Service) List(ctx context.Context, userID id.User, current id.Session) 
 		sessions[i].Current = sessions[i].ID == current
 	}
 	return sessions, nil
+}
+
+// Get returns one session of a user that is not over, as the current one. It
+// returns ErrNotFound.
+func (s *Service) Get(ctx context.Context, userID id.User, sessionID id.Session) (Session, error) {
+	found, err := selectByUser(ctx, s.DB.Single(), userID, s.Config.IdleTTL, &sessionID)
+	if err != nil {
+		return Session{}, fmt.Errorf("reading a session: %w", err)
+	}
+	if len(found) == 0 {
+		return Session{}, ErrNotFound
+	}
+	found[0].Current = true
+	return found[0], nil
 }

@@ -23,7 +23,7 @@ func insert(ctx context.Context, q postgres.Querier, sessionID id.Session, userI
 }
 
 const selectLiveSQL = `
-select s.id, s.generation, s.aal, s.amr, u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, d.document
+select s.id, s.generation, s.expires_at, s.aal, s.amr, u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, d.document
 from auth.sessions s
 join auth.users u on u.id = s.user_id
 join auth.user_documents d on d.id = s.user_id
@@ -31,7 +31,7 @@ where s.id = $1`
 
 func selectLive(ctx context.Context, q postgres.Querier, sessionID id.Session) (Live, error) {
 	var l Live
-	err := q.QueryRow(ctx, selectLiveSQL, sessionID).Scan(&l.ID, &l.Generation, &l.AAL, &l.AMR,
+	err := q.QueryRow(ctx, selectLiveSQL, sessionID).Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR,
 		&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), (*[]byte)(&l.Document))
 	return l, postgres.Fault(err)
 }
@@ -68,12 +68,12 @@ audited as (
 	select 'session.' || r.end_reason, 'failure', 'user', r.user_id, 'session', r.id, $5, nullif($6, ''),
 		jsonb_build_object('session_ip', r.ip, 'presented_ip', $5::inet)
 	from rotated r where r.end_reason is not null)
-select s.id, s.generation, s.aal, s.amr, coalesce(s.end_reason, ''),
+select s.id, s.generation, s.expires_at, s.aal, s.amr, coalesce(s.end_reason, ''),
 	u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, d.document
 from (
-	select id, generation, aal, amr, end_reason, user_id from rotated
+	select id, generation, expires_at, aal, amr, end_reason, user_id from rotated
 	union all
-	select s.id, s.generation, s.aal, s.amr, s.end_reason, s.user_id
+	select s.id, s.generation, s.expires_at, s.aal, s.amr, s.end_reason, s.user_id
 	from auth.sessions s where s.id = $1 and s.ended_at is not null and not exists (select from rotated)
 ) s
 join auth.users u on u.id = s.user_id
@@ -83,7 +83,7 @@ func rotate(ctx context.Context, q postgres.Querier, sessionID id.Session, gener
 	var l Live
 	var reason Reason
 	err := q.QueryRow(ctx, rotateSQL, sessionID, generation, config.Grace, config.IdleTTL, address(from), from.RequestID).
-		Scan(&l.ID, &l.Generation, &l.AAL, &l.AMR, &reason,
+		Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR, &reason,
 			&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), (*[]byte)(&l.Document))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return l, "", errNoSession
@@ -118,11 +118,13 @@ const selectByUserSQL = `
 select id, created_at, last_used_at, expires_at, ip, user_agent, aal, amr
 from auth.sessions
 where user_id = $1 and ended_at is null and expires_at > now() and last_used_at > now() - $2::interval
+	and ($3::uuid is null or id = $3)
 order by last_used_at desc, id
 limit 1000`
 
-func selectByUser(ctx context.Context, q postgres.Querier, userID id.User, idle time.Duration) ([]Session, error) {
-	rows, err := q.Query(ctx, selectByUserSQL, userID, idle)
+// selectByUser returns the live sessions of a user, or one of them.
+func selectByUser(ctx context.Context, q postgres.Querier, userID id.User, idle time.Duration, only *id.Session) ([]Session, error) {
+	rows, err := q.Query(ctx, selectByUserSQL, userID, idle, only)
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}
@@ -151,7 +153,7 @@ func selectReason(ctx context.Context, q postgres.Querier, sessionID id.Session)
 // transactions that were still running then are above its xmin.
 const selectRevocationsSQL = `
 select kind, subject, pg_snapshot_xmin(pg_current_snapshot())::text from auth.revocations
-where xid >= $1::text::xid8
+where xid >= $1::text::xid8 and at > now() - $2::interval
 union all
 select '', '00000000-0000-0000-0000-000000000000', pg_snapshot_xmin(pg_current_snapshot())::text`
 
@@ -161,8 +163,8 @@ type revocation struct {
 	horizon string
 }
 
-func selectRevocations(ctx context.Context, q postgres.Querier, horizon string) ([]revocation, error) {
-	rows, err := q.Query(ctx, selectRevocationsSQL, horizon)
+func selectRevocations(ctx context.Context, q postgres.Querier, horizon string, age time.Duration) ([]revocation, error) {
+	rows, err := q.Query(ctx, selectRevocationsSQL, horizon, age)
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}

@@ -51,6 +51,9 @@ type claims struct {
 func (s *Service) Issue(live Live) (Tokens, error) {
 	now := s.Now()
 	expires := now.Add(s.Config.AccessTTL)
+	if live.ExpiresAt.Before(expires) {
+		expires = live.ExpiresAt
+	}
 	payload, err := json.Marshal(claims{
 		Issuer: s.Config.Issuer, Subject: live.User.ID, Audience: s.Config.Audience,
 		IssuedAt: now.Unix(), ExpiresAt: expires.Unix(), TokenID: id.New(now),
@@ -67,7 +70,7 @@ func (s *Service) Issue(live Live) (Tokens, error) {
 	}
 	return Tokens{
 		ID: live.ID, AccessToken: access, TokenType: "bearer",
-		ExpiresIn: int64(s.Config.AccessTTL / time.Second), ExpiresAt: expires.Unix(),
+		ExpiresIn: int64(expires.Sub(now) / time.Second), ExpiresAt: expires.Unix(),
 		RefreshToken: s.refreshToken(live.ID, live.Generation),
 	}, nil
 }

@@ -28,7 +28,7 @@ func TestClaimsAreChecked(t *testing.T) {
 		Config: session.Config{Issuer: "fluxbase", Audience: "authenticated", AccessTTL: 15 * time.Minute},
 	}
 	tokens, err := s.Issue(session.Live{
-		ID: id.Session(id.New(now)), Generation: 1, AAL: "aal1", AMR: []string{"pwd"},
+		ID: id.Session(id.New(now)), Generation: 1, ExpiresAt: now.Add(time.Hour), AAL: "aal1", AMR: []string{"pwd"},
 		User: session.Subject{ID: id.User(id.New(now)), Email: "a@example.com", AppMetadata: []byte("{}")},
 	})
 	if err != nil {

@@ -6,16 +6,28 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 const insertSQL = `
-insert into auth.users (id, email, user_metadata) values ($1, $2, $3)`
+insert into auth.users (id, email, user_metadata) values ($1, $2, $3)
+on conflict (email) do nothing`
 
+// insert does not let PostgreSQL report the conflict: it would log the address.
 func insert(ctx context.Context, q postgres.Querier, userID id.User, email, metadata string) error {
-	_, err := q.Exec(ctx, insertSQL, userID, email, metadata)
+	tag, err := q.Exec(ctx, insertSQL, userID, email, metadata)
+	if err == nil && tag.RowsAffected() == 0 {
+		return ErrExists
+	}
+	return tooLarge(err)
+}
+
+// tooLarge tells metadata over its limit from other refusals.
+func tooLarge(err error) error {
+	if report := postgres.Report(err); report != nil && report.State == "23514" {
+		return errMetadataSize
+	}
 	return postgres.Fault(err)
 }
 
@@ -54,14 +66,14 @@ func selectDocument(ctx context.Context, q postgres.Querier, userID id.User) (Do
 
 const updateMetadataSQL = `
 update auth.users set user_metadata = (user_metadata || $2::jsonb) - $3::text[], updated_at = now()
-where id = $1 and octet_length(((user_metadata || $2::jsonb) - $3::text[])::text) <= $4`
+where id = $1`
 
-func updateMetadata(ctx context.Context, q postgres.Querier, userID id.User, metadata string, remove []string, limit int) error {
-	tag, err := q.Exec(ctx, updateMetadataSQL, userID, metadata, remove, limit)
+func updateMetadata(ctx context.Context, q postgres.Querier, userID id.User, metadata string, remove []string) error {
+	tag, err := q.Exec(ctx, updateMetadataSQL, userID, metadata, remove)
 	if err == nil && tag.RowsAffected() == 0 {
-		return fault.Input("/data", "metadata_too_large", "Together with what is kept already this is too large.")
+		return ErrNotFound
 	}
-	return postgres.Fault(err)
+	return tooLarge(err)
 }
 
 type listed struct {

@@ -21,8 +21,11 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-// MaxMetadata is the size of user_metadata, in bytes of JSON.
+// MaxMetadata is the size of user_metadata, in bytes of JSON as PostgreSQL
+// prints it. The table has the same limit.
 const MaxMetadata = 16 << 10
+
+var errMetadataSize = fault.Input("/data", "metadata_too_large", fmt.Sprintf("Keep all metadata together under %d bytes.", MaxMetadata))
 
 // EmailIssuer is the issuer of accounts that this server vouches for itself:
 // their subject is the user's identifier.
@@ -37,17 +40,17 @@ var ErrNotFound = fault.New(fault.NotFound, "user_not_found", "There is no such 
 // User is an account as the API shows it. PostgreSQL composes the document
 // (view auth.user_documents); this type says what is in it.
 type User struct {
-	ID            id.User        `json:"id"`
-	Email         *string        `json:"email"`
-	EmailVerified bool           `json:"email_verified"`
-	Role          string         `json:"role"`
-	UserMetadata  map[string]any `json:"user_metadata"`
-	AppMetadata   map[string]any `json:"app_metadata"`
-	IsAnonymous   bool           `json:"is_anonymous"`
-	Identities    []Identity     `json:"identities"`
-	CreatedAt     time.Time      `json:"created_at"`
-	UpdatedAt     time.Time      `json:"updated_at"`
-	LastSignInAt  *time.Time     `json:"last_sign_in_at"`
+	ID            id.User    `json:"id"`
+	Email         *string    `json:"email"`
+	EmailVerified bool       `json:"email_verified"`
+	Role          string     `json:"role"`
+	UserMetadata  Metadata   `json:"user_metadata"`
+	AppMetadata   Metadata   `json:"app_metadata"`
+	IsAnonymous   bool       `json:"is_anonymous"`
+	Identities    []Identity `json:"identities"`
+	CreatedAt     time.Time  `json:"created_at"`
+	UpdatedAt     time.Time  `json:"updated_at"`
+	LastSignInAt  *time.Time `json:"last_sign_in_at"`
 }
 
 // Identity is one way in which an account is recognised.
@@ -89,9 +92,6 @@ func (s *Service) Create(ctx context.Context, q postgres.Querier, email string, 
 	now := s.Now()
 	userID := id.User(id.New(now))
 	err = insert(ctx, q, userID, email, text)
-	if f := fault.From(err); f != nil && f.Kind == fault.Conflict {
-		return id.User{}, ErrExists
-	}
 	if err == nil {
 		err = insertIdentity(ctx, q, id.New(now), userID, EmailIssuer, userID.String())
 	}
@@ -133,7 +133,7 @@ func (s *Service) Merge(ctx context.Context, q postgres.Querier, userID id.User,
 			remove = append(remove, name)
 		}
 	}
-	return updateMetadata(ctx, q, userID, text, remove, MaxMetadata)
+	return updateMetadata(ctx, q, userID, text, remove)
 }
 
 // Page is one page of accounts.
@@ -181,7 +181,7 @@ func encodeMetadata(metadata Metadata) (string, error) {
 		return "", fmt.Errorf("encoding metadata: %w", err)
 	}
 	if len(text) > MaxMetadata {
-		return "", fault.Input("/data", "metadata_too_large", fmt.Sprintf("Keep it under %d bytes.", MaxMetadata))
+		return "", errMetadataSize
 	}
 	return string(text), nil
 }

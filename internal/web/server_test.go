@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -449,8 +450,19 @@ func TestCallDescribesTheRequest(t *testing.T) {
 	w := s.get("/things/a%2Fb?q=1&q=2", "X-Forwarded-For", "203.0.113.7", "User-Agent", agent)
 	c := s.last
 	if c.Path("id") != "a/b" || cmp.Diff([]string{"1", "2"}, c.Query()["q"]) != "" || c.Address.String() != "203.0.113.7" ||
-		c.RequestID != w.Header().Get("X-Request-Id") || c.UserAgent != agent[:511] {
+		c.RequestID != w.Header().Get("X-Request-Id") || c.UserAgent != agent[:511]+"?" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// PostgreSQL takes no text that is not UTF-8, so what goes into a table is made so.
+func TestUserAgentIsShortText(t *testing.T) {
+	t.Parallel()
+	for _, agent := range []string{"", "curl/8", "\xff\xfe", "é" + strings.Repeat("x", 511), strings.Repeat("é", 5000), strings.Repeat("\xff", 600)} {
+		got := cut(agent, 512)
+		if len(got) > 512 || !utf8.ValidString(got) || len(agent) < 512 && utf8.ValidString(agent) && got != agent {
+			t.Errorf("%.20q became %q", agent, got)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func span(s string, f func(rune) bool) int {
 // of the test tables are among them.
 var words = strings.Fields(`select coalesce json_agg t text count from where and not any is null true false unknown
 	order by desc nulls first last limit offset insert into default values json_to_recordset json_to_record json as j
-	update set delete with written returning pg_catalog int4 int8 bool row_to_json`)
+	update set delete with written returning pg_catalog int4 int8 bool r`)
 
 // shape is a statement without the names in it.
 func shape(tb testing.TB, sql string) string {

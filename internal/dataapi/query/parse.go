@@ -103,7 +103,12 @@ func parseSelect(q *Query, text string) error {
 			}
 			item.Alias = first
 		}
-		q.Select = append(q.Select, item)
+		if len(item.Alias) > maxName {
+			return s.fail("an alias of at most " + strconv.Itoa(maxName) + " bytes")
+		}
+		if q.Select = append(q.Select, item); len(q.Select) > maxItems {
+			return s.fail("at most " + strconv.Itoa(maxItems) + " columns")
+		}
 		return nil
 	})
 }
@@ -130,7 +135,9 @@ func parseOrder(q *Query, text string) error {
 		if !s.done() && s.text[s.at] != ',' {
 			return s.fail("asc, desc, nullsfirst or nullslast")
 		}
-		q.Order = append(q.Order, term)
+		if q.Order = append(q.Order, term); len(q.Order) > maxItems {
+			return s.fail("at most " + strconv.Itoa(maxItems) + " terms")
+		}
 		return nil
 	})
 }

@@ -72,8 +72,13 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("failed to parse %q at position %d: expected %s", e.Param, e.Position+1, e.Expected)
 }
 
-// maxParams is how many parameters a query string may have.
-const maxParams = 200
+// Limits, so that nobody can have statements prepared that are larger than any
+// real one. PostgreSQL cuts names at 63 bytes.
+const (
+	maxParams = 200 // in a query string
+	maxItems  = 200 // in select, and in order
+	maxName   = 63  // bytes of an alias
+)
 
 // Parse reads a raw query string. Parameters that are not reserved are filters;
 // a repeated column adds another condition.

@@ -279,9 +279,9 @@ func TestErrors(t *testing.T) {
 		{"%zz=eq.1", "?", 0, "a percent-encoded name"},
 		{"a=eq.%", "a", 0, "a percent-encoded value"},
 		{"a=eq.%4", "a", 0, "a percent-encoded value"},
-		{"a=eq.x%00", "a", 0, "text without NUL"},
-		{"a%00b=eq.x", "ab", 0, "text without NUL"},
-		{"select=a%00", "select", 0, "text without NUL"},
+		{"a=eq.x%00", "a", 0, "UTF-8 without NUL"},
+		{"a%00b=eq.x", "a?b", 0, "UTF-8 without NUL"},
+		{"select=a%00", "select", 0, "UTF-8 without NUL"},
 	} {
 		_, err := Parse(c.raw)
 		var e *Error

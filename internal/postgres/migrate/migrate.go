@@ -35,13 +35,13 @@ type Source struct {
 
 // Server is the schema of the program itself.
 func Server() Source {
-	return Source{Name: "server", Table: "fluxbase.server_migrations", Files: schema.Files}
+	return Source{Name: "server", Table: "auth.server_migrations", Files: schema.Files}
 }
 
 // Project is a folder of a project's own migrations. A folder that does not
 // exist is an empty source.
 func Project(dir string) Source {
-	return Source{Name: "project", Table: "fluxbase.project_migrations", Files: os.DirFS(dir)}
+	return Source{Name: "project", Table: "auth.project_migrations", Files: os.DirFS(dir)}
 }
 
 // Step is one migration and what is known of it.
@@ -147,5 +147,5 @@ func provider(db *sql.DB, source Source) (*goose.Provider, error) {
 // Two starters at once would both find the schema missing, hence the lock.
 const ensureSchemaSQL = `do $do$ begin
 	perform pg_catalog.pg_advisory_xact_lock(7160931);
-	create schema if not exists fluxbase;
+	create schema if not exists auth;
 end $do$`

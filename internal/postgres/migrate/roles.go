@@ -86,8 +86,29 @@ func EnsureLogin(ctx context.Context, databaseURL, login, password string) error
 	if canLogIn(ctx, databaseURL, login, password) {
 		return nil
 	}
-	return setPassword(ctx, databaseURL, login, password)
+	return connected(ctx, databaseURL, func(conn *pgx.Conn) error {
+		var owner string
+		if err := conn.QueryRow(ctx, loginOwnerSQL, login, ownerComment).Scan(&owner); err != nil {
+			return fmt.Errorf("looking at the login %s: %w", login, err)
+		}
+		if owner != "" {
+			return fmt.Errorf("the login %s of this cluster belongs to the Fluxbase in database %q; "+
+				"give this one logins of its own: database.user_url and database.service_url", login, owner)
+		}
+		return setPassword(ctx, conn, login, password)
+	})
 }
+
+// ownerComment begins the comment on a login; the name of the database whose
+// server has set its password follows.
+const ownerComment = "login of the Fluxbase in database "
+
+// loginOwnerSQL names the other database that a login belongs to, if there
+// still is one.
+const loginOwnerSQL = `
+select coalesce((select d.datname::text
+	from pg_catalog.pg_roles r join pg_catalog.pg_database d on shobj_description(r.oid, 'pg_authid') = $2 || d.datname
+	where r.rolname = $1 and d.datname <> current_database()), '')`
 
 func canLogIn(ctx context.Context, databaseURL, login, password string) bool {
 	loginURL, err := postgres.WithLogin(databaseURL, login, password)
@@ -99,18 +120,18 @@ func canLogIn(ctx context.Context, databaseURL, login, password string) bool {
 
 // setPassword stores a SCRAM verifier, so that the password itself appears in
 // no statement log.
-func setPassword(ctx context.Context, databaseURL, login, password string) error {
+func setPassword(ctx context.Context, conn *pgx.Conn, login, password string) error {
 	verifier, err := scramVerifier(password)
 	if err != nil {
 		return err
 	}
-	return connected(ctx, databaseURL, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "alter role "+pgx.Identifier{login}.Sanitize()+" password '"+verifier+"'")
-		if err != nil {
-			return fmt.Errorf("setting the password of %s (or set database.user_url and database.service_url): %w", login, err)
-		}
-		return nil
-	})
+	name := pgx.Identifier{login}.Sanitize()
+	comment := strings.ReplaceAll(ownerComment+conn.Config().Database, "'", "''")
+	_, err = conn.Exec(ctx, "alter role "+name+" password '"+verifier+"'; comment on role "+name+" is '"+comment+"'")
+	if err != nil {
+		return fmt.Errorf("setting the password of %s (or set database.user_url and database.service_url): %w", login, err)
+	}
+	return nil
 }
 
 func connected(ctx context.Context, databaseURL string, f func(*pgx.Conn) error) error {
