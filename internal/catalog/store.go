@@ -8,9 +8,10 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-// selectFingerprintSQL changes with every change of a relation, wherever it is,
-// since views reach into other schemas, and of a column in the exposed schemas:
-// altering one writes a new version of its row.
+// selectFingerprintSQL changes with every change of a relation, a type or a
+// function that runs as its owner, wherever it is, since views reach into other
+// schemas, and of a column or an index in the exposed schemas: altering one
+// writes a new version of its row.
 const selectFingerprintSQL = `
 select concat_ws(':',
 	(select count(*) || '.' || coalesce(sum(hashint8extended(c.oid::int8, c.xmin::text::int8)), 0)
@@ -21,6 +22,13 @@ select concat_ws(':',
 		from pg_catalog.pg_attribute a
 		join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 		where n.nspname = any($1) and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0),
+	(select count(*) || '.' || coalesce(sum(hashint8extended(i.indexrelid::int8, i.xmin::text::int8)), 0)
+		from pg_catalog.pg_index i
+		join pg_catalog.pg_class c on c.oid = i.indrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+		where n.nspname = any($1)),
+	(select count(*) || '.' || coalesce(sum(hashint8extended(t.oid::int8, t.xmin::text::int8)), 0)
+		from pg_catalog.pg_type t
+		where t.typnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)),
 	(select count(*) || '.' || coalesce(sum(hashint8extended(f.oid::int8, f.xmin::text::int8)), 0)
 		from pg_catalog.pg_proc f
 		where f.prosecdef and f.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)))`

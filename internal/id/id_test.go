@@ -88,6 +88,7 @@ func TestParseRefusesOtherForms(t *testing.T) {
 		"nothing":         "",
 		"short":           "017f22e2-79b0-7cc3-98c4-dc0c0c07398",
 		"long":            "017f22e2-79b0-7cc3-98c4-dc0c0c07398f0",
+		"long by a byte":  "017f22e2-79b0-7cc3-98c4-dc0c0c07398f00",
 		"without hyphens": "017f22e279b07cc398c4dc0c0c07398f",
 		"padded":          "017f22e279b07cc398c4dc0c0c07398f    ",
 		"braces":          "{017f22e2-79b0-7cc3-98c4-dc0c0c0739}",

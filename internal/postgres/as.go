@@ -26,8 +26,9 @@ type Statement struct {
 }
 
 // settingsSQL makes the transaction the caller's. The claims hold nothing that
-// the caller wrote unchecked: they are the payload of a verified token.
-const settingsSQL = `select
+// the caller wrote unchecked: they are the payload of a verified token. It
+// returns no row and no column, so that nothing has to travel back.
+const settingsSQL = `select where concat(
 	set_config('role', $1, true),
 	set_config('request.jwt.claims', $2, true),
 	set_config('app.role', $1, true),
@@ -36,7 +37,7 @@ const settingsSQL = `select
 	set_config('app.session_id', $5, true),
 	set_config('app.sub_tenant_id', '', true),
 	set_config('transaction_read_only', $6, true),
-	set_config('statement_timeout', $7, true)`
+	set_config('statement_timeout', $7, true)) is null`
 
 // As runs a statement as a principal. Settings and statement travel together
 // and form one implicit transaction: one network round trip, undone as a whole
@@ -55,9 +56,15 @@ func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan
 		[]byte(p.Role), []byte(p.Claims), []byte(p.User.String()), []byte(p.Email), []byte(p.Session.String()),
 		[]byte(onOff(st.ReadOnly)), db.timeout,
 	}
-	err = db.pipeline(ctx, pool, settings, st.SQL, args, scan)
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return Fault(err)
+	}
+	defer conn.Release()
+
+	err = db.pipeline(ctx, conn, settings, st.SQL, args, scan)
 	if stale(err) { // nothing has happened: the statement was refused before it ran
-		err = db.pipeline(ctx, pool, settings, st.SQL, args, scan)
+		err = db.pipeline(ctx, conn, settings, st.SQL, args, scan)
 	}
 	return Fault(err)
 }
@@ -68,13 +75,8 @@ func stale(err error) bool {
 	return report != nil && (report.State == "26000" || report.State == "0A000" && report.Message == "cached plan must not change result type")
 }
 
-func (db *DB) pipeline(ctx context.Context, pool *pgxpool.Pool, settings [][]byte, sql string, args [][]byte, scan Scan) error {
-	conn, err := pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-
+// pipeline sends settings and statement together on one connection.
+func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byte, sql string, args [][]byte, scan Scan) error {
 	pg := conn.Conn().PgConn()
 	send := func(p *pgconn.Pipeline, sql string, args [][]byte) { p.SendQueryParams(sql, args, nil, nil, nil) }
 	var forget func()
@@ -91,7 +93,7 @@ func (db *DB) pipeline(ctx context.Context, pool *pgxpool.Pool, settings [][]byt
 	p := pg.StartPipeline(ctx)
 	send(p, settingsSQL, settings)
 	send(p, sql, args)
-	err = p.Sync()
+	err := p.Sync()
 	if err == nil {
 		err = results(p, conn.Conn().TypeMap(), scan)
 	}

@@ -23,8 +23,8 @@ func TestRoundTrips(t *testing.T) {
 	db := openOn(t, p.url(d.OwnerURL), p.url(d.UserURL), p.url(d.ServiceURL), time.Second)
 	a := alice()
 
-	read := postgres.Statement{SQL: "select id from notes where id = $1", Args: []any{1}, ReadOnly: true}
-	write := postgres.Statement{SQL: "insert into notes values ($1) on conflict do nothing", Args: []any{1}}
+	read := postgres.Statement{SQL: "select id from notes where id = $1", Args: []any{int64(1)}, ReadOnly: true}
+	write := postgres.Statement{SQL: "insert into notes values ($1) on conflict do nothing", Args: []any{int64(1)}}
 	single := func() {
 		var email *string
 		if err := db.Single().QueryRow(t.Context(), "select max(email) from auth.users where id = $1", a.User).Scan(&email); err != nil {

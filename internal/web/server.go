@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path"
 	"runtime/debug"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -39,11 +40,17 @@ type Server struct {
 	TrustedProxies []netip.Prefix
 	Headers        map[string]string // set on every answer
 	AllowOrigin    func(origin string) bool
+
+	fields map[string][]string // Headers as they are set; shared by all answers and never appended to
 }
 
 // Handler serves the routes. Two routes of one method and path, or a pattern
 // that ServeMux refuses, are defects and panic.
 func (s *Server) Handler(routes []Route) http.Handler {
+	s.fields = make(map[string][]string, len(s.Headers))
+	for name, value := range s.Headers {
+		s.fields[http.CanonicalHeaderKey(name)] = slices.Clip([]string{value})
+	}
 	byPath := map[string]map[string]Route{}
 	for _, r := range routes {
 		if byPath[r.Path] == nil {
@@ -121,8 +128,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 		Principal: principal.Nobody(),
 	}
 	h := w.Header()
-	for name, value := range s.Headers {
-		h[name] = []string{value}
+	for name, values := range s.fields {
+		h[name] = values
 	}
 	h["X-Request-Id"] = []string{c.RequestID}
 	answer := &recorder{ResponseWriter: w}
