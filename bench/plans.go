@@ -41,7 +41,7 @@ func (b *rig) makePlans(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.plans.settings, err = constant(filepath.Join(root, "internal/postgres/postgres.go"), "settingsSQL"); err != nil {
+	if b.plans.settings, err = constant(filepath.Join(root, "internal/postgres/as.go"), "settingsSQL"); err != nil {
 		return err
 	}
 	if b.plans.rotate, err = constant(filepath.Join(root, "internal/session/store.go"), "rotateSQL"); err != nil {

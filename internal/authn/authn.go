@@ -43,20 +43,21 @@ type Authenticator struct {
 	Revoked Revoked
 	Now     func() time.Time
 
-	cache cache
+	// Of their own, so that what was verified as one is never taken for the other.
+	tokens, keys cache
 }
 
 // Token returns the principal of an access token.
 func (a *Authenticator) Token(ctx context.Context, token string) (*principal.Principal, error) {
 	digest := sha256.Sum256([]byte(token))
-	known, ok := a.cache.get(digest)
+	known, ok := a.tokens.get(digest)
 	if !ok {
 		p, until, err := a.Tokens.Verify(token)
 		if err != nil {
 			return nil, err
 		}
 		known = verified{p, until}
-		a.cache.put(digest, known)
+		a.tokens.put(digest, known)
 	}
 	if !a.Now().Before(known.until) {
 		return nil, session.ErrTokenExpired
@@ -72,7 +73,7 @@ const keyLife = 30 * time.Second
 // Key returns the principal of a client or service key.
 func (a *Authenticator) Key(ctx context.Context, text string) (*principal.Principal, error) {
 	digest := sha256.Sum256([]byte(text))
-	known, ok := a.cache.get(digest)
+	known, ok := a.keys.get(digest)
 	if ok {
 		revoked, complete := a.Revoked.Contains("key", id.UUID(keyOf(known.principal)))
 		ok = !revoked && complete && a.Now().Before(known.until)
@@ -83,7 +84,7 @@ func (a *Authenticator) Key(ctx context.Context, text string) (*principal.Princi
 			return nil, err
 		}
 		known = verified{p, a.Now().Add(keyLife)}
-		a.cache.put(digest, known)
+		a.keys.put(digest, known)
 	}
 	return known.principal, nil
 }

@@ -121,7 +121,8 @@ var migrationName = regexp.MustCompile(`^[a-z0-9][a-z0-9_]{0,60}$`)
 // emptyMigration explains itself to somebody who has never written one.
 const emptyMigration = `-- +goose Up
 -- Write SQL here. The file runs in one transaction; a function body or a DO
--- block goes between lines that say: -- +goose StatementBegin and StatementEnd.
+-- block goes between two lines of their own, which begin like the first line
+-- of this file and end in StatementBegin and StatementEnd.
 
 `
 

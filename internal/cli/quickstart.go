@@ -85,7 +85,7 @@ type person struct {
 func (q *quickstart) run(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, q.server.DatabaseURL)
 	if err != nil {
-		return fmt.Errorf("connecting to the database of the development server: %w", err)
+		return fmt.Errorf("the development server does not answer (start it with: fluxbase dev): %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 
@@ -219,7 +219,7 @@ func (q *quickstart) call(ctx context.Context, method, path, token string, body 
 	}
 	response, err := q.client.Do(request)
 	if err != nil {
-		return 0, nil, fmt.Errorf("asking the development server: %w", err)
+		return 0, nil, fmt.Errorf("the development server does not answer (start it with: fluxbase dev): %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)

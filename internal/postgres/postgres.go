@@ -134,7 +134,7 @@ func open(ctx context.Context, config Config, url string) (*pgxpool.Pool, error)
 	}
 	pc.MaxConns = config.MaxConns
 	pc.MaxConnIdleTime = 5 * time.Minute
-	pc.ConnConfig.ConnectTimeout = 5 * time.Second
+	pc.ConnConfig.ConnectTimeout = 10 * time.Second
 	pc.ConnConfig.RuntimeParams["application_name"] = "fluxbase"
 	if config.Pooled {
 		pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec

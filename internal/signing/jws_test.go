@@ -366,6 +366,7 @@ func TestSignatureHasItsSize(t *testing.T) {
 		wantRefused(t, k, "all zeros", token[:end]+base64.RawURLEncoding.EncodeToString(make([]byte, len(signature))))
 		wantRefused(t, k, "no signature", token[:end])
 		wantRefused(t, k, "zeros before", token[:end]+base64.RawURLEncoding.EncodeToString(append([]byte{0}, signature...)))
+		wantRefused(t, k, "a zero within", token[:end]+base64.RawURLEncoding.EncodeToString(slices.Insert(slices.Clone(signature), len(signature)/2, 0)))
 		wantRefused(t, k, "zeros after", token[:end]+base64.RawURLEncoding.EncodeToString(append(signature, 0)))
 	}
 	// RFC 7518, section 3.4: r and s, not the DER that other uses of ECDSA have.

@@ -325,6 +325,11 @@ func TestRetiredKeysVerifyAndDoNotSign(t *testing.T) {
 	if n := len(s.Public().Keys); n != 2 {
 		t.Errorf("%d keys are published", n)
 	}
+
+	// The older of the two is made the active one again: the status counts.
+	db.Exec(t, "update auth.signing_keys set status = 'retired' where purpose = 'access_token'")
+	db.Exec(t, "update auth.signing_keys set status = 'active' where kid = $1", old.Public().Keys[0].KeyID)
+	wantVerifies(t, old, sign(t, load(t, service(db))), true)
 }
 
 func TestBrokenRecordsAreRefused(t *testing.T) {

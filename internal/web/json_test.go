@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -45,6 +46,19 @@ func decodeText(body string) (form, error) {
 	return f, err
 }
 
+// sentences is all that a fault of these codes says. The words of the decoder
+// are not among them: they quote what was sent.
+var sentences = map[string]*regexp.Regexp{
+	"unknown_key":            regexp.MustCompile(`^There is no such key here\.$`),
+	"duplicate_key":          regexp.MustCompile(`^The object holds a key twice\.$`),
+	"invalid_type":           regexp.MustCompile(`^The value is of the wrong type\.$`),
+	"invalid_json":           regexp.MustCompile(`^The body (must be a JSON object|is not valid JSON, at byte \d+|goes on after its end, at byte \d+)\.$`),
+	"json_too_deep":          regexp.MustCompile(`^The body nests deeper than 64 levels\.$`),
+	"body_too_large":         regexp.MustCompile(`^The body is larger than \d+ bytes\.$`),
+	"incomplete_body":        regexp.MustCompile(`^The body ended too early\.$`),
+	"unsupported_media_type": regexp.MustCompile(`^Send the body as application/json\.$`),
+}
+
 // wantFault checks the kind and the code, and that the caller is not sent back
 // what was sent.
 func wantFault(t *testing.T, err error, kind fault.Kind, code string) {
@@ -55,6 +69,9 @@ func wantFault(t *testing.T, err error, kind fault.Kind, code string) {
 	}
 	if f.Kind != kind || f.Code != code {
 		t.Errorf("fault %v %q (%v), want %v %q", f.Kind, f.Code, err, kind, code)
+	}
+	if !sentences[code].MatchString(f.Detail) {
+		t.Errorf("%s says %q", code, f.Detail)
 	}
 	seen := f.Detail + f.Code
 	for _, field := range f.Fields {

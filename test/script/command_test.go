@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,8 +22,7 @@ import (
 type state struct {
 	environ []string
 	servers map[string]*process
-	status  int
-	header  http.Header
+	last    reply
 }
 
 type stateKey struct{}
@@ -102,8 +99,8 @@ func (s *state) launch(ts *testscript.TestScript, name string, p *process) {
 	}
 }
 
-func stopCmd(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, neg, false, args, 1, "stop NAME")
+func endCmd(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 1, "end NAME")
 	ts.Check(stateOf(ts).server(ts, args[0]).stop())
 }
 
@@ -176,15 +173,21 @@ func request(args []string) (*http.Request, error) {
 	return r, nil
 }
 
-// send sends a request and returns its answer, whose body has been read.
-func send(r *http.Request) (*http.Response, []byte, error) {
+// reply is the answer to a request.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func send(r *http.Request) (reply, error) {
 	response, err := client.Do(r)
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	return response, body, err
+	return reply{response.StatusCode, response.Header, body}, err
 }
 
 func httpCmd(ts *testscript.TestScript, neg bool, args []string) {
@@ -192,27 +195,27 @@ func httpCmd(ts *testscript.TestScript, neg bool, args []string) {
 	s := stateOf(ts)
 	r, err := request(args)
 	ts.Check(err)
-	response, body, err := send(r)
+	answer, err := send(r)
 	if neg {
 		if err == nil {
-			ts.Fatalf("there was an answer: %d %s", response.StatusCode, body)
+			ts.Fatalf("there was an answer: %d %s", answer.status, answer.body)
 		}
 		return
 	}
 	ts.Check(err)
-	s.answered(ts, response, body)
+	s.answered(ts, answer)
 }
 
-func (s *state) answered(ts *testscript.TestScript, response *http.Response, body []byte) {
-	s.status, s.header = response.StatusCode, response.Header
-	_, err := ts.Stdout().Write(body)
+func (s *state) answered(ts *testscript.TestScript, answer reply) {
+	s.last = answer
+	_, err := ts.Stdout().Write(answer.body)
 	ts.Check(err)
-	ts.Logf("status %d", s.status)
+	ts.Logf("status %d", answer.status)
 }
 
 func statusCmd(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, true, args, 1, "[!] status CODE")
-	if got := strconv.Itoa(stateOf(ts).status); (got == args[0]) == neg {
+	if got := strconv.Itoa(stateOf(ts).last.status); (got == args[0]) == neg {
 		ts.Fatalf("the status is %s", got)
 	}
 }
@@ -222,7 +225,7 @@ func headerCmd(ts *testscript.TestScript, neg bool, args []string) {
 	pattern, err := regexp.Compile("(?im)" + args[0])
 	ts.Check(err)
 	var lines strings.Builder
-	ts.Check(stateOf(ts).header.Write(&lines))
+	ts.Check(stateOf(ts).last.header.Write(&lines))
 	if pattern.MatchString(strings.ReplaceAll(lines.String(), "\r\n", "\n")) == neg {
 		ts.Fatalf("the fields are:\n%s", lines.String())
 	}
@@ -237,18 +240,14 @@ func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
 		asked := time.Since(began)
 		r, err := request(args[2:])
 		ts.Check(err)
-		response, body, err := send(r)
-		if err == nil && strconv.Itoa(response.StatusCode) == args[1] {
-			stateOf(ts).answered(ts, response, body)
+		answer, err := send(r)
+		if err == nil && strconv.Itoa(answer.status) == args[1] {
+			stateOf(ts).answered(ts, answer)
 			ts.Logf("after %s", time.Since(began))
 			return
 		}
 		if asked > limit {
-			status := 0
-			if response != nil {
-				status = response.StatusCode
-			}
-			ts.Fatalf("not within %s: the last answer was %d %s (%v)", limit, status, body, err)
+			ts.Fatalf("not within %s: the last answer was %d %s (%v)", limit, answer.status, answer.body, err)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -306,13 +305,13 @@ func enter(ts *testscript.TestScript, server, person, path string) {
 	body := fmt.Sprintf(`{"email":"%s@example.com","password":"a-password-of-%[1]s"}`, strings.ToLower(person))
 	r, err := request([]string{"POST", s.server(ts, server).ready.APIURL + "/api/v1/auth/" + path, "-d", body})
 	ts.Check(err)
-	response, answer, err := send(r)
+	answer, err := send(r)
 	ts.Check(err)
-	s.answered(ts, response, answer)
+	s.answered(ts, answer)
 	for suffix, path := range map[string]string{
 		"_ID": "user.id", "_SESSION": "session.id", "_ACCESS": "session.access_token", "_REFRESH": "session.refresh_token",
 	} {
-		value, err := find(answer, path)
+		value, err := find(answer.body, path)
 		ts.Check(err)
 		ts.Setenv(person+suffix, value)
 	}
@@ -414,10 +413,4 @@ func query(url, statements string) (string, error) {
 		}
 	}
 	return out.String(), nil
-}
-
-// secretOf reads a file of a server's data directory.
-func secretOf(data, name string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(data, name))
-	return strings.TrimSpace(string(text)), err
 }

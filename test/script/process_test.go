@@ -158,7 +158,7 @@ func (p *process) stop() error {
 func (p *process) kill() {
 	if p.running() {
 		_ = p.cmd.Process.Kill()
-		<-p.ended
+		p.ended <- <-p.ended // and keep what it says
 	}
 	p.cmd = nil
 }

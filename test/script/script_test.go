@@ -7,7 +7,7 @@
 //	server NAME [VAR=value...] [flag...]   run "fluxbase dev" and wait for it; sets NAME_URL, NAME_CLIENT_KEY,
 //	                                       NAME_SERVICE_KEY, NAME_DATABASE_URL and NAME_DATA (the folder)
 //	serve NAME [VAR=value...] [flag...]    run "fluxbase serve" and wait for it; sets NAME_URL
-//	stop NAME, kill9 NAME                  end it in good order, or not
+//	end NAME, kill9 NAME                   end it, in good order or not (stop is taken: it ends the script)
 //	killpg9 NAME                           kill -9 for its PostgreSQL
 //	restart NAME                           end it in good order if it runs, and run it again as before
 //	[!] http METHOD URL [-H 'k: v'] [-d body]   the body of the answer becomes stdout; ! expects no answer
@@ -81,11 +81,25 @@ func environment(path string) []string {
 	return []string{"BIN=" + filepath.Join(place, "bin"), "PATH=" + filepath.Join(place, "bin") + string(filepath.ListSeparator) + path, "FLUXBASE_AUTH_BCRYPT_COST=4"}
 }
 
+// folder makes a folder of a test's own that PostgreSQL's account can pass.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(place, "") //nolint:usetesting // t.TempDir is below a folder that only this user can enter
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	root := folder(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                ".",
-		WorkdirRoot:        place,
+		WorkdirRoot:        root,
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Vars = append(env.Vars, environment(os.Getenv("PATH"))...)
@@ -97,7 +111,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server":  serverCmd,
 			"serve":   serveCmd,
-			"stop":    stopCmd,
+			"end":     endCmd,
 			"kill9":   kill9Cmd,
 			"killpg9": killpg9Cmd,
 			"restart": restartCmd,

@@ -19,7 +19,7 @@ func (h host) find(ctx context.Context, o Options, major int, a *account) (serve
 	if o.BinDir != "" {
 		v, err := suited(ctx, o.BinDir, major, a)
 		if err != nil {
-			return server{}, fmt.Errorf("use the programs in %s: %w", o.BinDir, err)
+			return server{}, fmt.Errorf("use the programs in database.bin_dir (or take it out, or set database.url): %s: %w", o.BinDir, err)
 		}
 		return v, nil
 	}

@@ -62,7 +62,7 @@ func Up(ctx context.Context, databaseURL string, logger *slog.Logger, sources ..
 	err := each(ctx, databaseURL, sources, func(source Source, p *goose.Provider) error {
 		results, err := p.Up(ctx)
 		if err != nil {
-			return fmt.Errorf("applying %s migrations: %w", source.Name, err)
+			return fmt.Errorf("applying %s migrations: %w", source.Name, named(err))
 		}
 		for _, r := range results {
 			step := Step{Source: source.Name, Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: true}
@@ -97,6 +97,14 @@ func Status(ctx context.Context, databaseURL string, sources ...Source) ([]Step,
 		return nil
 	})
 	return steps, err
+}
+
+// named adds the file that failed, which goose knows by number only.
+func named(err error) error {
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok && partial.Failed != nil {
+		return fmt.Errorf("%s: %w", path.Base(partial.Failed.Source.Path), err)
+	}
+	return err
 }
 
 // each runs f for every source that has migrations, on one connection to a

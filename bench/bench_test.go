@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
+)
+
+func TestRatios(t *testing.T) {
+	t.Parallel()
+	got := ratios([]float64{10, 30, 5}, []float64{20, 10, 0})
+	if !slices.Equal(got, []float64{0.5, 3}) {
+		t.Errorf("got %v; want 0.5 and 3, and no division by 0", got)
+	}
+	for want, values := range map[float64][]float64{0: nil, 2: {3, 1, 2}, 2.5: {4, 1, 2, 3}} {
+		if got := median(values); got != want {
+			t.Errorf("median(%v) = %g, want %g", values, got, want)
+		}
+	}
+}
+
+func TestRunMeetsItsTarget(t *testing.T) {
+	t.Parallel()
+	l := &load{}
+	l.latencies.Record(time.Millisecond)
+	r := newRun("x", 8, l, []float64{10, 30, 20}, floor{name: "f", target: 0.2}, []float64{100, 100, 100})
+	if r.Ratio != 0.2 || r.Met == nil || !*r.Met || r.Spread != [2]float64{0.1, 0.3} || r.Throughput != 20 || r.P50 != 1000 {
+		t.Errorf("got %+v", r)
+	}
+	r = newRun("x", 8, l, []float64{10}, floor{name: "f"}, []float64{100})
+	if r.Target != nil || r.Met != nil || verdict(">=", r.Target, r.Met) != "-" {
+		t.Errorf("a run without a target has one: %+v", r)
+	}
+	if f := newFigure("x", 41, "MB", 40); *f.Met || verdict("<=", f.Target, f.Met) != "<= 40 NOT met" {
+		t.Errorf("41 is taken for at most 40: %+v", f)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	o, err := parseOptions([]string{"-workers", "1, 4", "-scenario", "refresh,storm"}, io.Discard)
+	if err != nil || !slices.Equal(o.workers, []int{1, 4}) || !o.wants("storm") || o.wants("insert") {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	for _, args := range [][]string{{"-workers", "0"}, {"-workers", "x"}, {"-seconds", "0"}, {"-scenario", "nothing"}, {"more"}} {
+		if _, err := parseOptions(args, io.Discard); err == nil {
+			t.Errorf("%q is taken", args)
+		}
+	}
+}
+
+func TestScript(t *testing.T) {
+	t.Parallel()
+	b := &rig{people: []*person{{id: "u", claims: `{"sub":"u"}`}}, plans: plans{settings: "select set_config('role', $1, true), $7"}}
+	limit := int64(5)
+	s := b.callerScript(pipelined, plan.Statement{SQL: "select $1, $2", Args: []any{"text", &limit}}, true)
+	want := "\\startpipeline\nbegin;\nselect set_config('role', :role, true), :timeout;\nselect :a1, :a2;\ncommit;\n\\endpipeline\n"
+	if s.text != want || s.variables["a2"] != "5" || s.variables["claims"] != `{"sub":"u"}` || s.variables["read_only"] != "on" {
+		t.Errorf("got %q and %v", s.text, s.variables)
+	}
+}
+
+// The floors run statements that stand in the server's sources.
+func TestStatementsAreWhereTheyAreLookedFor(t *testing.T) {
+	t.Parallel()
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, name := range map[string]string{"internal/postgres/as.go": "settingsSQL", "internal/session/store.go": "rotateSQL"} {
+		if text, err := constant(filepath.Join(root, path), name); err != nil || !strings.Contains(text, "$2") {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if _, err := constant(filepath.Join(root, "internal/session/store.go"), "nothingSQL"); err == nil {
+		t.Error("a constant that is not there was found")
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	t.Parallel()
+	got := parseStat("723 (postgres: a) b) S 698 723 723 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 99")
+	if got.parent != 698 || got.used != 2*time.Second {
+		t.Errorf("got %+v, want parent 698 and 2s", got)
+	}
+	if got := parseStat("1 (x"); got != (process{}) {
+		t.Errorf("got %+v of half a line", got)
+	}
+}
+
+// What neither server, PostgreSQL nor generator used, others did.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	machine := parseMachine("cpu  100 0 100 900 50 0 50 50 0 0\ncpu0 1 1 1 1 1 1 1 1\n")
+	if machine != 3*time.Second {
+		t.Errorf("got %s, want 3s: neither idle nor waiting counts", machine)
+	}
+	u := usage{server: time.Second, postgres: time.Second / 2, generator: time.Second / 2, machine: machine}
+	if got := u.elsewhere(2 * time.Second); got != 0.5 {
+		t.Errorf("got %g processors elsewhere, want 0.5", got)
+	}
+	if got := u.since(u).add(u).elsewhere(0); got != 0 {
+		t.Errorf("got %g in no time", got)
+	}
+}
+
+func TestKilobytes(t *testing.T) {
+	t.Parallel()
+	status := []byte("Name:\tfluxbase\nVmRSS:\t   20480 kB\nRssAnon:\t 512 kB\n")
+	if got := kilobytes(status, "VmRSS:"); got != 20480 {
+		t.Errorf("got %g, want 20480", got)
+	}
+	if got := kilobytes(status, "VmHWM:"); got != 0 {
+		t.Errorf("got %g for a field that is not there", got)
+	}
+}
+
+// An error ends a load, and is not hidden by the interruptions it causes.
+func TestDriveStopsAtAnError(t *testing.T) {
+	t.Parallel()
+	failure := errors.New("wrong row")
+	n := 0
+	workers := []worker{
+		{step: func() error { time.Sleep(time.Millisecond); return nil }},
+		{step: func() error {
+			if n++; n > 3 {
+				return failure
+			}
+			return nil
+		}},
+	}
+	l, err := drive(context.Background(), workers, time.Minute)
+	if !errors.Is(err, failure) || l.latencies.Count() < 3 {
+		t.Errorf("got %d and %v", l.latencies.Count(), err)
+	}
+}
+
+// What a worker sends names rows that exist and are the person's.
+func TestRandom(t *testing.T) {
+	t.Parallel()
+	seen := map[int]bool{}
+	var r random
+	for range 1000 {
+		n := r.below(10)
+		if n < 0 || n > 9 {
+			t.Fatalf("%d is not below 10", n)
+		}
+		seen[n] = true
+	}
+	if len(seen) != 10 {
+		t.Errorf("only %d of 10 numbers came up in 1000", len(seen))
+	}
+}
