@@ -157,7 +157,7 @@ func parseCount(name, text string, into **int64) error {
 	if err != nil {
 		return &Error{name, 0, "a whole number from 0"}
 	}
-	count := int64(n) //nolint:gosec // of 63 bits
+	count := int64(n)
 	*into = &count
 	return nil
 }
