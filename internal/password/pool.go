@@ -17,10 +17,10 @@ type job struct {
 	done chan struct{}
 }
 
-// niceness is how far the workers step back, in units of nice(2). At 5 a worker
-// gets a quarter of the processor when the rest of the server wants all of it,
+// niceness is how far the workers step back, in units of nice(2). At 10 a worker
+// gets a tenth of a processor when the rest of the server wants all of it,
 // and all of it otherwise.
-const niceness = 5
+const niceness = 10
 
 // NewPool starts workers, which end with the program. queue is how many jobs
 // may wait beyond those under way.

@@ -172,6 +172,7 @@ func TestForgedRefreshTokens(t *testing.T) {
 		"other format":    forge(func(b []byte) []byte { b[0]++; return b }),
 		"broken tag":      forge(func(b []byte) []byte { b[56] ^= 1; return b }),
 		"short tag":       forge(func(b []byte) []byte { return b[:40] }),
+		"line break":      p.Refresh[:10] + "\n" + p.Refresh[10:],
 		"longer":          forge(func(b []byte) []byte { return append(b, 0) }),
 	}
 	for name, token := range forged {

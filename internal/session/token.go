@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -118,6 +119,9 @@ func (s *Service) refreshToken(sessionID id.Session, generation int64) string {
 
 func (s *Service) parseRefreshToken(text string) (id.Session, int64, error) {
 	token, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if strings.ContainsAny(text, "\r\n") { // which the decoder skips, even when it is strict
+		return id.Session{}, 0, ErrRefreshToken
+	}
 	if err != nil || len(token) != refreshSize || token[0] != refreshFormat ||
 		!s.Signer.CheckMAC(token[:refreshMessage], token[refreshMessage:]) {
 		return id.Session{}, 0, ErrRefreshToken

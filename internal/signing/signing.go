@@ -170,6 +170,13 @@ func (r record) key(material []byte) (*key, error) {
 		if !ok || r.jwk == nil {
 			return nil, errors.New("not an elliptic curve key")
 		}
+		jwk, err := publicJWK(&ec.PublicKey)
+		if err != nil {
+			return nil, err
+		}
+		if jwk != *r.jwk || jwk.KeyID != r.kid {
+			return nil, errors.New("the public key beside it is that of another")
+		}
 		k.private = ec
 		return k, nil
 	default:

@@ -7,9 +7,11 @@
 package telemetry
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -33,14 +35,11 @@ func NewLogger(w io.Writer, level, format string) *slog.Logger {
 var secretNames = []string{"password", "secret", "token", "authorization", "apikey", "api_key", "cookie", "code_verifier"}
 
 // secretText matches keys of ours, JSON Web Tokens, and passwords in URLs.
-var secretText = regexp.MustCompile(`fb_(?:client|api|service)_[\w-]{8,}|eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*|://[^:/@\s]+:[^@/\s]+@`)
+var secretText = regexp.MustCompile(`fb_(?:client|api|service)_[\w-]{8,}|eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*|://[^:/@\s]*:[^/\s]+@`)
 
-func redact(_ []string, a slog.Attr) slog.Attr {
-	name := strings.ToLower(a.Key)
-	for _, s := range secretNames {
-		if strings.Contains(name, s) {
-			return slog.String(a.Key, redacted)
-		}
+func redact(groups []string, a slog.Attr) slog.Attr {
+	if secretName(a.Key) || slices.ContainsFunc(groups, secretName) {
+		return slog.String(a.Key, redacted)
 	}
 	switch a.Value.Kind() {
 	case slog.KindString:
@@ -48,10 +47,17 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 	case slog.KindAny:
 		if err, ok := a.Value.Any().(error); ok {
 			a.Value = slog.StringValue(clean(err.Error()))
+		} else if text := fmt.Sprintf("%+s", a.Value.Any()); clean(text) != text {
+			a.Value = slog.StringValue(redacted)
 		}
 	default:
 	}
 	return a
+}
+
+func secretName(name string) bool {
+	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
+	return slices.ContainsFunc(secretNames, func(s string) bool { return strings.Contains(name, s) })
 }
 
 func clean(text string) string {
