@@ -9,7 +9,7 @@ LINTER := .cache/golangci-lint
 .PHONY: help run build test check bench fuzz generate lint vuln sdk-deps clean
 
 help: ## Print this
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1#\2/p' Makefile | column -t -s '#'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: ## Build everything and run a development server (ARGS="--address 127.0.0.1:0")
 	@$(STEP) "PostgreSQL" sh scripts/need-postgres
