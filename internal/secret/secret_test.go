@@ -1,0 +1,92 @@
+package secret_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/pgtest"
+	"github.com/fluxbase/fluxbase/internal/secret"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+func TestPutAndOpen(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db, secrets := pgtest.New(t), pgtest.Secrets()
+	kept, err := secrets.Put(ctx, db.Single(), "test", "a", []byte("the secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := secrets.Open(ctx, db.Single(), kept)
+	if err != nil || string(opened) != "the secret" {
+		t.Errorf("%q, %v", opened, err)
+	}
+	var envelope []byte
+	db.Scan(t, `select envelope from auth.sealed_values where id = $1`, []any{kept}, &envelope)
+	if bytes.Contains(envelope, []byte("secret")) {
+		t.Error("it lies in the open")
+	}
+	if _, err := secrets.Put(ctx, db.Single(), "test", "a", []byte("another")); err == nil {
+		t.Error("a second value of one name was kept")
+	}
+	if _, err := secrets.Open(ctx, db.Single(), id.Secret{1}); !errors.Is(err, secret.ErrNotFound) {
+		t.Errorf("no such value: %v", err)
+	}
+}
+
+// TestMovedEnvelopesDoNotOpen is somebody who can write the table, and puts one
+// sealed value in the place of another.
+func TestMovedEnvelopesDoNotOpen(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db, secrets := pgtest.New(t), pgtest.Secrets()
+	put := func(purpose, subject string) id.Secret {
+		kept, err := secrets.Put(ctx, db.Single(), purpose, subject, []byte(purpose+subject))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kept
+	}
+	mine, other, renamed, repurposed, control := put("test", "mine"), put("test", "other"), put("test", "x"), put("test", "y"), put("test", "z")
+	db.Exec(t, `update auth.sealed_values a set envelope = b.envelope from auth.sealed_values b where a.id = $1 and b.id = $2`, mine, other)
+	db.Exec(t, `update auth.sealed_values set subject = 'w' where id = $1`, renamed)
+	db.Exec(t, `update auth.sealed_values set purpose = 'other' where id = $1`, repurposed)
+	for name, kept := range map[string]id.Secret{"swapped": mine, "renamed": renamed, "repurposed": repurposed} {
+		if text, err := secrets.Open(ctx, db.Single(), kept); !errors.Is(err, keyring.ErrNotOpened) {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if _, err := secrets.Open(ctx, db.Single(), control); err != nil {
+		t.Errorf("control: %v", err)
+	}
+}
+
+// TestEnsureAtOnce has fifty callers ask for a value that nobody has made yet.
+func TestEnsureAtOnce(t *testing.T) {
+	t.Parallel()
+	db, secrets := pgtest.New(t), pgtest.Secrets()
+	var mu sync.Mutex
+	got := map[string]int{}
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			value, err := secrets.Ensure(context.Background(), db.Single(), "test", "one", func() []byte { return []byte{byte(i)} })
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			got[string(value)]++
+		})
+	}
+	wg.Wait()
+	if len(got) != 1 {
+		t.Errorf("%d values", len(got))
+	}
+}
