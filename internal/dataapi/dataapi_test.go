@@ -333,3 +333,54 @@ func TestManyPeopleFewConnections(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestAnswersAreBounded stores numbers that take seven characters to write and a
+// hundred thousand to print.
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	p := s.SignUp()
+	bomb := "[" + strings.TrimSuffix(strings.Repeat("1e130000,", 400), ",") + "]"
+	if a := s.Do("POST", todos, p.Access, `{"task":"bomb","data":`+bomb+`}`); a.Status != 201 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	if a := s.Do("GET", todos, p.Access, ""); a.Status != 413 || a.Code() != "answer_too_large" {
+		t.Errorf("%d with %d bytes", a.Status, len(a.Body))
+	}
+	if a := s.Do("GET", todos+"?select=task", p.Access, ""); a.Status != 200 {
+		t.Errorf("control: %d %s", a.Status, a.Body)
+	}
+	credentials := `{"email":"bomb@example.com","password":"a-long-password","data":{"a":` + bomb + `}}`
+	if a := s.Do("POST", "/api/v1/auth/signup", "", credentials); a.Status != 400 || a.Code() != "metadata_too_large" {
+		t.Errorf("metadata: %d with %d bytes", a.Status, len(a.Body))
+	}
+	if a := s.Do("PATCH", "/api/v1/auth/user", p.Access, `{"data":{"a":`+bomb+`}}`); a.Status != 400 {
+		t.Errorf("metadata, merged: %d with %d bytes", a.Status, len(a.Body))
+	}
+}
+
+// TestStatementsAreBounded asks for statements larger than any real one, which
+// PostgreSQL would keep prepared.
+func TestStatementsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	var many []string
+	for i := range 201 {
+		many = append(many, fmt.Sprintf("a%d:id", i))
+	}
+	for name, query := range map[string]string{
+		"columns": "?select=" + strings.Join(many, ","), "terms": "?order=" + strings.TrimSuffix(strings.Repeat("id,", 201), ","),
+		"alias": "?select=" + strings.Repeat("x", 64) + ":id", "filters": "?" + strings.TrimSuffix(strings.Repeat("id=eq.1&", 201), "&"),
+	} {
+		if a := s.Do("GET", todos+query, s.ServiceKey, ""); a.Status != 400 || a.Code() != "PGRST100" {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	for name, query := range map[string]string{
+		"columns": "?select=" + strings.Join(many[:200], ","), "alias": "?select=" + strings.Repeat("x", 63) + ":id",
+	} {
+		if a := s.Do("GET", todos+query, s.ServiceKey, ""); a.Status != 200 {
+			t.Errorf("control: %s: %d %s", name, a.Status, a.Body)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
@@ -34,6 +35,10 @@ func Fault(err error) error {
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
+		return fault.Newf(fault.TooLarge, "answer_too_large",
+			"The answer is larger than %d bytes; ask for less at a time. A write has been done all the same.", maxAnswer).Because(err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return ErrStatementTimeout.Because(err)

@@ -127,6 +127,11 @@ func WithLogin(databaseURL, user, password string) (string, error) {
 	return u.String(), nil
 }
 
+// maxAnswer bounds one message of PostgreSQL's, and so the answer to one request
+// of the data API, in bytes: a number of a few characters can print as a
+// hundred thousand digits.
+const maxAnswer = 32 << 20
+
 func open(ctx context.Context, config Config, url string) (*pgxpool.Pool, error) {
 	pc, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -135,6 +140,10 @@ func open(ctx context.Context, config Config, url string) (*pgxpool.Pool, error)
 	pc.MaxConns = config.MaxConns
 	pc.MaxConnIdleTime = 5 * time.Minute
 	pc.ConnConfig.ConnectTimeout = 10 * time.Second
+	pc.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		conn.PgConn().Frontend().SetMaxBodyLen(maxAnswer)
+		return nil
+	}
 	pc.ConnConfig.RuntimeParams["application_name"] = "fluxbase"
 	if config.Pooled {
 		pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
