@@ -88,7 +88,7 @@ func (s *Service) Insert(ctx context.Context, p *principal.Principal, name, raw 
 // Update changes the rows that the query selects, all of them if it has no
 // filter, with the members of a JSON object.
 func (s *Service) Update(ctx context.Context, p *principal.Principal, name, raw string, body []byte, returning plan.Returning) (Result, error) {
-	table, q, err := s.prepare(ctx, p, name, raw)
+	table, q, err := s.prepareChange(ctx, p, name, raw)
 	if err != nil {
 		return Result{}, err
 	}
@@ -109,7 +109,7 @@ func (s *Service) Update(ctx context.Context, p *principal.Principal, name, raw 
 // Delete removes the rows that the query selects, all of them if it has no
 // filter.
 func (s *Service) Delete(ctx context.Context, p *principal.Principal, name, raw string, returning plan.Returning) (Result, error) {
-	table, q, err := s.prepare(ctx, p, name, raw)
+	table, q, err := s.prepareChange(ctx, p, name, raw)
 	if err != nil {
 		return Result{}, err
 	}
@@ -135,6 +135,16 @@ func (s *Service) prepare(ctx context.Context, p *principal.Principal, name, raw
 		return nil, q, err
 	}
 	return table, q, s.serves(p, table, name)
+}
+
+// prepareChange is prepare for updates and deletes, which take all rows that
+// their filters select: a limit that did nothing would be a trap.
+func (s *Service) prepareChange(ctx context.Context, p *principal.Principal, name, raw string) (*catalog.Table, query.Query, error) {
+	table, q, err := s.prepare(ctx, p, name, raw)
+	if err == nil && (q.Limit != nil || q.Offset != nil) {
+		err = dataFault(fault.Invalid, "PGRST100", "limit and offset are for reads; select the rows to change by filters")
+	}
+	return table, q, err
 }
 
 // serves refuses a table that is missing or, to people, unguarded. The two

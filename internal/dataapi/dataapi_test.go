@@ -279,6 +279,8 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "", `{"id":1,"task":"a"}`, 409, "23505", "todos_pkey"},
 		{"PATCH", "", `[{"task":"a"}]`, 400, "PGRST102", "object"},
 		{"PATCH", "?id=eq.1", `{"nope":1}`, 400, "42703", "nope"},
+		{"PATCH", "?limit=1", `{"task":"a"}`, 400, "PGRST100", "limit"},
+		{"DELETE", "?offset=1", ``, 400, "PGRST100", "limit"},
 	} {
 		if c.code == "23505" {
 			s.DB.Exec(t, `insert into public.todos (id, user_id, task) values (1, $1, 'mine')`, p.ID)

@@ -14,7 +14,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request, allow string) bool
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Expose-Headers", "Content-Range, Location, Preference-Applied, Retry-After, X-Request-Id")
 	}
-	if r.Method != http.MethodOptions {
+	if r.Method != http.MethodOptions || allow == "" {
 		return false
 	}
 	h.Set("Allow", allow)

@@ -128,3 +128,14 @@ func TestCredentialsNeverTravelByThemselves(t *testing.T) {
 		}
 	}
 }
+
+func TestOptionsOfNothing(t *testing.T) {
+	t.Parallel()
+	s := site(t)
+	if w := s.do(http.MethodOptions, "/nothing"); w.Code != http.StatusNotFound || w.Header().Get("Allow") != "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	if w := s.do(http.MethodOptions, "/things/1"); w.Code != http.StatusNoContent || w.Header().Get("Allow") == "" {
+		t.Errorf("control: %d %v", w.Code, w.Header())
+	}
+}

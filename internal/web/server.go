@@ -99,6 +99,9 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 	names = append(names, http.MethodOptions)
 	sort.Strings(names)
 	allow := strings.Join(names, ", ")
+	if len(methods) == 0 {
+		allow = "" // there is nothing here to ask about
+	}
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route, ok := methods[r.Method]

@@ -48,7 +48,6 @@ export async function sql<Row extends object = object>(text: string, values: unk
 /** Makes a table by `ddl` and waits until the server knows it. */
 export async function createTable(name: string, ddl: string): Promise<void> {
   await sql(ddl);
-  await sql("notify pgrst, 'reload schema'");
   const admin = connect({ serviceKey: server.serviceKey });
   for (let attempt = 0; ; attempt++) {
     try {
