@@ -6,18 +6,21 @@ STEP := sh scripts/step
 SDK := sdk/typescript
 LINTER := .cache/golangci-lint
 
-.PHONY: help run build test check bench fuzz generate lint vuln sdk-deps clean
+.PHONY: help run build sdk test check bench fuzz generate lint vuln sdk-deps clean
 
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-run: ## Build everything and run a development server (ARGS="--address 127.0.0.1:0")
+run: ## Build both programs and run a development server (ARGS="--address 127.0.0.1:0")
 	@$(STEP) "PostgreSQL" sh scripts/need-postgres
 	@$(STEP) "build" $(MAKE) --no-print-directory build
 	@exec bin/fluxbase dev $(ARGS)
 
 build: ## Build bin/fluxbase and bin/fluxbase-cli
 	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
+
+sdk: sdk-deps ## Build the TypeScript SDK into sdk/typescript/dist
+	@npm --prefix $(SDK) run --silent build
 
 test: ## Install what tests need and run everything that CI runs
 	@$(STEP) "packages" sh scripts/need-packages gcc=gcc gcc=libc6-dev chromium=chromium

@@ -137,10 +137,27 @@ func migrateNew(cmd *cobra.Command, args []string) error {
 	if err := os.MkdirAll(c.Migrations.Dir, 0o755); err != nil { //nolint:gosec // a folder of source files
 		return fmt.Errorf("making the migrations folder: %w", err)
 	}
-	path := filepath.Join(c.Migrations.Dir, time.Now().UTC().Format("20060102150405")+"_"+args[0]+".sql")
+	path, err := nextMigration(c.Migrations.Dir, args[0])
+	if err != nil {
+		return err
+	}
 	if err := os.WriteFile(path, []byte(emptyMigration), 0o644); err != nil { //nolint:gosec // a source file
 		return fmt.Errorf("writing a migration: %w", err)
 	}
 	_, _ = fmt.Fprintln(cmd.OutOrStdout(), path)
 	return nil
+}
+
+// nextMigration names a file whose version no other file has.
+func nextMigration(dir, name string) (string, error) {
+	for at := time.Now().UTC(); ; at = at.Add(time.Second) {
+		version := at.Format("20060102150405")
+		taken, err := filepath.Glob(filepath.Join(dir, version+"_*.sql"))
+		if err != nil {
+			return "", fmt.Errorf("looking at the migrations folder: %w", err)
+		}
+		if len(taken) == 0 {
+			return filepath.Join(dir, version+"_"+name+".sql"), nil
+		}
+	}
 }

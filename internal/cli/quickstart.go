@@ -38,7 +38,7 @@ create table if not exists public.notes (
 alter table public.notes enable row level security;
 drop policy if exists "own notes" on public.notes;
 create policy "own notes" on public.notes
-  using (user_id = nullif(current_setting('app.user_id', true), '')::uuid);
+  using (user_id = (select nullif(current_setting('app.user_id', true), '')::uuid));
 `
 
 // The two people of the quickstart.

@@ -198,9 +198,12 @@ func sqlFault(err error, p *principal.Principal) error {
 		return err
 	}
 	c := *f
-	c.SQL = report
+	c.SQL, c.Detail = report, report.Message
 	if report.State == "42501" && p.Role == principal.Anonymous {
 		c.Kind = fault.Unauthenticated
+		if report.Hint == "" {
+			c.SQL.Hint = "Nobody is signed in. Send an access token: Authorization: Bearer TOKEN"
+		}
 	}
 	return &c
 }

@@ -76,7 +76,7 @@ func TestRowsBelongToTheirOwner(t *testing.T) {
 	if a := s.Do("POST", todos, bob.Access, fmt.Sprintf(`{"task":"planted","user_id":%q}`, alice.ID)); a.Status != 403 || a.Code() != "42501" {
 		t.Errorf("planted: %d %s", a.Status, a.Body)
 	}
-	if a := s.Do("POST", todos, "", `{"task":"planted"}`); a.Status != 401 {
+	if a := s.Do("POST", todos, "", `{"task":"planted"}`); a.Status != 401 || !strings.Contains(a.Body, "Authorization: Bearer") {
 		t.Errorf("a stranger writes: %d %s", a.Status, a.Body)
 	}
 	var tasks string

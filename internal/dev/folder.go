@@ -95,7 +95,7 @@ func (f folder) keys(ctx context.Context, keeper *apikey.Keeper) (keyTexts, erro
 const runningFile = "running.json"
 
 // ErrNotRunning means that no development server runs on a folder.
-var ErrNotRunning = errors.New("no development server is running on this folder; start one with: fluxbase dev")
+var ErrNotRunning = errors.New("no development server is running")
 
 // Running returns where the server of a data directory is. It returns
 // ErrNotRunning.
@@ -103,7 +103,7 @@ func Running(dataDir string) (Ready, error) {
 	var r Ready
 	text, err := folder(dataDir).read(runningFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, ErrNotRunning
+		return r, fmt.Errorf("%w on the folder %s; start one with: fluxbase dev (or name its folder: --data-dir)", ErrNotRunning, dataDir)
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &r)

@@ -69,7 +69,7 @@ func (s *Service) seal(purpose, subject string, plaintext []byte) record {
 func (s *Service) open(r record) ([]byte, error) {
 	plaintext, err := s.Keyring.Open(r.binding(), r.envelope)
 	if err != nil {
-		return nil, fmt.Errorf("opening the %s of %s: %w", r.purpose, r.subject, err)
+		return nil, fmt.Errorf("opening the %s of %s (is secret_key the one that this database was sealed under?): %w", r.purpose, r.subject, err)
 	}
 	return plaintext, nil
 }

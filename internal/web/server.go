@@ -207,6 +207,9 @@ func (s *Server) log(r *http.Request, route Route, c *Call, w *recorder, took ti
 	if p := c.Principal; !p.User.IsZero() {
 		attrs = append(attrs, slog.String("user_id", p.User.String()), slog.String("session_id", p.Session.String()))
 	}
+	if w.status == http.StatusNotFound {
+		attrs = append(attrs, slog.String("path", cut(r.URL.Path, 200)))
+	}
 	if c.code != "" {
 		attrs = append(attrs, slog.String("error_code", c.code))
 	}

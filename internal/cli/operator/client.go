@@ -54,6 +54,9 @@ func (c *client) call(ctx context.Context, method, path string, into any) error 
 		if json.Unmarshal(body, &p) != nil || p.Detail == "" {
 			return fmt.Errorf("the server at %s answered %s; is it a Fluxbase?", c.url, response.Status)
 		}
+		if response.StatusCode == http.StatusUnauthorized {
+			return fmt.Errorf("the server does not accept the service key (FLUXBASE_SERVICE_KEY or --service-key): %s (%s)", p.Detail, p.Code)
+		}
 		return fmt.Errorf("%s (%s, request %s)", p.Detail, p.Code, p.RequestID)
 	}
 	if err := json.Unmarshal(body, into); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/go-json-experiment/json"
@@ -64,6 +65,9 @@ func connect(cmd *cobra.Command) (*client, error) {
 	}
 	if url == "" || key == "" {
 		return nil, errors.New("which server? set FLUXBASE_URL and FLUXBASE_SERVICE_KEY, or --url and --service-key")
+	}
+	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
+		return nil, errors.New("the URL of the server begins with http:// or https://, such as http://127.0.0.1:8080")
 	}
 	return newClient(url, key), nil
 }
