@@ -103,6 +103,7 @@ func TestWatch(t *testing.T) {
 	p.hangUp()
 	notify(t, d, "lost")
 	d.Exec(t, "insert into notes values (1)")
+	time.Sleep(4 * interval) // a poll that was under way finds out
 	before = w.polls.Load()
 	time.Sleep(2 * interval)
 	if w.polls.Load() != before {
