@@ -15,12 +15,6 @@ import (
 // maxPage is the most items of one page.
 const maxPage = 100
 
-// sessionList is the sessions of a user. There is never a second page.
-type sessionList struct {
-	Items      []session.Session `json:"items"`
-	NextCursor *string           `json:"next_cursor"`
-}
-
 // ended is how many sessions were ended.
 type ended struct {
 	Ended int64 `json:"ended"`
@@ -74,16 +68,16 @@ func (s *Service) getUser(ctx context.Context, c *web.Call, _ web.None) (user.Do
 	return s.Users.Get(ctx, userID)
 }
 
-func (s *Service) listSessions(ctx context.Context, c *web.Call, _ web.None) (sessionList, error) {
+func (s *Service) listSessions(ctx context.Context, c *web.Call, _ web.None) (session.Page, error) {
 	userID, err := userOf(c)
 	if err != nil {
-		return sessionList{}, err
+		return session.Page{}, err
 	}
 	if _, err := s.Users.Get(ctx, userID); err != nil {
-		return sessionList{}, err
+		return session.Page{}, err
 	}
 	sessions, err := s.Sessions.List(ctx, userID, id.Session{})
-	return sessionList{Items: sessions}, err
+	return session.Page{Items: sessions}, err
 }
 
 func (s *Service) endSessions(ctx context.Context, c *web.Call, _ web.None) (ended, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/dev"
 	"github.com/fluxbase/fluxbase/internal/server"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
@@ -78,6 +79,24 @@ func load(cmd *cobra.Command, environment config.Environment, flags map[string]s
 		return nil, err
 	}
 	return c, nil
+}
+
+// Database returns the configuration of a command with the flags config and
+// data-dir, and the URL of the database that it works on as its owner: the one
+// configured, or that of the development server that runs on the data directory.
+func Database(cmd *cobra.Command) (*config.Config, string, error) {
+	c, err := load(cmd, config.Development, map[string]string{"data-dir": "database.data_dir"})
+	if err != nil {
+		return nil, "", err
+	}
+	if c.Database.URL != "" {
+		return c, c.Database.URL.Reveal(), nil
+	}
+	running, err := dev.Running(c.Database.DataDir)
+	if errors.Is(err, dev.ErrNotRunning) {
+		return nil, "", fmt.Errorf("there is no database: set database.url, or start a development server with: fluxbase dev")
+	}
+	return c, running.DatabaseURL, err
 }
 
 // validated refuses a configuration that its environment does not allow.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fluxbase/fluxbase/internal/config"
-	"github.com/fluxbase/fluxbase/internal/dev"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
 )
 
@@ -33,27 +31,12 @@ func migrateCommand() *cobra.Command {
 	return cmd
 }
 
-func loadMigrate(cmd *cobra.Command) (*config.Config, string, error) {
-	c, err := load(cmd, config.Development, map[string]string{"data-dir": "database.data_dir"})
-	if err != nil {
-		return nil, "", err
-	}
-	if c.Database.URL != "" {
-		return c, c.Database.URL.Reveal(), nil
-	}
-	running, err := dev.Running(c.Database.DataDir)
-	if errors.Is(err, dev.ErrNotRunning) {
-		return nil, "", fmt.Errorf("there is no database: set database.url, or start a development server with: fluxbase dev")
-	}
-	return c, running.DatabaseURL, err
-}
-
 func sources(c *config.Config) []migrate.Source {
 	return []migrate.Source{migrate.Server(), migrate.Project(c.Migrations.Dir)}
 }
 
 func migrateStatus(cmd *cobra.Command, _ []string) error {
-	c, url, err := loadMigrate(cmd)
+	c, url, err := Database(cmd)
 	if err != nil {
 		return err
 	}
@@ -74,7 +57,7 @@ func migrateStatus(cmd *cobra.Command, _ []string) error {
 }
 
 func migratePlan(cmd *cobra.Command, _ []string) error {
-	c, url, err := loadMigrate(cmd)
+	c, url, err := Database(cmd)
 	if err != nil {
 		return err
 	}
@@ -96,7 +79,7 @@ func migratePlan(cmd *cobra.Command, _ []string) error {
 }
 
 func migrateUp(cmd *cobra.Command, _ []string) error {
-	c, url, err := loadMigrate(cmd)
+	c, url, err := Database(cmd)
 	if err != nil {
 		return err
 	}

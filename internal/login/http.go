@@ -26,12 +26,6 @@ type updateBody struct {
 	Data user.Metadata `json:"data"`
 }
 
-// sessionList is a page of sessions. There is never a second page.
-type sessionList struct {
-	Items      []session.Session `json:"items"`
-	NextCursor *string           `json:"next_cursor"`
-}
-
 // Routes returns the routes under /api/v1/auth.
 func (s *Service) Routes() []web.Route {
 	const base = "/api/v1/auth"
@@ -82,9 +76,9 @@ func (s *Service) current(ctx context.Context, c *web.Call, _ web.None) (session
 	return s.Sessions.Get(ctx, c.Principal.User, c.Principal.Session)
 }
 
-func (s *Service) list(ctx context.Context, c *web.Call, _ web.None) (sessionList, error) {
+func (s *Service) list(ctx context.Context, c *web.Call, _ web.None) (session.Page, error) {
 	sessions, err := s.Sessions.List(ctx, c.Principal.User, c.Principal.Session)
-	return sessionList{Items: sessions}, err
+	return session.Page{Items: sessions}, err
 }
 
 func (s *Service) endOne(ctx context.Context, c *web.Call, _ web.None) (web.None, error) {

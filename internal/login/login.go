@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -40,7 +39,6 @@ type Service struct {
 	Passwords *password.Service
 	Sessions  *session.Service
 	SignUps   bool // whether strangers may make accounts
-	Now       func() time.Time
 }
 
 // Answer is what somebody receives who has come in.

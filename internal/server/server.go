@@ -133,7 +133,7 @@ func (s *Server) assemble(ctx context.Context, secrets *secret.Service, now func
 	}
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
 	people := &login.Service{
-		DB: s.db, Users: users, Passwords: passwords, Sessions: sessions, SignUps: c.Auth.SignupEnabled, Now: now,
+		DB: s.db, Users: users, Passwords: passwords, Sessions: sessions, SignUps: c.Auth.SignupEnabled,
 	}
 	data := &dataapi.Service{
 		DB: s.db, Catalog: s.catalog, Schema: c.Data.Schemas[0], AllowWithoutRLS: set(c.Data.AllowWithoutRLS),

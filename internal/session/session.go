@@ -64,6 +64,12 @@ type Session struct {
 	Current    bool        `json:"current"`
 }
 
+// Page is a list of sessions. There is never a second page.
+type Page struct {
+	Items      []Session `json:"items"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
 // Tokens is a session as the one who signs in receives it.
 type Tokens struct {
 	ID           id.Session `json:"id"`

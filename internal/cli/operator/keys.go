@@ -9,8 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
-	"github.com/fluxbase/fluxbase/internal/config"
-	"github.com/fluxbase/fluxbase/internal/dev"
+	"github.com/fluxbase/fluxbase/internal/cli"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
@@ -95,26 +94,9 @@ func listKeys(cmd *cobra.Command, _ []string) error {
 
 // withKeeper runs f with the keys of the database that the flags name.
 func withKeeper(cmd *cobra.Command, f func(*apikey.Keeper) error) error {
-	file, err := cmd.Flags().GetString("config")
-	if err != nil {
-		return fmt.Errorf("reading flags: %w", err)
-	}
-	sources := config.Process(file)
-	sources.Defaults = map[string]string{"environment": string(config.Development)}
-	if f := cmd.Flags().Lookup("data-dir"); f != nil && f.Changed {
-		sources.Flags = map[string]string{"database.data_dir": f.Value.String()}
-	}
-	c, err := config.Load(sources)
+	_, url, err := cli.Database(cmd)
 	if err != nil {
 		return err
-	}
-	url := c.Database.URL.Reveal()
-	if url == "" {
-		running, err := dev.Running(c.Database.DataDir)
-		if err != nil {
-			return fmt.Errorf("there is no database: set database.url, or: %w", err)
-		}
-		url = running.DatabaseURL
 	}
 	db, err := postgres.Open(cmd.Context(), postgres.Config{OwnerURL: url, MaxConns: 1})
 	if err != nil {

@@ -102,10 +102,7 @@ func listSessions(cmd *cobra.Command, userID string) error {
 	if err != nil {
 		return err
 	}
-	var page struct {
-		Items      []session.Session `json:"items"`
-		NextCursor *string           `json:"next_cursor"`
-	}
+	var page session.Page
 	if err := c.call(cmd.Context(), http.MethodGet, "/users/"+url.PathEscape(userID)+"/sessions", &page); err != nil {
 		return err
 	}
