@@ -6,12 +6,14 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
 
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
 // Action is what was done, as noun.verb.
@@ -27,7 +29,56 @@ const (
 	KeyCreated     Action = "key.created"
 	KeyRevoked     Action = "key.revoked"
 	SignInRejected Action = "user.sign_in_rejected"
+
+	EncryptionKeyGenerated Action = "encryption.key_generated"
+	EncryptionKeyActivated Action = "encryption.key_activated"
+	EncryptionKeyDestroyed Action = "encryption.key_destroyed"
+	EncryptionRolledBack   Action = "encryption.rolled_back"
+	EncryptionRunStarted   Action = "encryption.run_started"
+	EncryptionRunFinished  Action = "encryption.run_finished"
+
+	SecretSet      Action = "secret.set"
+	SecretRead     Action = "secret.read"
+	SecretDeleted  Action = "secret.deleted"
+	SecretRestored Action = "secret.restored"
+	SecretPurged   Action = "secret.purged"
 )
+
+// Actor is who does something, and where the request came from. The zero value
+// is the program itself.
+type Actor struct {
+	Kind      string // "user", "key", "anonymous" or "system"; empty is "system"
+	ID        id.UUID
+	Address   netip.Addr
+	RequestID string
+}
+
+// By returns the actor behind a principal.
+func By(p *principal.Principal, address netip.Addr, requestID string) Actor {
+	a := Actor{Kind: "anonymous", Address: address, RequestID: requestID}
+	switch {
+	case p.Operator:
+		a.Kind = "system"
+	case !p.Key.IsZero():
+		a.Kind, a.ID = "key", id.UUID(p.Key)
+	case p.SignedIn():
+		a.Kind, a.ID = "user", id.UUID(p.User)
+	}
+	return a
+}
+
+// Did returns the record of a deed of the actor's. Details are pairs of names
+// and values.
+func (a Actor) Did(action Action, targetKind string, target id.UUID, details ...string) Event {
+	e := Event{
+		Action: action, ActorKind: cmp.Or(a.Kind, "system"), Actor: a.ID, TargetKind: targetKind, Target: target,
+		Address: a.Address, RequestID: a.RequestID, Details: map[string]string{},
+	}
+	for i := 0; i+1 < len(details); i += 2 {
+		e.Details[details[i]] = details[i+1]
+	}
+	return e
+}
 
 // Event is one record. ActorKind is "user", "key", "anonymous" or "system".
 type Event struct {

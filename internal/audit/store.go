@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 
-	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
@@ -24,14 +23,7 @@ func insert(ctx context.Context, q postgres.Querier, e Event) error {
 	if e.Address.IsValid() {
 		address = e.Address
 	}
-	_, err := q.Exec(ctx, insertSQL, string(e.Action), outcome, e.ActorKind, orNull(e.Actor),
-		e.TargetKind, orNull(e.Target), address, e.RequestID, details)
+	_, err := q.Exec(ctx, insertSQL, string(e.Action), outcome, e.ActorKind, e.Actor.Nullable(),
+		e.TargetKind, e.Target.Nullable(), address, e.RequestID, details)
 	return postgres.Fault(err)
-}
-
-func orNull(u id.UUID) any {
-	if u.IsZero() {
-		return nil
-	}
-	return u
 }

@@ -37,12 +37,23 @@ func Execute(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
+	err := root.ExecuteContext(ctx)
+	if status, ok := errors.AsType[Status](err); ok {
+		return int(status)
+	}
+	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
 		return 1
 	}
 	return 0
 }
+
+// Status ends a command that has said what there is to say with an exit status
+// of its own.
+type Status int
+
+// Error implements error.
+func (s Status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 // Root returns the command fluxbase with its subcommands.
 func Root() *cobra.Command {
@@ -96,7 +107,10 @@ func Database(cmd *cobra.Command) (*config.Config, string, error) {
 	if errors.Is(err, dev.ErrNotRunning) {
 		return nil, "", fmt.Errorf("there is no database: set database.url, or start a development server with: fluxbase dev")
 	}
-	return c, running.DatabaseURL, err
+	if err != nil {
+		return nil, "", err
+	}
+	return c, running.DatabaseURL, dev.FillSecrets(c)
 }
 
 // validated refuses a configuration that its environment does not allow.
@@ -107,9 +121,9 @@ func validated(c *config.Config) error {
 	return nil
 }
 
-// logger makes the logger that a configuration asks for: text on a terminal,
+// Logger makes the logger that a configuration asks for: text on a terminal,
 // JSON elsewhere.
-func logger(c *config.Config, w io.Writer) *slog.Logger {
+func Logger(c *config.Config, w io.Writer) *slog.Logger {
 	format := c.Log.Format
 	if format == "auto" {
 		format = "json"

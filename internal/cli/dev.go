@@ -32,7 +32,7 @@ func devCommand() *cobra.Command {
 				return fmt.Errorf("fluxbase dev is for development; this environment is %s: use fluxbase serve", c.Environment)
 			}
 			err = dev.Run(cmd.Context(), c, dev.Options{
-				BundleRoots: bundleRoots(), Logger: logger(c, cmd.ErrOrStderr()),
+				BundleRoots: bundleRoots(), Logger: Logger(c, cmd.ErrOrStderr()),
 				Ready: func(r dev.Ready) error { return announce(cmd, r, asJSON) },
 			})
 			if interrupted(err) {

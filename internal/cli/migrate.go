@@ -86,7 +86,7 @@ func migrateUp(cmd *cobra.Command, _ []string) error {
 	if err := migrate.EnsureRoles(cmd.Context(), url); err != nil {
 		return err
 	}
-	done, err := migrate.Up(cmd.Context(), url, logger(c, cmd.ErrOrStderr()), sources(c)...)
+	done, err := migrate.Up(cmd.Context(), url, Logger(c, cmd.ErrOrStderr()), sources(c)...)
 	if err != nil {
 		return err
 	}

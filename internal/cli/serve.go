@@ -37,7 +37,7 @@ func serve(cmd *cobra.Command, _ []string) error {
 	if c.Database.URL == "" || c.SecretKeyText == "" {
 		return fmt.Errorf("fluxbase serve needs database.url and secret_key; fluxbase dev makes its own")
 	}
-	log := logger(c, cmd.ErrOrStderr())
+	log := Logger(c, cmd.ErrOrStderr())
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Server.Address)
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)

@@ -41,6 +41,10 @@ func (f folder) fillSecrets(c *config.Config) error {
 	return nil
 }
 
+// FillSecrets completes a configuration with the secrets of a development server
+// that has run before.
+func FillSecrets(c *config.Config) error { return folder(c.Database.DataDir).fillSecrets(c) }
+
 // secret returns the content of a file, which is 32 random bytes in
 // hexadecimal if it was not there.
 func (f folder) secret(name string) (string, error) {

@@ -30,14 +30,30 @@ type Session = Of[session]
 // Key identifies an application or service key.
 type Key = Of[key]
 
-// Secret identifies a sealed value.
+// Sealed identifies a sealed value.
+type Sealed = Of[sealed]
+
+// Secret identifies a secret of an application.
 type Secret = Of[secret]
 
+// Tenant identifies a sub-tenant; the zero value is the whole installation.
+type Tenant = Of[tenant]
+
+// Instance identifies a program that has the database open.
+type Instance = Of[instance]
+
+// Run identifies a run over the sealed values.
+type Run = Of[run]
+
 type (
-	user    struct{}
-	session struct{}
-	key     struct{}
-	secret  struct{}
+	user     struct{}
+	session  struct{}
+	key      struct{}
+	sealed   struct{}
+	secret   struct{}
+	tenant   struct{}
+	instance struct{}
+	run      struct{}
 )
 
 // ErrMalformed is returned for text that is not a UUID.
@@ -70,6 +86,14 @@ func Parse(s string) (UUID, error) {
 
 // IsZero says that u is the nil UUID.
 func (u Of[N]) IsZero() bool { return u == Of[N]{} }
+
+// Nullable returns u for SQL: nil for the nil UUID.
+func (u Of[N]) Nullable() *Of[N] {
+	if u.IsZero() {
+		return nil
+	}
+	return &u
+}
 
 // String returns the 36-character form, or "" for the nil UUID.
 func (u Of[N]) String() string {

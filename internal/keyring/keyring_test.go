@@ -27,7 +27,7 @@ func one(tb testing.TB) *Keyring {
 	return ring(tb, 1, map[uint32][]byte{1: material(1)})
 }
 
-var here = Binding{Table: "auth.sealed_values", Column: "envelope", Row: "r1", Purpose: "signing_key", Subject: "k1"}
+var here = Binding{Table: "auth.sealed_values", Column: "envelope", Row: "r1", Purpose: "signing_key", Subject: "k1", Tenant: "t1"}
 
 func wantOpens(t *testing.T, k *Keyring, b Binding, envelope []byte, want string) {
 	t.Helper()
@@ -96,24 +96,26 @@ func TestPartsDoNotRunTogether(t *testing.T) {
 	k := one(t)
 	seen := map[string]Binding{}
 	for _, b := range []Binding{
-		{"ab", "c", "d", "e", "f"},
-		{"a", "bc", "d", "e", "f"},
-		{"a", "b", "cd", "e", "f"},
-		{"a", "b", "c", "de", "f"},
-		{"abcdef", "", "", "", ""},
-		{"", "", "", "", "abcdef"},
-		{"ab", "c", "d", "ef", ""},
-		{"a", "\x00\x00\x00\x01b", "c", "d", "e"},
-		{"a\x00\x00\x00\x01b", "", "c", "d", "e"},
+		{"ab", "c", "d", "e", "f", ""},
+		{"a", "bc", "d", "e", "f", ""},
+		{"a", "b", "cd", "e", "f", ""},
+		{"a", "b", "c", "de", "f", ""},
+		{"abcdef", "", "", "", "", ""},
+		{"", "", "", "", "abcdef", ""},
+		{"ab", "c", "d", "ef", "", ""},
+		{"a", "\x00\x00\x00\x01b", "c", "d", "e", ""},
+		{"ab", "c", "d", "e", "", "f"},
+		{"ab", "c", "d", "e", "f", "\x00"},
+		{"a\x00\x00\x00\x01b", "", "c", "d", "e", ""},
 		{},
 	} {
-		data := string(b.associated(1))
+		data := string(b.associated(nil, 1))
 		if twin, twice := seen[data]; twice {
 			t.Errorf("%+v and %+v are one place", b, twin)
 		}
 		seen[data] = b
 	}
-	wantRefused(t, k, Binding{"a", "bc", "d", "e", "f"}, k.Seal(Binding{"ab", "c", "d", "e", "f"}, nil), ErrNotOpened)
+	wantRefused(t, k, Binding{"a", "bc", "d", "e", "f", ""}, k.Seal(Binding{"ab", "c", "d", "e", "f", ""}, nil), ErrNotOpened)
 }
 
 // Both versions have one key, so only the binding tells them apart.
@@ -248,6 +250,59 @@ func TestKeyringKeepsItsOwnCopy(t *testing.T) {
 	wantOpens(t, one(t), here, k.Seal(here, []byte("y")), "y")
 }
 
+// What was sealed before there were sub-tenants opens as a value of none.
+func TestEnvelopesOfNoTenantKeepTheirBinding(t *testing.T) {
+	t.Parallel()
+	want := "\x01\x00\x00\x00\x07\x00\x00\x00\x01a\x00\x00\x00\x01b\x00\x00\x00\x01c\x00\x00\x00\x01d\x00\x00\x00\x01e"
+	if got := string((&Binding{"a", "b", "c", "d", "e", ""}).associated(nil, 7)); got != want {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestRewrapMovesToAnotherVersion(t *testing.T) {
+	t.Parallel()
+	both := ring(t, 1, map[uint32][]byte{1: material(1), 2: material(2)})
+	old := both.Seal(here, []byte("x"))
+	moved, err := both.Rewrap(here, old, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := Version(moved); v != 2 || err != nil {
+		t.Errorf("version %d, %v", v, err)
+	}
+	wantOpens(t, ring(t, 2, map[uint32][]byte{2: material(2)}), here, moved, "x")
+	wantRefused(t, one(t), here, moved, ErrNoKey)
+	again, err := both.Rewrap(here, moved, 2)
+	if err != nil || bytes.Equal(again[:HeadSize], moved[:HeadSize]) {
+		t.Errorf("the nonce was used again: %v", err)
+	}
+
+	elsewhere := here
+	elsewhere.Row = "r2"
+	for name, c := range map[string]struct {
+		k  *Keyring
+		b  Binding
+		to uint32
+		is error
+	}{
+		"to a version it lacks":   {both, here, 3, ErrNoKey},
+		"from a version it lacks": {ring(t, 2, map[uint32][]byte{2: material(2)}), here, 2, ErrNoKey},
+		"another place":           {both, elsewhere, 2, ErrNotOpened},
+	} {
+		if got, err := c.k.Rewrap(c.b, old, c.to); !errors.Is(err, c.is) || got != nil {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestKeyringSaysWhatItHolds(t *testing.T) {
+	t.Parallel()
+	k := ring(t, 7, map[uint32][]byte{7: material(1), 2: material(2)})
+	if got := k.Versions(); len(got) != 2 || got[0] != 2 || got[1] != 7 || !k.Holds(2) || k.Holds(1) {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	k := one(t)
@@ -264,12 +319,12 @@ func TestConcurrentUse(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	k := one(f)
-	f.Add([]byte{}, "t", "c", "r", "p", "s")
-	f.Add(k.Seal(here, []byte("x")), here.Table, here.Column, here.Row, here.Purpose, here.Subject)
-	f.Add([]byte{1, 0, 0, 0, 1}, "", "", "", "", "")
-	f.Add(make([]byte, Overhead), "", "", "", "", "")
-	f.Fuzz(func(t *testing.T, envelope []byte, table, column, row, purpose, subject string) {
-		b := Binding{table, column, row, purpose, subject}
+	f.Add([]byte{}, "t", "c", "r", "p", "s", "n")
+	f.Add(k.Seal(here, []byte("x")), here.Table, here.Column, here.Row, here.Purpose, here.Subject, here.Tenant)
+	f.Add([]byte{1, 0, 0, 0, 1}, "", "", "", "", "", "")
+	f.Add(make([]byte, Overhead), "", "", "", "", "", "")
+	f.Fuzz(func(t *testing.T, envelope []byte, table, column, row, purpose, subject, tenant string) {
+		b := Binding{table, column, row, purpose, subject, tenant}
 		plaintext, err := k.Open(b, envelope)
 		switch {
 		case err == nil && (b != here || string(plaintext) != "x"):

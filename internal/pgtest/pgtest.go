@@ -22,11 +22,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/embedded"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
-	"github.com/fluxbase/fluxbase/internal/secret"
+	"github.com/fluxbase/fluxbase/internal/sealed"
 )
 
 const (
@@ -66,14 +67,24 @@ func SecretKey() []byte {
 	return key[:]
 }
 
-// Secrets seals and opens under SecretKey.
-func Secrets() *secret.Service {
-	keys, err := keyring.New(1, map[uint32][]byte{1: SecretKey()})
+// Secrets seals and opens under SecretKey, which test databases know as their
+// key of version 1.
+func Secrets() *sealed.Service { return SealedUnder(1, map[uint32][]byte{1: SecretKey()}) }
+
+// SealedUnder seals and opens under keys that do not change.
+func SealedUnder(active uint32, keys map[uint32][]byte) *sealed.Service {
+	ring, err := keyring.New(active, keys)
 	if err != nil {
 		panic(err)
 	}
-	return &secret.Service{Keyring: keys, Now: time.Now}
+	return &sealed.Service{Keys: fixed{ring}, Now: time.Now}
 }
+
+// fixed is a keyring that never changes.
+type fixed struct{ ring *keyring.Keyring }
+
+func (f fixed) Keyring() *keyring.Keyring    { return f.ring }
+func (f fixed) Reload(context.Context) error { return nil }
 
 // Database is a migrated database that one test has for itself.
 type Database struct {
@@ -195,6 +206,14 @@ func logins(ctx context.Context, url string) error {
 	}
 	defer db.Close()
 
+	keys := &encryption.Service{
+		DB: db, Provider: encryption.Local, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Configured: []encryption.Configured{{Version: 1, Key: SecretKey(), Place: "pgtest"}},
+	}
+	if err := keys.Open(ctx); err != nil {
+		return err
+	}
+	keys.Close(ctx)
 	for login, urlOf := range map[string]*func(string) (string, error){
 		migrate.UserLogin: &cluster.userURL, migrate.ServiceLogin: &cluster.serviceURL,
 	} {

@@ -30,12 +30,19 @@ type Principal struct {
 	AMR       []string   // authentication methods (RFC 8176)
 	Claims    string     // the JSON object that policies see as request.jwt.claims
 	Anonymous bool       // a user without any authenticator yet
+	Operator  bool       // whoever has the database and its keys, at the command line of this machine
 	AppKey    id.Key     // the client key that named the application; zero if none did
 }
 
 // Nobody returns the principal of a request that carries no credential.
 func Nobody() *Principal {
 	return &Principal{Role: Anonymous, Claims: `{"role":"anonymous"}`}
+}
+
+// OfOperator returns the principal of the command line that works on the
+// database itself.
+func OfOperator() *Principal {
+	return &Principal{Role: Service, Claims: `{"role":"service_role"}`, Operator: true}
 }
 
 // SignedIn says that the principal is a user with a session or a key of theirs.

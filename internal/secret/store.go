@@ -3,6 +3,8 @@ package secret
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,50 +12,143 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-type record struct {
-	id         id.Secret
-	purpose    string
-	subject    string
-	keyVersion uint32
-	envelope   []byte
-}
+const columns = `s.id, s.name, s.sub_tenant_id, s.description, s.version,
+	(select v.expires_at from auth.secret_versions v where v.secret_id = s.id and v.version = s.version),
+	s.created_at, s.updated_at, s.deleted_at`
 
-const insertSQL = `
-insert into auth.sealed_values (id, purpose, subject, key_version, envelope)
-values ($1, $2, $3, $4, $5)`
-
-func insert(ctx context.Context, q postgres.Querier, r record) (int64, error) {
-	tag, err := q.Exec(ctx, insertSQL, r.id, r.purpose, r.subject, r.keyVersion, r.envelope)
-	return tag.RowsAffected(), postgres.Fault(err)
-}
-
-const insertIfMissingSQL = insertSQL + `
-on conflict (purpose, subject) do nothing`
-
-func insertIfMissing(ctx context.Context, q postgres.Querier, r record) (int64, error) {
-	tag, err := q.Exec(ctx, insertIfMissingSQL, r.id, r.purpose, r.subject, r.keyVersion, r.envelope)
-	return tag.RowsAffected(), postgres.Fault(err)
-}
-
-const selectByIDSQL = `
-select id, purpose, subject, key_version, envelope from auth.sealed_values where id = $1`
-
-func selectByID(ctx context.Context, q postgres.Querier, secretID id.Secret) (record, error) {
-	return scan(q.QueryRow(ctx, selectByIDSQL, secretID))
-}
-
-const selectByNameSQL = `
-select id, purpose, subject, key_version, envelope from auth.sealed_values where purpose = $1 and subject = $2`
-
-func selectByName(ctx context.Context, q postgres.Querier, purpose, subject string) (record, error) {
-	return scan(q.QueryRow(ctx, selectByNameSQL, purpose, subject))
-}
-
-func scan(row pgx.Row) (record, error) {
-	var r record
-	err := row.Scan(&r.id, &r.purpose, &r.subject, &r.keyVersion, &r.envelope)
+func scanSecret(row pgx.Row) (Secret, error) {
+	var k Secret
+	err := row.Scan(&k.ID, &k.Name, &k.SubTenantID, &k.Description, &k.Version, &k.ExpiresAt, &k.CreatedAt, &k.UpdatedAt, &k.DeletedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return r, ErrNotFound
+		return k, ErrNotFound
 	}
-	return r, postgres.Fault(err)
+	return k, postgres.Fault(err)
+}
+
+const ensureSQL = `
+insert into auth.secrets (id, sub_tenant_id, name, version) values ($1, $2, $3, 1)
+on conflict (sub_tenant_id, name) do nothing`
+
+// ensure returns the secret of a name, locked. A new one has the version 0.
+func ensure(ctx context.Context, q postgres.Querier, secretID id.Secret, n Name) (Secret, error) {
+	tag, err := q.Exec(ctx, ensureSQL, secretID, n.Tenant.Nullable(), n.Name)
+	if err != nil {
+		return Secret{}, fmt.Errorf("making a secret: %w", postgres.Fault(err))
+	}
+	k, err := selectForUpdate(ctx, q, n)
+	if tag.RowsAffected() == 1 {
+		k.Version = 0
+	}
+	return k, err
+}
+
+const selectSecretSQL = `
+select ` + columns + ` from auth.secrets s where s.sub_tenant_id is not distinct from $1::uuid and s.name = $2`
+
+func selectSecret(ctx context.Context, q postgres.Querier, n Name) (Secret, error) {
+	return scanSecret(q.QueryRow(ctx, selectSecretSQL, n.Tenant.Nullable(), n.Name))
+}
+
+const selectForUpdateSQL = selectSecretSQL + ` for update of s`
+
+func selectForUpdate(ctx context.Context, q postgres.Querier, n Name) (Secret, error) {
+	return scanSecret(q.QueryRow(ctx, selectForUpdateSQL, n.Tenant.Nullable(), n.Name))
+}
+
+// A sub-tenant's own comes before that of the whole installation.
+const selectNearestSQL = `
+select ` + columns + ` from auth.secrets s
+where (s.sub_tenant_id = $1::uuid or s.sub_tenant_id is null) and s.name = $2 and s.deleted_at is null
+order by s.sub_tenant_id nulls last limit 1`
+
+func selectNearest(ctx context.Context, q postgres.Querier, n Name) (Secret, error) {
+	return scanSecret(q.QueryRow(ctx, selectNearestSQL, n.Tenant.Nullable(), n.Name))
+}
+
+const selectSecretsSQL = `
+select ` + columns + ` from auth.secrets s
+where s.sub_tenant_id is not distinct from $1::uuid and s.name > $2 and s.deleted_at is null
+order by s.name limit $3`
+
+func selectSecrets(ctx context.Context, q postgres.Querier, tenant id.Tenant, after string, limit int) ([]Secret, error) {
+	rows, err := q.Query(ctx, selectSecretsSQL, tenant.Nullable(), after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading secrets: %w", postgres.Fault(err))
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Secret, error) { return scanSecret(row) })
+	return found, postgres.Fault(err)
+}
+
+const updateSQL = `
+update auth.secrets s set version = $2, description = coalesce($3, s.description), updated_at = now(), deleted_at = null
+where s.id = $1
+returning ` + columns
+
+func update(ctx context.Context, q postgres.Querier, secretID id.Secret, version int, description *string) (Secret, error) {
+	return scanSecret(q.QueryRow(ctx, updateSQL, secretID, version, description))
+}
+
+const hideSQL = `update auth.secrets set deleted_at = now() where id = $1`
+
+func hide(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
+	_, err := q.Exec(ctx, hideSQL, secretID)
+	return postgres.Fault(err)
+}
+
+const deleteSecretSQL = `delete from auth.secrets where id = $1`
+
+func deleteSecret(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
+	_, err := q.Exec(ctx, deleteSecretSQL, secretID)
+	return postgres.Fault(err)
+}
+
+const insertVersionSQL = `
+insert into auth.secret_versions (secret_id, version, sealed_id, expires_at, created_by) values ($1, $2, $3, $4, $5)`
+
+func insertVersion(ctx context.Context, q postgres.Querier, secretID id.Secret, version int, sealedID id.Sealed, expires *time.Time, by id.UUID) error {
+	_, err := q.Exec(ctx, insertVersionSQL, secretID, version, sealedID, expires, by.Nullable())
+	return postgres.Fault(err)
+}
+
+const deleteVersionsSQL = `delete from auth.secret_versions where secret_id = $1 and version <= $2 returning sealed_id`
+
+// deleteVersions returns the sealed values of the versions that it has deleted.
+func deleteVersions(ctx context.Context, q postgres.Querier, secretID id.Secret, upTo int) ([]id.Sealed, error) {
+	rows, err := q.Query(ctx, deleteVersionsSQL, secretID, upTo)
+	if err != nil {
+		return nil, fmt.Errorf("deleting versions: %w", postgres.Fault(err))
+	}
+	values, err := pgx.CollectRows(rows, pgx.RowTo[id.Sealed])
+	return values, postgres.Fault(err)
+}
+
+const selectVersionsSQL = `
+select version, expires_at, created_at, created_by, sealed_id from auth.secret_versions
+where secret_id = $1 order by version desc`
+
+func selectVersions(ctx context.Context, q postgres.Querier, secretID id.Secret) ([]Version, error) {
+	rows, err := q.Query(ctx, selectVersionsSQL, secretID)
+	if err != nil {
+		return nil, fmt.Errorf("reading versions: %w", postgres.Fault(err))
+	}
+	versions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Version, error) { return scanVersion(row) })
+	return versions, postgres.Fault(err)
+}
+
+const selectVersionSQL = `
+select version, expires_at, created_at, created_by, sealed_id from auth.secret_versions
+where secret_id = $1 and version = $2`
+
+func selectVersion(ctx context.Context, q postgres.Querier, secretID id.Secret, version int) (Version, error) {
+	v, err := scanVersion(q.QueryRow(ctx, selectVersionSQL, secretID, version))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return v, ErrNotFound
+	}
+	return v, postgres.Fault(err)
+}
+
+func scanVersion(row pgx.Row) (Version, error) {
+	var v Version
+	err := row.Scan(&v.Version, &v.ExpiresAt, &v.CreatedAt, &v.CreatedBy, &v.sealed)
+	return v, err //nolint:wrapcheck // wrapped by the callers
 }

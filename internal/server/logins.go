@@ -8,17 +8,17 @@ import (
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
-	"github.com/fluxbase/fluxbase/internal/secret"
+	"github.com/fluxbase/fluxbase/internal/sealed"
 )
 
 // openLogins opens the callers' door with the logins of the configuration, or
 // with those that the server keeps for itself, whose passwords nobody knows.
-func openLogins(ctx context.Context, c *config.Config, ownerURL string, db *postgres.DB, secrets *secret.Service) error {
-	userURL, err := loginURL(ctx, c.Database.UserURL.Reveal(), migrate.UserLogin, ownerURL, db, secrets)
+func openLogins(ctx context.Context, c *config.Config, ownerURL string, db *postgres.DB, values *sealed.Service) error {
+	userURL, err := loginURL(ctx, c.Database.UserURL.Reveal(), migrate.UserLogin, ownerURL, db, values)
 	if err != nil {
 		return err
 	}
-	serviceURL, err := loginURL(ctx, c.Database.ServiceURL.Reveal(), migrate.ServiceLogin, ownerURL, db, secrets)
+	serviceURL, err := loginURL(ctx, c.Database.ServiceURL.Reveal(), migrate.ServiceLogin, ownerURL, db, values)
 	if err != nil {
 		return err
 	}
@@ -28,11 +28,11 @@ func openLogins(ctx context.Context, c *config.Config, ownerURL string, db *post
 	return nil
 }
 
-func loginURL(ctx context.Context, configured, login, ownerURL string, db *postgres.DB, secrets *secret.Service) (string, error) {
+func loginURL(ctx context.Context, configured, login, ownerURL string, db *postgres.DB, values *sealed.Service) (string, error) {
 	if configured != "" {
 		return configured, nil
 	}
-	password, err := secrets.Ensure(ctx, db.Single(), "database_login", login, func() []byte { return []byte(rand.Text()) })
+	password, err := values.Ensure(ctx, db.Single(), "database_login", login, func() []byte { return []byte(rand.Text()) })
 	if err != nil {
 		return "", fmt.Errorf("preparing the login %s: %w", login, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/session"
 )
@@ -19,11 +20,15 @@ import (
 // long as the configuration grants, and closes the database. The listener is
 // closed in any case.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	defer s.db.Close()
+	defer s.close()
 
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
 	watch.Go(func() { s.watch(watching) })
+	watch.Go(func() {
+		s.encryption.Run(watching, s.rotation.Turn)
+		s.rotation.Wait()
+	})
 	defer watch.Wait()
 	defer stopWatching()
 
@@ -57,6 +62,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 func (s *Server) watch(ctx context.Context) {
 	postgres.Watch(ctx, s.ownerURL, watchInterval, s.logger,
 		postgres.Watcher{Channel: session.Channel, Notified: s.revoked.Notified, Poll: s.revoked.Poll},
+		postgres.Watcher{Channel: encryption.Channel, Notified: s.encryption.Notified},
 		postgres.Watcher{Channel: catalog.Channel, Notified: s.catalog.Notified, Poll: s.catalog.Poll, Every: time.Second},
 	)
 }

@@ -16,11 +16,13 @@ import (
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dataapi"
-	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/login"
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
+	"github.com/fluxbase/fluxbase/internal/rotation"
+	"github.com/fluxbase/fluxbase/internal/sealed"
 	"github.com/fluxbase/fluxbase/internal/secret"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/signing"
@@ -41,12 +43,15 @@ type Server struct {
 	Routes  []web.Route
 	Keys    *apikey.Keeper
 
-	config   *config.Config
-	ownerURL string
-	logger   *slog.Logger
-	db       *postgres.DB
-	revoked  *session.Revoked
-	catalog  *catalog.Service
+	config     *config.Config
+	ownerURL   string
+	logger     *slog.Logger
+	db         *postgres.DB
+	background *postgres.DB // for work that nobody waits for
+	encryption *encryption.Service
+	rotation   *rotation.Service
+	revoked    *session.Revoked
+	catalog    *catalog.Service
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -56,28 +61,48 @@ func New(ctx context.Context, c *config.Config, ownerURL string, logger *slog.Lo
 		return nil, err
 	}
 	now := time.Now
-	keys, err := openKeyring(c)
-	if err != nil {
-		return nil, err
-	}
-	db, err := postgres.Open(ctx, postgres.Config{
-		OwnerURL: ownerURL, MaxConns: int32(c.Database.MaxConnections), //nolint:gosec // at most 1,000
-		StatementTimeout: c.Database.StatementTimeout, Pooled: c.Database.Pooler == "transaction",
-	})
-	if err != nil {
-		return nil, fmt.Errorf("opening the database: %w", err)
-	}
-	secrets := &secret.Service{Keyring: keys, Now: now}
-	if err := openLogins(ctx, c, ownerURL, db, secrets); err != nil {
-		db.Close()
-		return nil, err
-	}
-	s := &Server{config: c, ownerURL: ownerURL, logger: logger, db: db}
-	if err := s.assemble(ctx, secrets, now); err != nil {
-		db.Close()
+	s := &Server{config: c, ownerURL: ownerURL, logger: logger}
+	if err := s.open(ctx, now); err != nil {
+		if s.encryption != nil {
+			s.encryption.Close(ctx)
+		}
+		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// open opens the database and assembles what works on it.
+func (s *Server) open(ctx context.Context, now func() time.Time) error {
+	c := s.config
+	var err error
+	s.db, err = postgres.Open(ctx, postgres.Config{
+		OwnerURL: s.ownerURL, MaxConns: int32(c.Database.MaxConnections), //nolint:gosec // at most 1,000
+		StatementTimeout: c.Database.StatementTimeout, Pooled: c.Database.Pooler == "transaction",
+	})
+	if err != nil {
+		return fmt.Errorf("opening the database: %w", err)
+	}
+	if s.background, err = openBackground(ctx, c, s.ownerURL); err != nil {
+		return err
+	}
+	if s.encryption, err = openKeys(ctx, c, s.background, s.logger); err != nil {
+		return err
+	}
+	values := &sealed.Service{Keys: s.encryption, Now: now}
+	if err := openLogins(ctx, c, s.ownerURL, s.db, values); err != nil {
+		return err
+	}
+	return s.assemble(ctx, values, now)
+}
+
+// close lets go of the database.
+func (s *Server) close() {
+	for _, db := range []*postgres.DB{s.db, s.background} {
+		if db != nil {
+			db.Close()
+		}
+	}
 }
 
 // prepare brings the database to the schema of this program.
@@ -91,27 +116,15 @@ func prepare(ctx context.Context, c *config.Config, ownerURL string, logger *slo
 	return nil
 }
 
-func openKeyring(c *config.Config) (*keyring.Keyring, error) {
-	key, err := c.SecretKey()
-	if err != nil {
-		return nil, fmt.Errorf("reading secret_key: %w", err)
-	}
-	keys, err := keyring.New(1, map[uint32][]byte{1: key})
-	if err != nil {
-		return nil, fmt.Errorf("opening the keyring: %w", err)
-	}
-	return keys, nil
-}
-
 // assemble makes one of everything, bottom to top.
-func (s *Server) assemble(ctx context.Context, secrets *secret.Service, now func() time.Time) error {
+func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func() time.Time) error {
 	c := s.config
 
 	s.catalog = &catalog.Service{DB: s.db, Schemas: c.Data.Schemas, Logger: s.logger, Now: now}
 	if err := s.catalog.Load(ctx); err != nil {
 		return err
 	}
-	signer := &signing.Service{DB: s.db, Secrets: secrets, Secret: []byte(c.Auth.JWT.Secret.Reveal())}
+	signer := &signing.Service{DB: s.db, Secrets: values, Secret: []byte(c.Auth.JWT.Secret.Reveal())}
 	if err := signer.Load(ctx); err != nil {
 		return err
 	}
@@ -139,10 +152,12 @@ func (s *Server) assemble(ctx context.Context, secrets *secret.Service, now func
 		DB: s.db, Catalog: s.catalog, Schema: c.Data.Schemas[0], AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
 		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
 	}
+	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
+	s.rotation = rotations(c, s.background, s.encryption, values, s.logger)
 	operators := &admin.Service{DB: s.db, Users: users, Sessions: sessions}
 	health := &telemetry.Health{Checks: []telemetry.Check{{Name: "the database does not answer", Run: s.db.Ping}}}
 
-	routes := concat(people.Routes(), data.Routes(), operators.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), data.Routes(), operators.Routes(), secrets.Routes(), s.rotation.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err

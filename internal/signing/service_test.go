@@ -14,14 +14,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/secret"
 	"github.com/fluxbase/fluxbase/internal/signing"
 )
 
@@ -153,11 +151,7 @@ func TestAnotherKeyringDoesNotOpen(t *testing.T) {
 	load(t, service(db))
 	sum := sha256.Sum256([]byte("another key"))
 	for version, want := range map[uint32]error{1: keyring.ErrNotOpened, 2: keyring.ErrNoKey} {
-		keys, err := keyring.New(version, map[uint32][]byte{version: sum[:]})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := &signing.Service{DB: db, Secrets: &secret.Service{Keyring: keys, Now: time.Now}}
+		s := &signing.Service{DB: db, Secrets: pgtest.SealedUnder(version, map[uint32][]byte{version: sum[:]})}
 		if err := s.Load(t.Context()); !errors.Is(err, want) {
 			t.Errorf("%v, want %v", err, want)
 		}

@@ -25,8 +25,8 @@ import (
 
 // Sealer keeps private keys.
 type Sealer interface {
-	Put(ctx context.Context, q postgres.Querier, purpose, subject string, plaintext []byte) (id.Secret, error)
-	Open(ctx context.Context, q postgres.Querier, secretID id.Secret) ([]byte, error)
+	Put(ctx context.Context, q postgres.Querier, purpose, subject string, plaintext []byte) (id.Sealed, error)
+	Open(ctx context.Context, q postgres.Querier, secretID id.Sealed) ([]byte, error)
 }
 
 // Database is the owner's door.

@@ -15,7 +15,7 @@ type record struct {
 	purpose   string
 	algorithm string
 	jwk       *JWK // nil for symmetric keys
-	secretID  id.Secret
+	secretID  id.Sealed
 	status    string
 }
 

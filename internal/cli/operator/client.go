@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -35,11 +36,32 @@ func newClient(url, key string) *client {
 
 // call asks for a path below /api/v1/admin and decodes the answer.
 func (c *client) call(ctx context.Context, method, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, method, c.url+"/api/v1/admin"+path, nil)
+	return c.send(ctx, method, path, nil, into)
+}
+
+// send is call with a body, of JSON; nil is none. into may be nil, too.
+func (c *client) send(ctx context.Context, method, path string, body, into any) error {
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("encoding the request: %w", err)
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.url+"/api/v1/admin"+path, bytes.NewReader(content))
 	if err != nil {
 		return fmt.Errorf("asking the server: %w", err)
 	}
-	request.Header.Set("Authorization", "Bearer "+c.key)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.key != "" {
+		request.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	return c.exchange(request, into)
+}
+
+func (c *client) exchange(request *http.Request, into any) error {
 	response, err := c.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("asking the server: %w", err)
@@ -49,7 +71,7 @@ func (c *client) call(ctx context.Context, method, path string, into any) error 
 	if err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode/100 != 2 {
 		var p problem.Document
 		if json.Unmarshal(body, &p) != nil || p.Detail == "" {
 			return fmt.Errorf("the server at %s answered %s; is it a Fluxbase?", c.url, response.Status)
@@ -58,6 +80,9 @@ func (c *client) call(ctx context.Context, method, path string, into any) error 
 			return fmt.Errorf("the server does not accept the service key (FLUXBASE_SERVICE_KEY or --service-key): %s (%s)", p.Detail, p.Code)
 		}
 		return fmt.Errorf("%s (%s, request %s)", p.Detail, p.Code, p.RequestID)
+	}
+	if into == nil {
+		return nil
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return fmt.Errorf("reading the answer: %w", err)

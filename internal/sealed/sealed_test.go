@@ -1,4 +1,4 @@
-package secret_test
+package sealed_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
-	"github.com/fluxbase/fluxbase/internal/secret"
+	"github.com/fluxbase/fluxbase/internal/sealed"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -35,7 +35,7 @@ func TestPutAndOpen(t *testing.T) {
 	if _, err := secrets.Put(ctx, db.Single(), "test", "a", []byte("another")); err == nil {
 		t.Error("a second value of one name was kept")
 	}
-	if _, err := secrets.Open(ctx, db.Single(), id.Secret{1}); !errors.Is(err, secret.ErrNotFound) {
+	if _, err := secrets.Open(ctx, db.Single(), id.Sealed{1}); !errors.Is(err, sealed.ErrNotFound) {
 		t.Errorf("no such value: %v", err)
 	}
 }
@@ -46,7 +46,7 @@ func TestMovedEnvelopesDoNotOpen(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	db, secrets := pgtest.New(t), pgtest.Secrets()
-	put := func(purpose, subject string) id.Secret {
+	put := func(purpose, subject string) id.Sealed {
 		kept, err := secrets.Put(ctx, db.Single(), purpose, subject, []byte(purpose+subject))
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +57,7 @@ func TestMovedEnvelopesDoNotOpen(t *testing.T) {
 	db.Exec(t, `update auth.sealed_values a set envelope = b.envelope from auth.sealed_values b where a.id = $1 and b.id = $2`, mine, other)
 	db.Exec(t, `update auth.sealed_values set subject = 'w' where id = $1`, renamed)
 	db.Exec(t, `update auth.sealed_values set purpose = 'other' where id = $1`, repurposed)
-	for name, kept := range map[string]id.Secret{"swapped": mine, "renamed": renamed, "repurposed": repurposed} {
+	for name, kept := range map[string]id.Sealed{"swapped": mine, "renamed": renamed, "repurposed": repurposed} {
 		if text, err := secrets.Open(ctx, db.Single(), kept); !errors.Is(err, keyring.ErrNotOpened) {
 			t.Errorf("%s: %q, %v", name, text, err)
 		}

@@ -1,0 +1,132 @@
+package encryption
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+const lockSQL = `select pg_advisory_xact_lock(7160933)`
+
+// lock lets one transaction at a time change what keys are for.
+func lock(ctx context.Context, q postgres.Querier) error {
+	_, err := q.Exec(ctx, lockSQL)
+	return postgres.Fault(err)
+}
+
+const selectKeysSQL = `
+select version, source, provider, wrapping_key, state, reason, created_at, activated_at, retired_at, wrapped, check_value
+from auth.encryption_keys order by version`
+
+func selectKeys(ctx context.Context, q postgres.Querier) ([]Key, error) {
+	rows, err := q.Query(ctx, selectKeysSQL)
+	if err != nil {
+		return nil, fmt.Errorf("reading the encryption keys: %w", postgres.Fault(err))
+	}
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) {
+		var k Key
+		err := row.Scan(&k.Version, &k.Source, &k.Provider, &k.WrappingKey, &k.State, &k.Reason,
+			&k.CreatedAt, &k.ActivatedAt, &k.RetiredAt, &k.wrapped, &k.check)
+		return k, err
+	})
+	return keys, postgres.Fault(err)
+}
+
+const insertKeySQL = `
+insert into auth.encryption_keys (version, source, provider, wrapping_key, wrapped, check_value, state)
+values ($1, $2, $3, $4, $5, $6, 'standby')`
+
+func insertKey(ctx context.Context, q postgres.Querier, k Key) error {
+	_, err := q.Exec(ctx, insertKeySQL, k.Version, k.Source, k.Provider, k.WrappingKey, k.wrapped, k.check)
+	return postgres.Fault(err)
+}
+
+const insertKeyIfMissingSQL = insertKeySQL + ` on conflict (version) do nothing`
+
+func insertKeyIfMissing(ctx context.Context, q postgres.Querier, k Key) (int64, error) {
+	tag, err := q.Exec(ctx, insertKeyIfMissingSQL, k.Version, k.Source, k.Provider, k.WrappingKey, k.wrapped, k.check)
+	return tag.RowsAffected(), postgres.Fault(err)
+}
+
+const retireActiveSQL = `
+update auth.encryption_keys set state = 'retired', retired_at = now() where state = 'active'`
+
+const activateSQL = `
+update auth.encryption_keys set state = 'active', activated_at = now(), retired_at = null where version = $1`
+
+// activate waits for transactions that are sealing under the key that was
+// active before.
+func activate(ctx context.Context, q postgres.Querier, version uint32) error {
+	if _, err := q.Exec(ctx, retireActiveSQL); err != nil {
+		return postgres.Fault(err)
+	}
+	_, err := q.Exec(ctx, activateSQL, version)
+	return postgres.Fault(err)
+}
+
+const rollBackSQL = `
+update auth.encryption_keys set state = 'rolled_back', reason = $2, retired_at = coalesce(retired_at, now())
+where version > $1 and state in ('standby', 'active', 'retired')`
+
+func rollBack(ctx context.Context, q postgres.Querier, to uint32, reason string) (int64, error) {
+	tag, err := q.Exec(ctx, rollBackSQL, to, reason)
+	return tag.RowsAffected(), postgres.Fault(err)
+}
+
+const updateWrappedSQL = `
+update auth.encryption_keys set provider = $3, wrapping_key = $4, wrapped = $5
+where version = $1 and wrapped = $2`
+
+// updateWrapped changes nothing if somebody else has wrapped the key meanwhile.
+func updateWrapped(ctx context.Context, q postgres.Querier, k *Key, provider string, w keyring.Wrapped) error {
+	_, err := q.Exec(ctx, updateWrappedSQL, k.Version, k.wrapped, provider, w.KeyID, w.Ciphertext)
+	return postgres.Fault(err)
+}
+
+// A key under which nothing is sealed stays so, since it is not active.
+const destroySQL = `
+update auth.encryption_keys set state = 'destroyed', wrapped = null
+where version = $1 and source = 'generated' and state in ('retired', 'rolled_back')
+	and not exists (select from auth.sealed_values where key_version = $1)`
+
+func destroy(ctx context.Context, q postgres.Querier, version uint32) (int64, error) {
+	tag, err := q.Exec(ctx, destroySQL, version)
+	return tag.RowsAffected(), postgres.Fault(err)
+}
+
+const upsertInstanceSQL = `
+insert into auth.instances (id, name, key_versions) values ($1, $2, $3)
+on conflict (id) do update set key_versions = excluded.key_versions, seen_at = now()`
+
+func upsertInstance(ctx context.Context, q postgres.Querier, instance id.Instance, name string, versions []uint32) error {
+	_, err := q.Exec(ctx, upsertInstanceSQL, instance, name, versions)
+	return postgres.Fault(err)
+}
+
+const deleteInstanceSQL = `
+delete from auth.instances where id = $1 or seen_at < now() - interval '1 day'`
+
+func deleteInstance(ctx context.Context, q postgres.Querier, instance id.Instance) error {
+	_, err := q.Exec(ctx, deleteInstanceSQL, instance)
+	return postgres.Fault(err)
+}
+
+// An instance is running if it has been seen within three of its beats.
+const selectLackingSQL = `
+select name from auth.instances
+where seen_at > now() - interval '15 seconds' and not key_versions @> array[$1::integer]
+order by name`
+
+func selectLacking(ctx context.Context, q postgres.Querier, version uint32) ([]string, error) {
+	rows, err := q.Query(ctx, selectLackingSQL, version)
+	if err != nil {
+		return nil, fmt.Errorf("reading the instances: %w", postgres.Fault(err))
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return names, postgres.Fault(err)
+}

@@ -1,0 +1,224 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/sealed"
+)
+
+// errDamaged ends a run that has moved everything that opens.
+var errDamaged = errors.New("values that do not open under their key")
+
+// worker is one attempt at a run.
+type worker struct {
+	*Service
+
+	run     Run
+	quarter int64 // of the values, of which the operator has been told
+
+	total, moved, already atomic.Int64
+	mu                    sync.Mutex
+	damaged               []id.Sealed
+}
+
+func newWorker(s *Service, r Run) *worker { return &worker{Service: s, run: r} }
+
+// now is the run with its counts as they are.
+func (w *worker) now() Run {
+	r := w.run
+	w.mu.Lock()
+	r.Failed = int64(len(w.damaged))
+	w.mu.Unlock()
+	r.ReEncrypted, r.AlreadyThere = w.moved.Load(), w.already.Load()
+	r.Scanned = r.ReEncrypted + r.AlreadyThere + r.Failed
+	r.Total = max(w.total.Load(), r.Scanned)
+	return r
+}
+
+// moveAll moves everything that the run is about.
+func (w *worker) moveAll(ctx context.Context) error {
+	keys, err := w.Keys.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	from := w.versionsOf(keys)
+	if err := w.count(ctx, from); err != nil {
+		return err
+	}
+	for _, version := range from {
+		if err := w.moveVersion(ctx, version); err != nil {
+			return err
+		}
+		if _, err := w.Keys.Rewrap(ctx, version); err != nil && w.run.Kind != Rotation {
+			return err
+		}
+	}
+	if len(w.damaged) > 0 {
+		return w.report()
+	}
+	return w.checkNothingLeft(ctx, from)
+}
+
+// checkNothingLeft is the proof: a run has succeeded when nothing is under the
+// old versions, not when it has come to an end.
+func (w *worker) checkNothingLeft(ctx context.Context, from []uint32) error {
+	for _, version := range from {
+		counts, err := sealed.Counts(ctx, w.DB.Single(), version)
+		if err != nil {
+			return err
+		}
+		if len(counts) > 0 {
+			return fault.Newf(fault.Unavailable, "values_left", "Values are still being sealed under key version %d.", version)
+		}
+	}
+	return nil
+}
+
+// count reads how much there is to do, and how much is done.
+func (w *worker) count(ctx context.Context, from []uint32) error {
+	counts, err := sealed.Counts(ctx, w.DB.Single(), 0)
+	if err != nil {
+		return err
+	}
+	for _, c := range counts {
+		switch {
+		case c.Version == *w.run.ToVersion:
+			w.already.Add(c.Count)
+			w.total.Add(c.Count)
+		case slices.Contains(from, c.Version):
+			w.total.Add(c.Count)
+		}
+	}
+	return nil
+}
+
+// report names values that do not open.
+func (w *worker) report() error {
+	const shown = 10
+	var names []string
+	for _, damaged := range w.damaged[:min(shown, len(w.damaged))] {
+		names = append(names, damaged.String())
+	}
+	if len(w.damaged) > shown {
+		names = append(names, "...")
+	}
+	return fmt.Errorf("%d %w: %s", len(w.damaged), errDamaged, strings.Join(names, ", "))
+}
+
+// moveVersion goes over the values of a version until none is left that opens:
+// one may be written under it behind the reader's back by an instance that has
+// not heard yet.
+func (w *worker) moveVersion(ctx context.Context, version uint32) error {
+	for {
+		before := w.moved.Load()
+		if err := w.pass(ctx, version); err != nil {
+			return err
+		}
+		if w.moved.Load() == before {
+			return nil
+		}
+	}
+}
+
+// pass reads the values of a version once, in order, and hands them to workers.
+func (w *worker) pass(ctx context.Context, version uint32) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	batches := make(chan sealed.Batch)
+	var workers sync.WaitGroup
+	for range w.run.Concurrency {
+		workers.Go(func() {
+			for b := range batches {
+				if err := w.moveBatch(ctx, b); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	err := w.read(ctx, version, batches)
+	close(batches)
+	workers.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed.Batch) error {
+	var after id.Sealed
+	for {
+		var b sealed.Batch
+		err := w.patiently(ctx, func() (err error) {
+			b, err = w.Values.Read(ctx, w.DB.Single(), version, after, w.run.BatchSize)
+			return err
+		})
+		if err != nil || b.Len() == 0 {
+			return err
+		}
+		after = b.Last()
+		select {
+		case batches <- b:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (w *worker) moveBatch(ctx context.Context, b sealed.Batch) error {
+	return w.patiently(ctx, func() error {
+		m, err := w.Values.Move(ctx, w.DB.Single(), b, *w.run.ToVersion)
+		if err != nil {
+			return err
+		}
+		w.moved.Add(int64(m.Moved))
+		w.already.Add(int64(m.Already))
+		w.keepDamaged(m.Damaged)
+		return nil
+	})
+}
+
+// keepDamaged remembers values that do not open; a second pass meets them again.
+func (w *worker) keepDamaged(values []id.Sealed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range values {
+		if !slices.Contains(w.damaged, v) {
+			w.damaged = append(w.damaged, v)
+		}
+	}
+}
+
+// patience is how long a batch is tried again before the attempt ends.
+const patience = 30 * time.Second
+
+// patiently tries again what may go away: a deadlock, a full disk, a database
+// that is starting again.
+func (w *worker) patiently(ctx context.Context, f func() error) error {
+	pause, waited := 100*time.Millisecond, time.Duration(0)
+	for {
+		err := f()
+		conflict := fault.KindOf(err) == fault.Conflict
+		if err == nil || !conflict && !transient(err) || errors.Is(err, sealed.ErrNotActive) || waited > patience {
+			return err
+		}
+		w.Logger.WarnContext(ctx, "re-encryption waits", slog.Any("error", err), slog.Duration("retry_in", pause))
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+		}
+		waited += pause
+		pause = min(2*pause, 5*time.Second)
+	}
+}

@@ -1,0 +1,277 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/audit"
+	"github.com/fluxbase/fluxbase/internal/encryption"
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/sealed"
+)
+
+// errTakenOver ends the work on a run that another program has taken over.
+var errTakenOver = errors.New("another instance has taken the run over")
+
+// Turn looks for something to do: a rotation that is due, a run that nobody is
+// at. Work goes on in the background; Wait waits for it.
+func (s *Service) Turn(ctx context.Context) {
+	if err := s.schedule(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		s.Logger.ErrorContext(ctx, "scheduling the key rotation failed", slog.Any("error", err))
+	}
+	if !s.busy.TryLock() {
+		return
+	}
+	run, found, err := claim(ctx, s.DB.Single(), s.Keys.Instance(), id.Run{})
+	if err != nil || !found {
+		s.busy.Unlock()
+		if err != nil && !errors.Is(err, context.Canceled) {
+			s.Logger.ErrorContext(ctx, "looking for a re-encryption failed", slog.Any("error", err))
+		}
+		return
+	}
+	s.work.Go(func() {
+		defer s.busy.Unlock()
+		_, _ = s.work1(ctx, run) // what went wrong is in the run and in the log
+	})
+}
+
+// Wait waits until this instance works on nothing any more.
+func (s *Service) Wait() { s.work.Wait() }
+
+// Do works on a run until it is over, in this program. If another program is at
+// it, Do follows it, and takes over if that one ends.
+func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run, error) {
+	for {
+		run, found, err := claim(ctx, s.DB.Single(), s.Keys.Instance(), runID)
+		if err != nil {
+			return run, err
+		}
+		if found {
+			return s.follow(ctx, run, progress)
+		}
+		if run, err = s.Get(ctx, runID); err != nil || run.Over() {
+			return run, err
+		}
+		progress(run)
+		select {
+		case <-ctx.Done():
+			return run, context.Cause(ctx)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// follow works on a run that is claimed and reports on it meanwhile.
+func (s *Service) follow(ctx context.Context, run Run, progress func(Run)) (Run, error) {
+	w := newWorker(s, run)
+	done := make(chan struct{})
+	var err error
+	go func() {
+		defer close(done)
+		run, err = w.do(ctx)
+	}()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-done:
+			return run, err
+		case <-ticker.C:
+			progress(w.now())
+		}
+	}
+}
+
+func (s *Service) work1(ctx context.Context, run Run) (Run, error) { return newWorker(s, run).do(ctx) }
+
+// hold is how often a runner says that it is still there; one that has not been
+// seen for claimSQL's 15 s has lost its run.
+const hold = 2 * time.Second
+
+// do works on a run and writes down how it ended.
+func (w *worker) do(ctx context.Context) (Run, error) {
+	s := w.Service
+	s.Logger.InfoContext(ctx, "re-encryption under way", slog.String("run_id", w.run.ID.String()), slog.String("kind", string(w.run.Kind)))
+	working, stop := context.WithCancelCause(ctx)
+	held := make(chan struct{})
+	go func() {
+		defer close(held)
+		w.hold(working, stop)
+	}()
+	err := w.steps(working)
+	if cause := context.Cause(working); cause != nil && err != nil {
+		err = cause
+	}
+	stop(nil)
+	<-held
+
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	switch {
+	case errors.Is(err, errTakenOver):
+		return w.now(), err
+	case ctx.Err() != nil:
+		_ = release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), 0, "")
+		return w.now(), context.Cause(ctx)
+	case err != nil && transient(err) && w.run.Attempts < maxAttempts:
+		pause := min(time.Minute, time.Second<<min(w.run.Attempts, 6))
+		s.Logger.WarnContext(ctx, "re-encryption interrupted; it goes on by itself", slog.Any("error", err), slog.Duration("retry_in", pause))
+		return w.now(), errors.Join(err, release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error()))
+	}
+	return w.finish(ending, err)
+}
+
+// maxAttempts is how often a run is begun before it has failed.
+const maxAttempts = 20
+
+// transient says that something may work when it is tried again.
+func transient(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.Timeout, fault.TooMany:
+		return !errors.Is(err, errDamaged) && !errors.Is(err, sealed.ErrNotActive)
+	default:
+		return false
+	}
+}
+
+// hold keeps the run, and its counts current, until ctx is done.
+func (w *worker) hold(ctx context.Context, stop context.CancelCauseFunc) {
+	ticker := time.NewTicker(hold)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		kept, err := keep(ctx, w.DB.Single(), w.now(), w.Keys.Instance())
+		if err == nil && !kept {
+			stop(errTakenOver)
+			return
+		}
+		w.reportQuarter(ctx)
+	}
+}
+
+// reportQuarter sends a notification when another quarter is done.
+func (w *worker) reportQuarter(ctx context.Context) {
+	now := w.now()
+	if now.Total == 0 || now.Scanned*4/now.Total <= w.quarter {
+		return
+	}
+	w.quarter = now.Scanned * 4 / now.Total
+	if w.quarter > 3 {
+		return
+	}
+	err := w.DB.InTx(ctx, func(q postgres.Querier) error { return w.notify(ctx, q, "progress", now) })
+	if err != nil && !errors.Is(err, context.Canceled) {
+		w.Logger.WarnContext(ctx, "a notification could not be written", slog.Any("error", err))
+	}
+}
+
+// steps are what a run does, each of which may have been done before.
+func (w *worker) steps(ctx context.Context) error {
+	if w.run.Kind == Rotation {
+		if err := w.makeKey(ctx); err != nil {
+			return err
+		}
+	}
+	if err := w.Keys.AwaitHeld(ctx, *w.run.ToVersion, heldLimit); err != nil {
+		return err
+	}
+	if w.run.Kind == Rotation {
+		if err := w.Keys.Activate(ctx, *w.run.ToVersion); err != nil {
+			return err
+		}
+		if !w.Config.AutoReencrypt {
+			return nil
+		}
+	}
+	if err := w.Keys.Reload(ctx); err != nil {
+		return err
+	}
+	return w.moveAll(ctx)
+}
+
+// heldLimit is how long a run waits for every instance to hold its key. An
+// instance that was killed counts as gone after 15 s.
+const heldLimit = 25 * time.Second
+
+// makeKey generates the key of a rotation, unless an earlier attempt has.
+func (w *worker) makeKey(ctx context.Context) error {
+	if w.run.ToVersion != nil {
+		return nil
+	}
+	version, err := w.Keys.Generate(ctx)
+	if err != nil {
+		return err
+	}
+	ok, err := setToVersion(ctx, w.DB.Single(), w.run.ID, w.Keys.Instance(), version)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errTakenOver
+	}
+	w.run.ToVersion = &version
+	return nil
+}
+
+// finish writes the end of a run, its audit record and its notification.
+func (w *worker) finish(ctx context.Context, err error) (Run, error) {
+	run := w.now()
+	run.State = Succeeded
+	event := "succeeded"
+	if err != nil {
+		text := err.Error()
+		run.State, run.Error, event = Failed, &text, "failed"
+	}
+	writeErr := w.DB.InTx(ctx, func(q postgres.Querier) error {
+		kept, err := finish(ctx, q, &run, w.Keys.Instance())
+		if err != nil {
+			return err
+		}
+		if !kept {
+			return errTakenOver
+		}
+		if run.Kind == Rotation && run.State == Succeeded {
+			if _, err := w.Keys.Retire(ctx, q, w.Config.RetainOldKeys); err != nil {
+				return err
+			}
+		}
+		record := audit.Actor{}.Did(audit.EncryptionRunFinished, "run", id.UUID(run.ID), append(run.details(),
+			"scanned", fmt.Sprint(run.Scanned), "re_encrypted", fmt.Sprint(run.ReEncrypted), "failed", fmt.Sprint(run.Failed))...)
+		record.Failed = run.State == Failed
+		if err := audit.Write(ctx, q, record); err != nil {
+			return err
+		}
+		return w.notify(ctx, q, event, run)
+	})
+	if run.State == Failed {
+		w.Logger.ErrorContext(ctx, "re-encryption failed", slog.String("run_id", run.ID.String()), slog.Any("error", err))
+	} else {
+		w.Logger.InfoContext(ctx, "re-encryption finished", slog.String("run_id", run.ID.String()), slog.Int64("re_encrypted", run.ReEncrypted))
+	}
+	return run, errors.Join(err, writeErr)
+}
+
+// versionsOf are the versions that a run moves values from.
+func (w *worker) versionsOf(keys []encryption.Key) []uint32 {
+	var from []uint32
+	for _, k := range keys {
+		switch {
+		case k.Version == *w.run.ToVersion:
+		case w.run.Kind == ReEncryption && k.Version != *w.run.FromVersion:
+		case w.run.Kind == Rollback && k.Version < *w.run.ToVersion:
+		default:
+			from = append(from, k.Version)
+		}
+	}
+	return from
+}

@@ -1,0 +1,166 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+var errNoRun = fault.New(fault.NotFound, "run_not_found", "There is no such run.")
+
+const insertRunSQL = `
+insert into auth.encryption_runs (id, kind, from_version, to_version, reason, batch_size, concurrency, state)
+values ($1, $2, $3, $4, $5, $6, $7, $8) returning created_at`
+
+func insertRun(ctx context.Context, q postgres.Querier, r Run) (time.Time, error) {
+	var at time.Time
+	err := q.QueryRow(ctx, insertRunSQL, r.ID, r.Kind, r.FromVersion, r.ToVersion, r.Reason, r.BatchSize, r.Concurrency, r.State).Scan(&at)
+	return at, postgres.Fault(err)
+}
+
+const columns = `id, kind, from_version, to_version, reason, batch_size, concurrency, state, attempts,
+	total, scanned, re_encrypted, already, failed, error, created_at, started_at, finished_at`
+
+func scanRun(row pgx.Row) (Run, error) {
+	var r Run
+	err := row.Scan(&r.ID, &r.Kind, &r.FromVersion, &r.ToVersion, &r.Reason, &r.BatchSize, &r.Concurrency, &r.State, &r.Attempts,
+		&r.Total, &r.Scanned, &r.ReEncrypted, &r.AlreadyThere, &r.Failed, &r.Error, &r.CreatedAt, &r.StartedAt, &r.FinishedAt)
+	return r, err //nolint:wrapcheck // wrapped by the callers
+}
+
+const selectRunSQL = `select ` + columns + ` from auth.encryption_runs where id = $1`
+
+func selectRun(ctx context.Context, q postgres.Querier, runID id.Run) (Run, error) {
+	r, err := scanRun(q.QueryRow(ctx, selectRunSQL, runID))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, errNoRun
+	}
+	return r, postgres.Fault(err)
+}
+
+const selectRunsSQL = `select ` + columns + ` from auth.encryption_runs order by created_at desc, id desc limit $1`
+
+func selectRuns(ctx context.Context, q postgres.Querier, limit int) ([]Run, error) {
+	rows, err := q.Query(ctx, selectRunsSQL, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading runs: %w", postgres.Fault(err))
+	}
+	runs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
+	return runs, postgres.Fault(err)
+}
+
+// A rotation that has made its key is still the one that is asked for.
+const selectOpenSQL = `
+select ` + columns + ` from auth.encryption_runs
+where finished_at is null and kind = $1 and from_version is not distinct from $2
+	and (kind = 'rotation' or to_version is not distinct from $3)
+for update`
+
+func selectOpen(ctx context.Context, q postgres.Querier, r Run) (Run, bool, error) {
+	return found(scanRun(q.QueryRow(ctx, selectOpenSQL, r.Kind, r.FromVersion, r.ToVersion)))
+}
+
+func found(r Run, err error) (Run, bool, error) {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, false, nil
+	}
+	return r, err == nil, postgres.Fault(err)
+}
+
+const claimSQL = `
+update auth.encryption_runs
+set state = 'running', runner = $1, seen_at = now(), started_at = coalesce(started_at, now()), attempts = attempts + 1, retry_at = null
+where id = (
+	select id from auth.encryption_runs
+	where finished_at is null and ($2::uuid is null or id = $2)
+		and (retry_at is null or retry_at <= now() or $2 is not null)
+		and (runner is null or seen_at < now() - interval '15 seconds')
+	order by created_at limit 1 for update skip locked)
+returning ` + columns
+
+// claim takes a run that nobody is at: the one with an id, or any.
+func claim(ctx context.Context, q postgres.Querier, instance id.Instance, runID id.Run) (Run, bool, error) {
+	return found(scanRun(q.QueryRow(ctx, claimSQL, instance, runID.Nullable())))
+}
+
+const keepSQL = `
+update auth.encryption_runs
+set seen_at = now(), total = $3, scanned = $4, re_encrypted = $5, already = $6, failed = $7
+where id = $1 and runner = $2 and finished_at is null`
+
+// keep says that the runner is still there. It returns false for one that has
+// lost the run.
+func keep(ctx context.Context, q postgres.Querier, r Run, instance id.Instance) (bool, error) {
+	tag, err := q.Exec(ctx, keepSQL, r.ID, instance, r.Total, r.Scanned, r.ReEncrypted, r.AlreadyThere, r.Failed)
+	return tag.RowsAffected() == 1, postgres.Fault(err)
+}
+
+const releaseSQL = `
+update auth.encryption_runs
+set runner = null, seen_at = null, error = nullif($4, ''), retry_at = now() + make_interval(secs => $3)
+where id = $1 and runner = $2 and finished_at is null`
+
+// release lets go of a run that is to go on after a pause.
+func release(ctx context.Context, q postgres.Querier, runID id.Run, instance id.Instance, pause time.Duration, why string) error {
+	_, err := q.Exec(ctx, releaseSQL, runID, instance, pause.Seconds(), why)
+	return postgres.Fault(err)
+}
+
+const setToVersionSQL = `
+update auth.encryption_runs set to_version = $3 where id = $1 and runner = $2 and to_version is null`
+
+func setToVersion(ctx context.Context, q postgres.Querier, runID id.Run, instance id.Instance, version uint32) (bool, error) {
+	tag, err := q.Exec(ctx, setToVersionSQL, runID, instance, version)
+	return tag.RowsAffected() == 1, postgres.Fault(err)
+}
+
+const finishSQL = `
+update auth.encryption_runs
+set state = $3, error = $4, total = $5, scanned = $6, re_encrypted = $7, already = $8, failed = $9,
+	finished_at = now(), runner = null, seen_at = null
+where id = $1 and runner = $2 and finished_at is null
+returning finished_at`
+
+func finish(ctx context.Context, q postgres.Querier, r *Run, instance id.Instance) (bool, error) {
+	err := q.QueryRow(ctx, finishSQL, r.ID, instance, r.State, r.Error, r.Total, r.Scanned, r.ReEncrypted, r.AlreadyThere, r.Failed).
+		Scan(&r.FinishedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, postgres.Fault(err)
+}
+
+const selectScheduleSQL = `
+select coalesce(s.schedule, ''), coalesce(s.due_at, now()), now()
+from (select) one left join auth.encryption_schedule s on true`
+
+func selectSchedule(ctx context.Context, q postgres.Querier) (dueAt, error) {
+	var d dueAt
+	err := q.QueryRow(ctx, selectScheduleSQL).Scan(&d.schedule, &d.at, &d.now)
+	return d, postgres.Fault(err)
+}
+
+const putScheduleSQL = `
+insert into auth.encryption_schedule (schedule, due_at) values ($1, $2)
+on conflict (one) do update set schedule = excluded.schedule, due_at = excluded.due_at
+where encryption_schedule.schedule <> excluded.schedule`
+
+func putSchedule(ctx context.Context, q postgres.Querier, schedule string, at time.Time) error {
+	_, err := q.Exec(ctx, putScheduleSQL, schedule, at)
+	return postgres.Fault(err)
+}
+
+const advanceScheduleSQL = `
+update auth.encryption_schedule set due_at = $3 where schedule = $1 and due_at = $2`
+
+func advanceSchedule(ctx context.Context, q postgres.Querier, seen dueAt, next time.Time) (bool, error) {
+	tag, err := q.Exec(ctx, advanceScheduleSQL, seen.schedule, seen.at, next)
+	return tag.RowsAffected() == 1, postgres.Fault(err)
+}

@@ -1,0 +1,104 @@
+package sealed
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+// Count is how many values of a purpose are sealed under a version.
+type Count struct {
+	Version uint32 `json:"-"`
+	Place   string `json:"place"` // the table
+	Purpose string `json:"purpose"`
+	Count   int64  `json:"count"`
+}
+
+// Counts counts the values of one key version, or of all for version 0, by
+// purpose.
+func Counts(ctx context.Context, q postgres.Querier, version uint32) ([]Count, error) {
+	return count(ctx, q, version)
+}
+
+// Versions are the key versions that values are sealed under, ascending. It
+// costs a few index look-ups, however many values there are.
+func Versions(ctx context.Context, q postgres.Querier) ([]uint32, error) {
+	return selectVersions(ctx, q)
+}
+
+// Proves says whether a key opens the values of its version: it tries one, and
+// returns true if there is none.
+func Proves(ctx context.Context, q postgres.Querier, ring *keyring.Keyring, version uint32) (bool, error) {
+	records, err := selectBatch(ctx, q, version, id.Sealed{}, 1)
+	if err != nil || len(records) == 0 {
+		return err == nil, err
+	}
+	_, err = ring.Open(records[0].binding(), records[0].envelope)
+	return err == nil, nil
+}
+
+// Batch is some values of one key version, in the order of their ids.
+type Batch struct {
+	records []record
+}
+
+// Read returns up to limit values of a key version whose ids come after one.
+func (s *Service) Read(ctx context.Context, q postgres.Querier, version uint32, after id.Sealed, limit int) (Batch, error) {
+	records, err := selectBatch(ctx, q, version, after, limit)
+	return Batch{records}, err
+}
+
+// Len is the number of values.
+func (b Batch) Len() int { return len(b.records) }
+
+// Last is the id of the last value.
+func (b Batch) Last() id.Sealed { return b.records[len(b.records)-1].id }
+
+// Moved says what became of a batch. What is in none of the numbers was changed
+// or deleted by somebody else since it was read.
+type Moved struct {
+	Moved   int
+	Already int         // somebody else has moved them
+	Damaged []id.Sealed // do not open
+}
+
+// Move seals the values of a batch under the active version, in one statement.
+// It writes nothing over what has changed since it was read. It returns
+// ErrNotActive if the version is not active any more.
+func (s *Service) Move(ctx context.Context, q postgres.Querier, b Batch, version uint32) (Moved, error) {
+	var m Moved
+	ring := s.Keys.Keyring()
+	for _, needed := range []uint32{version, b.records[0].keyVersion} {
+		if !ring.Holds(needed) {
+			return m, fmt.Errorf("sealing anew: version %d: %w", needed, keyring.ErrNoKey)
+		}
+	}
+	n := len(b.records)
+	ids, heads, envelopes := make([]id.Sealed, 0, n), make([][]byte, 0, n), make([][]byte, 0, n)
+	for _, r := range b.records {
+		envelope, err := ring.Rewrap(r.binding(), r.envelope, version)
+		if err != nil {
+			m.Damaged = append(m.Damaged, r.id)
+			continue
+		}
+		ids, heads, envelopes = append(ids, r.id), append(heads, r.envelope[:keyring.HeadSize]), append(envelopes, envelope)
+	}
+	var active bool
+	var err error
+	m.Moved, active, err = move(ctx, q, version, ids, heads, envelopes)
+	if err != nil {
+		return m, fmt.Errorf("writing sealed values: %w", err)
+	}
+	if !active {
+		return m, ErrNotActive
+	}
+	if m.Moved < len(ids) {
+		there, err := countUnder(ctx, q, version, ids)
+		m.Already = max(there-m.Moved, 0)
+		return m, err
+	}
+	return m, nil
+}

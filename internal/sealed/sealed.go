@@ -1,0 +1,149 @@
+// Package sealed keeps what the server must not lose and nobody else may read:
+// one table of values sealed under the keyring.
+//
+// A value is found by its id, or by its purpose and subject; its ciphertext
+// opens only in the row, purpose, subject and sub-tenant it was sealed for. A
+// value is only ever written under the key version that is active in the
+// database at that moment, so that a rotation that has counted zero values
+// under an old key can rely on it.
+package sealed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+// ErrNotFound means that no value is kept under that id, or purpose and subject.
+var ErrNotFound = errors.New("no such sealed value")
+
+// ErrNotActive is the fault of an instance that does not hold the key version
+// that new values have to be sealed under.
+var ErrNotActive = fault.New(fault.Unavailable, "encryption_key_unavailable",
+	"This instance does not have the active encryption key, so it cannot keep secrets.")
+
+// Keys are the keys that values are sealed under.
+type Keys interface {
+	Keyring() *keyring.Keyring
+	Reload(ctx context.Context) error // after the keys of the database have changed
+}
+
+// Service seals and opens. It is safe for concurrent use.
+type Service struct {
+	Keys Keys
+	Now  func() time.Time
+}
+
+// Put seals a value and returns its id. A value of the same purpose and
+// subject that exists already is an error.
+func (s *Service) Put(ctx context.Context, q postgres.Querier, purpose, subject string, plaintext []byte) (id.Sealed, error) {
+	return s.PutFor(ctx, q, id.Tenant{}, purpose, subject, plaintext)
+}
+
+// PutFor is Put for a sub-tenant.
+func (s *Service) PutFor(ctx context.Context, q postgres.Querier, tenant id.Tenant, purpose, subject string, plaintext []byte) (id.Sealed, error) {
+	r := record{id: id.Sealed(id.New(s.Now())), tenant: tenant, purpose: purpose, subject: subject}
+	if err := s.write(ctx, q, insert, r, plaintext); err != nil {
+		return id.Sealed{}, fmt.Errorf("keeping a sealed value: %w", err)
+	}
+	return r.id, nil
+}
+
+// Replace seals another value in the place of one. It returns ErrNotFound.
+func (s *Service) Replace(ctx context.Context, q postgres.Querier, sealedID id.Sealed, plaintext []byte) error {
+	r, err := selectForUpdate(ctx, q, sealedID)
+	if err == nil {
+		err = s.write(ctx, q, update, r, plaintext)
+	}
+	if err != nil {
+		return fmt.Errorf("replacing a sealed value: %w", err)
+	}
+	return nil
+}
+
+// write seals under the active key. If that is no longer the active key of the
+// database, it learns which one is and does it once more.
+func (s *Service) write(ctx context.Context, q postgres.Querier, write writer, r record, plaintext []byte) error {
+	for range 2 {
+		n, err := write(ctx, q, s.seal(r, plaintext))
+		if n > 0 || err != nil {
+			return err
+		}
+		if err := s.Keys.Reload(ctx); err != nil {
+			return err
+		}
+	}
+	return ErrNotActive
+}
+
+// Open returns the value with an id.
+func (s *Service) Open(ctx context.Context, q postgres.Querier, sealedID id.Sealed) ([]byte, error) {
+	r, err := selectByID(ctx, q, sealedID)
+	if err != nil {
+		return nil, fmt.Errorf("reading a sealed value: %w", err)
+	}
+	return s.open(ctx, r)
+}
+
+// Ensure returns the value of a purpose and subject, and makes it if there is
+// none. Of several callers at once all get the same.
+func (s *Service) Ensure(ctx context.Context, q postgres.Querier, purpose, subject string, generate func() []byte) ([]byte, error) {
+	r, err := selectByName(ctx, q, purpose, subject)
+	if errors.Is(err, ErrNotFound) {
+		r = record{id: id.Sealed(id.New(s.Now())), purpose: purpose, subject: subject}
+		if err := s.write(ctx, q, insertIfMissing, r, generate()); err != nil {
+			return nil, fmt.Errorf("keeping a sealed value: %w", err)
+		}
+		r, err = selectByName(ctx, q, purpose, subject)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a sealed value: %w", err)
+	}
+	return s.open(ctx, r)
+}
+
+// Delete destroys values. Those that do not exist are no error.
+func (s *Service) Delete(ctx context.Context, q postgres.Querier, values ...id.Sealed) error {
+	if err := remove(ctx, q, values); err != nil {
+		return fmt.Errorf("destroying sealed values: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) seal(r record, plaintext []byte) record {
+	ring := s.Keys.Keyring()
+	r.keyVersion = ring.ActiveVersion()
+	r.envelope = ring.Seal(r.binding(), plaintext)
+	return r
+}
+
+// open asks for the keys again if it meets a version that it has not heard of.
+func (s *Service) open(ctx context.Context, r record) ([]byte, error) {
+	plaintext, err := s.Keys.Keyring().Open(r.binding(), r.envelope)
+	if errors.Is(err, keyring.ErrNoKey) {
+		if err := s.Keys.Reload(ctx); err != nil {
+			return nil, fmt.Errorf("opening the %s of %s: %w", r.purpose, r.subject, err)
+		}
+		plaintext, err = s.Keys.Keyring().Open(r.binding(), r.envelope)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the %s of %s: %w", r.purpose, r.subject, err)
+	}
+	return plaintext, nil
+}
+
+// Place is where sealed values are, for messages.
+const Place = "auth.sealed_values"
+
+func (r record) binding() keyring.Binding {
+	return keyring.Binding{
+		Table: Place, Column: "envelope",
+		Row: r.id.String(), Purpose: r.purpose, Subject: r.subject, Tenant: r.tenant.String(),
+	}
+}

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/encryption"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/principal"
+	"github.com/fluxbase/fluxbase/internal/rotation"
+	"github.com/fluxbase/fluxbase/internal/sealed"
+	"github.com/fluxbase/fluxbase/internal/secret"
+	"github.com/fluxbase/fluxbase/internal/web"
+)
+
+// Desk is the part of the admin API that works without a server: what concerns
+// keys and secrets, for whoever has the database and the configuration. It
+// answers to nobody but its process.
+type Desk struct {
+	Handler  http.Handler
+	Rotation *rotation.Service
+
+	db   *postgres.DB
+	keys *encryption.Service
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// OpenDesk opens the database with the keys of the configuration, as one more
+// of the programs that hold them. Close it.
+func OpenDesk(ctx context.Context, c *config.Config, ownerURL string, logger *slog.Logger) (*Desk, error) {
+	db, err := openBackground(ctx, c, ownerURL)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := openKeys(ctx, c, db, logger)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	values := &sealed.Service{Keys: keys, Now: time.Now}
+	d := &Desk{Rotation: rotations(c, db, keys, values, logger), db: db, keys: keys, done: make(chan struct{})}
+	secrets := &secret.Service{DB: db, Values: values, Now: time.Now}
+	frame := &web.Server{
+		Authenticate: func(*http.Request) (*principal.Principal, error) { return principal.OfOperator(), nil },
+		Logger:       logger, Now: time.Now, MaxBody: int64(c.Server.MaxBodySize), Deadline: time.Minute,
+	}
+	d.Handler = frame.Handler(concat(secrets.Routes(), d.Rotation.Routes()))
+
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	d.stop = stop
+	go func() {
+		defer close(d.done)
+		keys.Run(running, func(context.Context) {})
+	}()
+	return d, nil
+}
+
+// Close lets go of the database.
+func (d *Desk) Close() {
+	d.stop()
+	<-d.done
+	d.db.Close()
+}

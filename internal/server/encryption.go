@@ -1,0 +1,105 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/encryption"
+	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/keyring/vault"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/rotation"
+	"github.com/fluxbase/fluxbase/internal/sealed"
+)
+
+// openKeys opens the keys that values are sealed under.
+func openKeys(ctx context.Context, c *config.Config, db *postgres.DB, logger *slog.Logger) (*encryption.Service, error) {
+	configured, err := configuredKeys(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	e := c.Security.Encryption
+	keys := &encryption.Service{
+		DB: db, Configured: configured, Active: uint32(e.ActiveKeyVersion), //nolint:gosec // at most 2^31-1
+		Provider: e.Provider, Now: time.Now, Logger: logger,
+		Wrapper: func(ctx context.Context, provider string) (keyring.Wrapper, error) {
+			return openProvider(ctx, c, provider)
+		},
+	}
+	if err := keys.Open(ctx); err != nil {
+		return nil, err
+	}
+	return keys, nil
+}
+
+// configuredKeys reads the keys of the configuration, those that lie in Vault
+// too.
+func configuredKeys(ctx context.Context, c *config.Config) ([]encryption.Configured, error) {
+	var keys []encryption.Configured
+	for _, k := range c.EncryptionKeys() {
+		key, err := k.Bytes()
+		if path, field, ok := k.VaultPath(); ok {
+			key, err = keyInVault(ctx, c, path, field)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading encryption key version %d (%s): %w", k.Version, k.Place, err)
+		}
+		keys = append(keys, encryption.Configured{Version: k.Version, Key: key, Place: k.Place})
+	}
+	return keys, nil
+}
+
+func keyInVault(ctx context.Context, c *config.Config, path, field string) ([]byte, error) {
+	client, err := vaultClient(c)
+	if err != nil {
+		return nil, err
+	}
+	text, err := client.ReadKey(ctx, path, field)
+	if err != nil {
+		return nil, err
+	}
+	return config.DecodeKey(text)
+}
+
+// rotations assembles what moves values from key to key. It has connections of
+// its own, so that requests never wait for it.
+func rotations(c *config.Config, background *postgres.DB, keys *encryption.Service, values *sealed.Service, logger *slog.Logger) *rotation.Service {
+	r := c.Security.Encryption.KeyRotation
+	return &rotation.Service{
+		DB: background, Keys: keys, Values: values, Logger: logger,
+		Config: rotation.Config{
+			Enabled: r.Enabled, Schedule: r.Schedule, Next: r.Next, AutoReencrypt: r.AutoReencrypt, RetainOldKeys: r.RetainOldKeys,
+		},
+	}
+}
+
+// maxBackground is the most connections of work that nobody waits for: the most
+// statements that a run may have at once, and a few to watch over it.
+const maxBackground = 64 + 6
+
+func openBackground(ctx context.Context, c *config.Config, ownerURL string) (*postgres.DB, error) {
+	db, err := postgres.Open(ctx, postgres.Config{OwnerURL: ownerURL, MaxConns: maxBackground, Pooled: c.Database.Pooler == "transaction"})
+	if err != nil {
+		return nil, fmt.Errorf("opening the database for background work: %w", err)
+	}
+	return db, nil
+}
+
+// providerTimeout bounds one call to a key management service.
+const providerTimeout = 10 * time.Second
+
+func vaultClient(c *config.Config) (*vault.Client, error) {
+	v := c.Security.Encryption.Vault
+	transport, err := transportTrusting(v.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return &vault.Client{
+		Address: v.Address, Token: v.Token.Reveal(), Namespace: v.Namespace,
+		HTTP: &http.Client{Timeout: providerTimeout, Transport: transport},
+	}, nil
+}
