@@ -88,8 +88,9 @@ func (d document) pair(line int, path string, key, value *yaml.Node) {
 	}
 }
 
-// printableKey is what a key may look like to be repeated in an error.
-var printableKey = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+// printableKey is what a key may look like to be repeated in an error. Whatever
+// is as long as a secret key is not.
+var printableKey = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,31}$`)
 
 func shown(key string) string {
 	if printableKey.MatchString(key) {
