@@ -106,7 +106,7 @@ func fitting(k kind) []string {
 		return []string{"!!bool"}
 	case kindText, kindDuration, kindSize:
 		return []string{"!!str", "!!int", "!!float", "!!timestamp"}
-	case kindList, kindMap:
+	case kindList, kindMap, kindKeys:
 		return []string{"!!str"}
 	}
 	return nil

@@ -30,7 +30,7 @@ func openFolder(path string) (folder, error) {
 
 // fillSecrets completes a configuration with secrets made at the first start.
 func (f folder) fillSecrets(c *config.Config) error {
-	if c.SecretKeyText != "" {
+	if c.HasEncryption() {
 		return nil
 	}
 	text, err := f.secret("secret.key")

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -92,11 +93,19 @@ func prepare(ctx context.Context, c *config.Config, ownerURL string, logger *slo
 }
 
 func openKeyring(c *config.Config) (*keyring.Keyring, error) {
-	key, err := c.SecretKey()
-	if err != nil {
-		return nil, fmt.Errorf("reading secret_key: %w", err)
+	e := c.Security.Encryption
+	if e.Provider != config.ProviderLocal {
+		return nil, fmt.Errorf("opening the keyring: the provider %s is not there yet", e.Provider)
 	}
-	keys, err := keyring.New(1, map[uint32][]byte{1: key})
+	byVersion, newest := map[uint32][]byte{}, uint32(0)
+	for _, k := range c.EncryptionKeys() {
+		key, err := k.Bytes()
+		if err != nil {
+			return nil, fmt.Errorf("opening the keyring: %w", err)
+		}
+		byVersion[k.Version], newest = key, k.Version
+	}
+	keys, err := keyring.New(cmp.Or(uint32(e.ActiveKeyVersion), newest), byVersion) //nolint:gosec // 0 to 2147483647
 	if err != nil {
 		return nil, fmt.Errorf("opening the keyring: %w", err)
 	}
