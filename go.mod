@@ -3,6 +3,7 @@ module github.com/fluxbase/fluxbase
 go 1.26.0
 
 require (
+	github.com/adhocore/gronx v1.20.4
 	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3
 	github.com/google/go-cmp v0.7.0
 	github.com/google/jsonschema-go v0.4.3

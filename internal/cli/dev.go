@@ -31,6 +31,9 @@ func devCommand() *cobra.Command {
 			if c.Environment != config.Development {
 				return fmt.Errorf("fluxbase dev is for development; this environment is %s: use fluxbase serve", c.Environment)
 			}
+			if err := validated(c); err != nil {
+				return err
+			}
 			err = dev.Run(cmd.Context(), c, dev.Options{
 				BundleRoots: bundleRoots(), Logger: Logger(c, cmd.ErrOrStderr()),
 				Ready: func(r dev.Ready) error { return announce(cmd, r, asJSON) },

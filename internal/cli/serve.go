@@ -34,7 +34,7 @@ func serve(cmd *cobra.Command, _ []string) error {
 	if err := validated(c); err != nil {
 		return err
 	}
-	if c.Database.URL == "" || c.SecretKeyText == "" {
+	if c.Database.URL == "" || !c.HasEncryption() {
 		return fmt.Errorf("fluxbase serve needs database.url and secret_key; fluxbase dev makes its own")
 	}
 	log := Logger(c, cmd.ErrOrStderr())

@@ -23,6 +23,9 @@ var checks = map[string]func(value any) error{
 	"magic_link":   checkMagicLink,
 	"schemas":      checkSchemas,
 	"tables":       checkTables,
+
+	"word": checkWord, "region": checkRegion, "mount": checkMount, "endpoint": checkEndpoint,
+	"webhook": checkWebhook, "webhook_secret": checkWebhookSecret, "schedule": checkSchedule,
 }
 
 func checkRequired(value any) error {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -11,12 +12,14 @@ import (
 func TestValues(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 64)
+	endpoints := []string{"", "https://vault.example.com:8200", "http://127.0.0.1:8200", "https://vault.example.com/prefix/", "https://[2001:db8::1]:8200"}
+	badEndpoints := []string{"vault.example.com", "127.0.0.1:8200", "unix:///run/vault.sock", "https://", "https://u:p@h", "https://h?a=b", "https://h?", "https://h#f", "https://h:99999", "https://h:", "https://a b", "//h", "HTTP://h"}
 	tests := map[string]struct{ good, bad []string }{
 		"environment":     {[]string{"development", "staging", "production"}, []string{"", "prod", "Production"}},
 		"log.level":       {[]string{"debug", "info", "warn", "error"}, []string{"trace", "INFO"}},
 		"log.format":      {[]string{"auto", "json", "text"}, []string{"logfmt"}},
 		"public_url":      {[]string{"", "http://localhost:8080", "https://api.example.com", "https://[2001:db8::1]:8443"}, []string{"api.example.com", "ftp://a.example", "https://a.example/", "https://a.example/x", "https://a.example?", "https://a.example?q=1", "https://a.example#", "https://a.example#f", "https://u@a.example", "https://u:p@a.example", "HTTPS://a.example", "https://A.example", "https://", "https://:80", "https://a.example:443", "https://a.example:99999", "https://a.example:", "//a.example", "https://a..example", "https://a b", "https://*.example"}},
-		"secret_key":      {[]string{"", strings.Repeat("0f", 32), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "__79_Pv6-fj39vX08_Lx8O_u7ezr6uno5-bl5OPi4eA", "abcdefghijklmnopqrstuvwxyz012345"}, []string{"short", strings.Repeat("0g", 32), strings.Repeat("!", 43), strings.Repeat("!", 44), strings.Repeat("a", 33), strings.Repeat("ä", 32)}},
+		"secret_key":      {[]string{"", strings.Repeat("0f", 32), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "__79_Pv6-fj39vX08_Lx8O_u7ezr6uno5-bl5OPi4eA", "abcdefghijklmnopqrstuvwxyz012345", "{{ vault `secret/fluxbase/keys/v1` }}", "{{vault `a/b`}}", " {{  vault  `a/b#c`  }}\n", `{{ vault "kv/team-a/key.1" }}`}, []string{"{{ vault `a/b/c/d/e/f/g/h/ij`} }", "{{ vault 'secret/fluxbase/k1' }}", "{{ vault `a` }}", "{{ vault `/a/b` }}", "{{ vault `a/b/` }}", "{{ vault `a//b` }}", "{{ vault `a/../b` }}", "{{ vault `a/b#` }}", "{{ vault `a/b#c#d` }}", "{{ vault `a b/c` }}", "{{ vault `a/b?c` }}", "{{ vault `a/b\" }}", "{{ vault `` }}", "{{ Vault `a/b` }}", "{{ vault a/b }}", "{{ env `A` }}", "x{{ vault `a/b` }}", "{{ vault `a/b` }}x", "{{ vault `a/b` }}{{ vault `a/b` }}", "short", strings.Repeat("0g", 32), strings.Repeat("!", 43), strings.Repeat("!", 44), strings.Repeat("a", 33), strings.Repeat("ä", 32)}},
 		"auth.jwt.secret": {[]string{"", "dev-secret-key", "a\nb"}, []string{"a\x00b", "a\xffb"}},
 
 		"server.address":              {[]string{"127.0.0.1:8080", ":80", "[::1]:0", "localhost:65535"}, []string{"", "127.0.0.1", "8080", "127.0.0.1:http", ":65536", "::1:80", ":-1", ":080"}},
@@ -45,6 +48,33 @@ func TestValues(t *testing.T) {
 		"auth.enable_magic_link":    {[]string{"false"}, []string{"true", "0"}},
 		"auth.hash_workers":         {[]string{"0", "1024"}, []string{"-1", "1025"}},
 		"auth.hash_queue":           {[]string{"0", "64"}, []string{"-1", "100001"}},
+
+		"security.encryption.provider":             {[]string{"local", "aws_kms", "gcp_kms", "azure_key_vault", "vault"}, []string{"", "aws", "AWS_KMS"}},
+		"security.encryption.kms_key_id":           {[]string{"", "alias/fluxbase-secrets", "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "https://a.vault.azure.net/keys/k/0f"}, []string{"a b", "a\tb", " a", "ä"}},
+		"security.encryption.kms_endpoint":         {endpoints, badEndpoints},
+		"security.encryption.kms_region":           {[]string{"", "eu-central-1"}, []string{"EU", "eu central", "eu/1", long}},
+		"security.encryption.active_key_version":   {[]string{"0", "1", "2147483647"}, []string{"-1", "2147483648", "", "v1", "1.0"}},
+		"security.encryption.keys":                 {[]string{"", "[]", `[{"version":1,"key":"` + goodKey + `"}]`, `[{"version":2147483647,"key":"{{ vault ` + "`a/b`" + ` }}"}]`}, []string{goodKey, "{}", "[1]", `[{"version":1}]`, `[{"version":0,"key":"` + goodKey + `"}]`, "- version: 1\n  key: " + goodKey, "["}},
+		"security.encryption.vault.address":        {endpoints, badEndpoints},
+		"security.encryption.vault.token":          {[]string{"", "hvs.CAESIJ"}, []string{"a b", "a\n", "ä"}},
+		"security.encryption.vault.namespace":      {[]string{"", "admin/team-a", "ns1/"}, []string{"a b", "a\rb"}},
+		"security.encryption.vault.transit_mount":  {[]string{"transit", "team/transit-2"}, []string{"", "/transit", "transit/", "a//b", "a b", "../sys", "a/../b", "."}},
+		"security.encryption.vault.ca_file":        {[]string{"", "/etc/ssl/vault.pem"}, []string{"a\nb"}},
+		"security.encryption.key_rotation.enabled": {[]string{"true", "false"}, []string{"", "yes"}},
+		"security.encryption.key_rotation.schedule": {
+			[]string{"0 2 1 * *", "*/15 * * * *", "0 0 29 2 *", "0,30 8-18/2 1-7,15 jan-MAR,12 mon-FRI", "0 0 * * 7", " 0  2 1 * * "},
+			[]string{"", "*", "@reboot", "@daily", "@every 1h", "* * * *", "0 0 2 1 * *", "0 2 1 * * 2030", "60 * * * *", "* 24 * * *", "0 0 0 * *", "0 0 32 * *", "0 0 1 13 *", "0 0 1 0 *", "0 0 * * 8", "*/0 * * * *", "5-1 * * * *", "0,,1 * * * *", ", * * * *", "*,banana * * * *", "1-2-3 * * * *", "+5 * * * *", "0 0 * * 5LXYZ", "0 0 L * *", "0 0 15W * *", "0 0 * * 1#2", "jan * * * *", "0 0 * * january", "? * * * *", "*,5 * * * *", "1/2 * * * *", "a b c d e", "0 0 30 2 *", "0 0 31 4,6,9,11 *", strings.Repeat("0,", 200) + "0 * * * *", "TZ=UTC 0 2 1 *"},
+		},
+		"security.encryption.key_rotation.auto_reencrypt":  {[]string{"true", "false"}, []string{"", "1"}},
+		"security.encryption.key_rotation.retain_old_keys": {[]string{"0", "100"}, []string{"-1", "101", "all"}},
+		"security.encryption.key_rotation.notification_webhook": {
+			[]string{"", "https://hooks.example.com/security", "https://hooks.example.com/x?sig=a%20b", "http://localhost:9000/x", "http://127.0.0.1/", "http://[::1]:9000"},
+			[]string{"hooks.example.com", "http://hooks.example.com/security", "http://10.0.0.1/", "http://localhost.example.com", "ftp://localhost/", "https://u@h/x", "https://h/#f", "https://", "https://h/a b", "https://h:0/", "HTTPS://h/"},
+		},
+		"security.encryption.key_rotation.notification_secret": {
+			[]string{"", "whsec_" + strings.Repeat("A", 32), "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 64)), "whsec_" + base64.RawStdEncoding.EncodeToString(make([]byte, 25))},
+			[]string{"whsec_", strings.Repeat("A", 32), "whsec_" + strings.Repeat("A", 31), "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 23)), "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 65)), "whsec_" + strings.Repeat("!", 32), "WHSEC_" + strings.Repeat("A", 32), "whsec_" + strings.Repeat("A", 16) + "\n" + strings.Repeat("A", 16)},
+		},
 
 		"data.schemas":           {[]string{"public", "public,shop", "authors", "page"}, []string{"", "auth", "AUTH", "public,pg_catalog", "pg_temp", "information_schema", "fluxbase", "fluxbase_jobs", "public,public", "public,", long}},
 		"data.allow_without_rls": {[]string{"", "countries", "public.countries,shop.rates"}, []string{".a", "a.", "a.b.c", "a,,b", long, long + ".a"}},

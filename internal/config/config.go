@@ -34,14 +34,15 @@ type Config struct {
 	Environment Environment `key:"environment" env:"FLUXBASE_ENV" default:"production" enum:"development|staging|production" doc:"What kind of installation this is. Staging and production refuse values that are only fit for development, naming each. The dev command uses development unless told otherwise."`
 	// PublicURL is the origin that people and other servers reach this one at: scheme, host and port, nothing after. Empty by default.
 	PublicURL string `key:"public_url" check:"public_url" example:"https://api.example.com" doc:"The origin at which people and other servers reach this one: http or https, host, port, nothing after it. Links in mail are made from it, never from a request. When empty it follows server.address; production needs https, staging accepts http."`
-	// SecretKeyText is secret_key as it was written; SecretKey has the 32 bytes. Empty by default.
-	SecretKeyText Secret `key:"secret_key" secret:"all" check:"secret_key" example:"${SECRET_KEY}" doc:"The 32-byte key that seals what the server stores: 64 hexadecimal digits (openssl rand -hex 32), base64, or exactly 32 characters. Required outside development. Losing it loses everything sealed under it."`
+	// SecretKeyText is secret_key as it was written, the key of version 1; EncryptionKeys has the keys of all places. Empty by default.
+	SecretKeyText Secret `key:"secret_key" secret:"all" check:"secret_key" example:"${SECRET_KEY}" doc:"The 32-byte key that seals what the server stores, as its version 1: 64 hexadecimal digits (openssl rand -hex 32), base64, exactly 32 characters, or a Vault reference. Required outside development, unless security.encryption names other keys. Losing it loses everything sealed under it."`
 
 	Log        Log        `key:"log" doc:"What the server writes about itself."`
 	Server     Server     `key:"server" doc:"The HTTP listener and what it answers with."`
 	Database   Database   `key:"database" doc:"The PostgreSQL behind this server."`
 	Auth       Auth       `key:"auth" doc:"Sign-up, passwords, tokens and sessions."`
 	Data       Data       `key:"data" doc:"Which tables and functions the data API offers."`
+	Security   Security   `key:"security" doc:"What protects the server and what it stores."`
 	Migrations Migrations `key:"migrations" doc:"The migrations of your own tables."`
 
 	sources map[string]string // key path -> where its value came from

@@ -2,11 +2,11 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"os"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,8 +25,7 @@ func (l *loader) variables() {
 			continue
 		}
 		if v := l.schema.byEnv[name]; v != nil {
-			value, err := v.field.parse(l.environ[name])
-			l.assign(v.assignment(name, value), err)
+			l.take(v.assignment(name), l.environ[name])
 			continue
 		}
 		base, isFile := strings.CutSuffix(name, "_FILE")
@@ -34,7 +33,27 @@ func (l *loader) variables() {
 			l.variableFile(v, base, name)
 			continue
 		}
-		l.unknownVariable(name)
+		if !l.keyVariable(name) {
+			l.unknownVariable(name)
+		}
+	}
+}
+
+// fallbacks takes the variables that other programs use for the same thing.
+// They may be meant for those alone, so a wrong one is no problem yet.
+func (l *loader) fallbacks() {
+	for _, f := range l.schema.fields {
+		text := l.environ[f.fallback]
+		if f.fallback == "" || text == "" {
+			continue
+		}
+		place := "env " + f.fallback
+		value, err := f.parse(text)
+		if err != nil {
+			l.unfit[f.key] = Problem{Place: place, Key: f.key, Detail: err.Error()}
+			continue
+		}
+		l.assign(assignment{field: f, keys: []string{f.key}, name: f.fallback, place: place, level: levelFallback, value: value}, nil)
 	}
 }
 
@@ -44,13 +63,12 @@ func (l *loader) variableFile(v *variable, base, name string) {
 		l.problem("env "+name, v.keys[0], "is also set by "+base+"; keep one of them")
 		return
 	}
-	text, err := readFile(l.environ[name])
+	text, err := readNamedFile(l.environ[name])
 	if err != nil {
-		l.problem("env "+name, v.keys[0], "names a file that "+err.Error())
+		l.problem("env "+name, v.keys[0], err.Error())
 		return
 	}
-	value, err := v.field.parse(strings.TrimRight(string(text), "\r\n"))
-	l.assign(v.assignment(name, value), err)
+	l.take(v.assignment(name), text)
 }
 
 func (l *loader) unknownVariable(name string) {
@@ -68,6 +86,15 @@ func (l *loader) unknownVariable(name string) {
 
 // serviceLink is what Kubernetes names the address of a service in every pod.
 var serviceLink = regexp.MustCompile(`^FLUXBASE_(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.*)?)$`)
+
+// readNamedFile returns what a file says without the line break at its end.
+func readNamedFile(path string) (string, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return "", fmt.Errorf("names a file that %w", err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
 
 // readFile reads a small file. Its error is the rest of a sentence about the
 // file and does not repeat the path, which stood where a secret may be.
@@ -100,6 +127,6 @@ func unreadable(err error) error {
 	return unreadableError{err}
 }
 
-func (v *variable) assignment(name string, value reflect.Value) assignment {
-	return assignment{field: v.field, keys: v.keys, name: name, place: "env " + name, level: levelEnv, value: value}
+func (v *variable) assignment(name string) assignment {
+	return assignment{field: v.field, keys: v.keys, name: name, place: "env " + name, level: levelEnv}
 }

@@ -1,27 +1,114 @@
 package config
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
-// keySize is the length of the key in secret_key, in bytes.
+// keySize is the length of a key, in bytes.
 const keySize = 32
 
 var (
-	errKeyForm  = errors.New("must be 32 bytes: 64 hexadecimal digits (openssl rand -hex 32), base64, or exactly 32 characters")
-	errKeyUnset = errors.New("configuration: secret_key is not set")
+	errKeyForm      = errors.New("must be 32 bytes: 64 hexadecimal digits (openssl rand -hex 32), base64, or exactly 32 characters")
+	errVaultForm    = errors.New("must be a Vault reference written {{ vault `mount/path` }} or {{ vault `mount/path#field` }}, or a key that does not begin with {{")
+	errInVault      = errors.New("is a Vault reference: Vault has the key")
+	errKeyEmpty     = errors.New("is empty; a version has a key or is left out")
+	vaultReference  = regexp.MustCompile("^\\{\\{\\s*vault\\s+(?:`([^`\"]*)`|\"([^`\"]*)\")\\s*\\}\\}$")
+	vaultSecretPath = regexp.MustCompile(`^[\w.@:+~=,-]+(?:/[\w.@:+~=,-]+)+$`)
+	vaultField      = regexp.MustCompile(`^[\w.@:+~=,-]+$`)
 )
 
-// SecretKey returns the 32 bytes of secret_key, or an error when it is unset.
-// The caller owns the slice.
-func (c *Config) SecretKey() ([]byte, error) {
-	if c.SecretKeyText == "" {
-		return nil, errKeyUnset
+// EncryptionKey is one configured key-encryption key.
+type EncryptionKey struct {
+	Version  uint32 // from 1 to 2147483647
+	Material Secret // as it was written: the key itself, or a Vault reference
+	Place    string // where it came from, for messages: "fluxbase.yaml:12", "env FLUXBASE_SECRET_KEY_2"
+}
+
+// EncryptionKeys returns every key in effect, of secret_key,
+// FLUXBASE_SECRET_KEY_N and security.encryption.keys together, in ascending
+// order of version, one of each. The caller owns the slice.
+func (c *Config) EncryptionKeys() []EncryptionKey {
+	keys := slices.Clone(c.Security.Encryption.Keys)
+	if c.SecretKeyText != "" && !slices.ContainsFunc(keys, func(k EncryptionKey) bool { return k.Version == 1 }) {
+		place := c.Source("secret_key")
+		if place == fromDefault { // whoever derived it knows better
+			place = "secret_key"
+		}
+		keys = append(keys, EncryptionKey{Version: 1, Material: c.SecretKeyText, Place: place})
 	}
-	return decodeKey(c.SecretKeyText.Reveal())
+	slices.SortFunc(keys, func(a, b EncryptionKey) int { return cmp.Compare(a.Version, b.Version) })
+	return keys
+}
+
+// HasEncryption reports whether there is anything to seal with: a key, or a
+// provider that keeps its own.
+func (c *Config) HasEncryption() bool {
+	provider := c.Security.Encryption.Provider
+	return len(c.EncryptionKeys()) > 0 || provider != "" && provider != ProviderLocal
+}
+
+// Bytes returns the 32 bytes of a key that is written out. It is an error for a
+// Vault reference; no error repeats the key. The caller owns the slice.
+func (k EncryptionKey) Bytes() ([]byte, error) {
+	text := k.Material.Reveal()
+	err := checkMaterial(text)
+	if _, _, inVault := k.VaultPath(); inVault {
+		err = errInVault
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key version %d (%s) %w", k.Version, k.Place, err)
+	}
+	return DecodeKey(text)
+}
+
+// VaultPath returns the parts of a Vault reference, and whether the key is one.
+// The path begins with the mount; the field is empty when none is named.
+func (k EncryptionKey) VaultPath() (path, field string, ok bool) {
+	m := vaultReference.FindStringSubmatch(strings.TrimSpace(k.Material.Reveal()))
+	if m == nil {
+		return "", "", false
+	}
+	path, field, named := strings.Cut(m[1]+m[2], "#")
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "." || part == ".." { // an HTTP client would walk up with it
+			return "", "", false
+		}
+	}
+	if !vaultSecretPath.MatchString(path) || named && !vaultField.MatchString(field) {
+		return "", "", false
+	}
+	return path, field, true
+}
+
+// text is the key as it may be shown: the path of a Vault reference is no secret.
+func (k EncryptionKey) text() string {
+	path, field, ok := k.VaultPath()
+	switch {
+	case !ok:
+		return k.Material.String()
+	case field != "":
+		path += "#" + field
+	}
+	return "{{ vault `" + path + "` }}"
+}
+
+// sameKey reports whether two keys are written differently at most. What Vault
+// has cannot be compared, so a reference equals only itself.
+func sameKey(a, b EncryptionKey) bool {
+	if a.text() != redacted || b.text() != redacted {
+		return a.text() == b.text()
+	}
+	x, errX := a.Bytes()
+	y, errY := b.Bytes()
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 func checkSecretKey(value any) error {
@@ -29,13 +116,30 @@ func checkSecretKey(value any) error {
 	if secret == "" {
 		return nil
 	}
-	_, err := decodeKey(secret.Reveal())
+	return checkMaterial(secret.Reveal())
+}
+
+// checkMaterial refuses what is neither a key nor a Vault reference. A reference
+// with a slip in it may be 32 characters long and must not become a key.
+func checkMaterial(text string) error {
+	if text == "" {
+		return errKeyEmpty
+	}
+	if strings.HasPrefix(strings.TrimSpace(text), "{{") {
+		if _, _, ok := (EncryptionKey{Material: Secret(text)}).VaultPath(); !ok {
+			return errVaultForm
+		}
+		return nil
+	}
+	_, err := DecodeKey(text)
 	return err
 }
 
-// decodeKey tells the three forms apart by length: 64, 43 or 44, 32.
-func decodeKey(text string) ([]byte, error) {
-	switch len(text) {
+// DecodeKey returns the 32 bytes of a key written as 64 hexadecimal digits, as
+// base64, or as exactly 32 characters. Its error does not repeat the text. The
+// caller owns the slice.
+func DecodeKey(text string) ([]byte, error) {
+	switch len(text) { // the lengths tell the forms apart
 	case hex.EncodedLen(keySize):
 		if key, err := hex.DecodeString(text); err == nil {
 			return key, nil
@@ -49,54 +153,4 @@ func decodeKey(text string) ([]byte, error) {
 		return []byte(text), nil
 	}
 	return nil, errKeyForm
-}
-
-// isTrivial reports whether a secret was made by holding down keys rather than
-// by a random generator: few different bytes, a short block repeated, or a
-// sequence. Of 32 random bytes about 30 differ.
-func isTrivial(secret []byte) bool {
-	different := map[byte]bool{}
-	for _, b := range secret {
-		different[b] = true
-	}
-	if len(different) < 8 {
-		return true
-	}
-	steady := true
-	for i := 2; i < len(secret); i++ {
-		steady = steady && secret[i]-secret[i-1] == secret[1]-secret[0]
-	}
-	for period := 1; period <= len(secret)/2; period++ {
-		if repeats(secret, period) {
-			return true
-		}
-	}
-	return steady
-}
-
-func repeats(secret []byte, period int) bool {
-	for i := period; i < len(secret); i++ {
-		if secret[i] != secret[i-period] {
-			return false
-		}
-	}
-	return true
-}
-
-// The values that pages of documentation use; whoever reads them knows them.
-var examples = []string{
-	"your-secret", "your_secret", "your-256-bit-secret", "your-super-secret", "super-secret", "supersecret",
-	"dev-secret", "dev_secret", "development-secret", "changeme", "change-me", "change_me", "replace-me", "replace_me",
-	"a-string-secret-at-least-256-bits-long", "at-least-32-characters", "reallyreallyreallyreallyverysafe",
-}
-
-// isExample reports whether a secret is, or is built around, a known example.
-func isExample(secret string) bool {
-	lower := strings.ToLower(secret)
-	for _, example := range examples {
-		if strings.Contains(lower, example) {
-			return true
-		}
-	}
-	return lower == "secret" || lower == "password"
 }

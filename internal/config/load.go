@@ -35,7 +35,8 @@ func Process(file string) Sources {
 type level int
 
 const (
-	levelDefault level = iota
+	levelDefault  level = iota
+	levelFallback       // variables of other programs
 	levelFile
 	levelEnv
 	levelFlag
@@ -57,27 +58,36 @@ type loader struct {
 	environ  map[string]string
 	given    []assignment
 	problems []Problem
+	unfit    map[string]Problem // what is wrong with a variable of another program, by key; counts if the key is needed
 }
 
 // Load reads all sources and returns the configuration or an *Error with every
-// problem in them. It checks the form and the limits of each value; what is
-// unfit for the environment is for Validate.
+// problem in them. It checks the form and the limits of each value, and, when
+// all are sound, whether they go together; what is unfit for the environment is
+// for Validate.
 func Load(src Sources) (*Config, error) {
-	l := &loader{schema: keys(), environ: environMap(src.Environ)}
+	l := &loader{schema: keys(), environ: environMap(src.Environ), unfit: map[string]Problem{}}
 	for _, f := range l.schema.fields {
 		if f.def != "" && src.Defaults[f.key] == "" {
 			l.text(f, f.key, f.def, levelDefault, fromDefault)
 		}
 	}
 	l.texts(src.Defaults, levelDefault, fromDefault)
+	l.fallbacks()
 	l.file(src.File, src.FileRequired)
 	l.variables()
 	l.texts(src.Flags, levelFlag, "flag")
 	l.conflicts()
+	l.keyConflicts()
+	var c *Config
+	if len(l.problems) == 0 {
+		c = l.build()
+		l.together(c)
+	}
 	if len(l.problems) > 0 {
 		return nil, &Error{Problems: l.problems}
 	}
-	return l.build(), nil
+	return c, nil
 }
 
 // build applies the assignments; they were collected in rising precedence.
@@ -85,9 +95,13 @@ func (l *loader) build() *Config {
 	c := &Config{sources: map[string]string{}}
 	root := reflect.ValueOf(c).Elem()
 	for _, a := range l.given {
+		if a.field.kind == kindKeys {
+			continue // these are put together by version
+		}
 		root.FieldByIndex(a.field.index).Set(a.value)
 		c.sources[a.field.key] = a.place
 	}
+	l.settleKeys(c)
 	return c
 }
 
@@ -103,8 +117,18 @@ func (l *loader) texts(given map[string]string, at level, place string) {
 }
 
 func (l *loader) text(f *field, key, text string, at level, place string) {
-	value, err := f.parse(text)
-	l.assign(assignment{field: f, keys: []string{key}, name: key, place: place, level: at, value: value}, err)
+	l.take(assignment{field: f, keys: []string{key}, name: key, place: place, level: at}, text)
+}
+
+// take keeps what text says as the value of a, or the reasons why it cannot.
+func (l *loader) take(a assignment, text string) {
+	if a.field.kind == kindKeys {
+		l.keyText(a, text)
+		return
+	}
+	value, err := a.field.parse(text)
+	a.value = value
+	l.assign(a, err)
 }
 
 // assign keeps a, or the reason why it cannot be kept.
@@ -150,7 +174,7 @@ func (l *loader) conflicts() {
 
 func (a assignment) contradicts(b assignment) bool {
 	named := func(a assignment) bool { return a.level == levelFile || a.level == levelEnv }
-	if a.field != b.field || !named(a) || !named(b) {
+	if a.field != b.field || a.field.kind == kindKeys || !named(a) || !named(b) {
 		return false
 	}
 	shared := slices.ContainsFunc(a.keys, func(key string) bool { return slices.Contains(b.keys, key) })

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // write makes a fluxbase.yaml in a directory of its own.
@@ -83,7 +84,11 @@ func TestDefaults(t *testing.T) {
 			SessionMaxLifetime: 90 * day, RefreshGrace: 10 * time.Second, PasswordMinLength: 8, BcryptCost: 12,
 			SignupEnabled: true, HashQueue: 64,
 		},
-		Data:       Data{Schemas: []string{"public"}, MaxRows: 1000},
+		Data: Data{Schemas: []string{"public"}, MaxRows: 1000},
+		Security: Security{Encryption: Encryption{
+			Provider: "local", Vault: Vault{TransitMount: "transit"},
+			KeyRotation: KeyRotation{Schedule: "0 2 1 * *", AutoReencrypt: true, RetainOldKeys: 2},
+		}},
 		Migrations: Migrations{Dir: "migrations"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Config{})); diff != "" {
@@ -106,7 +111,11 @@ func TestPrecedence(t *testing.T) {
 	}
 	got := map[string][2]string{}
 	for _, key := range []string{"environment", "log.level", "log.format", "server.address", "auth.jwt.expiry", "migrations.dir"} {
-		got[key] = [2]string{c.rows(keys().byKey[key])[0][1], strings.TrimPrefix(c.Source(key), filepath.Dir(path)+"/")}
+		row := c.rows(keys().byKey[key])[0]
+		got[key] = [2]string{row[1], strings.TrimPrefix(row[2], filepath.Dir(path)+"/")}
+		if row[2] != c.Source(key) {
+			t.Errorf("Source of %s = %q, want %q as shown", key, c.Source(key), row[2])
+		}
 	}
 	want := map[string][2]string{
 		"environment":     {"development", "default"},
@@ -197,6 +206,14 @@ auth:
 data:
   max_rows: 0
   schemas: public, shop
+security:
+  encryption:
+    provider: azure_key_vault
+    kms_key_id: https://a.vault.azure.net/keys/k
+    active_key_version: 2
+    keys: [{version: 2, key: `+goodKey+`}, {key: "{{ vault `+"`a/b`"+` }}", version: 3}]
+    vault: {address: "https://vault.example", token: t}
+    key_rotation: {enabled: true, retain_old_keys: 0, notification_secret: whsec_`+goodSecret+`}
 `)
 	inEnv := mustLoad(t, "",
 		"FLUXBASE_SERVER_MAX_BODY_SIZE=2097152", "FLUXBASE_SERVER_IDLE_TIMEOUT=90s",
@@ -204,7 +221,13 @@ data:
 		`FLUXBASE_SERVER_SECURITY_HEADERS={"X-Frame-Options":"", "X-Xss-Protection":"0"}`,
 		"FLUXBASE_SERVER_CORS_ALLOWED_ORIGINS=https://app.example.com,http://localhost:3000",
 		"FLUXBASE_AUTH_SIGNUP_ENABLED=false", "FLUXBASE_AUTH_JWT_REFRESH_EXPIRY=720h",
-		"FLUXBASE_DATA_MAX_ROWS=0", "FLUXBASE_DATA_SCHEMAS=public,shop")
+		"FLUXBASE_DATA_MAX_ROWS=0", "FLUXBASE_DATA_SCHEMAS=public,shop",
+		"FLUXBASE_SECURITY_ENCRYPTION_PROVIDER=azure_key_vault", "FLUXBASE_SECURITY_ENCRYPTION_KMS_KEY_ID=https://a.vault.azure.net/keys/k",
+		"FLUXBASE_SECURITY_ENCRYPTION_ACTIVE_KEY_VERSION=2",
+		`FLUXBASE_SECURITY_ENCRYPTION_KEYS=[{"version":2,"key":"`+goodKey+`"}, {"version":3,"key":"{{ vault `+"`a/b`"+` }}"}]`,
+		"FLUXBASE_SECURITY_ENCRYPTION_VAULT_ADDRESS=https://vault.example", "FLUXBASE_SECURITY_ENCRYPTION_VAULT_TOKEN=t",
+		"FLUXBASE_SECURITY_ENCRYPTION_KEY_ROTATION_ENABLED=true", "FLUXBASE_SECURITY_ENCRYPTION_KEY_ROTATION_RETAIN_OLD_KEYS=0",
+		"FLUXBASE_SECURITY_ENCRYPTION_KEY_ROTATION_NOTIFICATION_SECRET=whsec_"+goodSecret)
 	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	if diff := cmp.Diff(want, inFile.Server.TrustedProxies, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("trusted_proxies (-want +got):\n%s", diff)
@@ -215,7 +238,13 @@ data:
 	if inFile.Auth.SignupEnabled || inFile.Auth.JWT.RefreshExpiry != 30*day || inFile.Data.MaxRows != 0 {
 		t.Errorf("auth and data = %+v, %+v", inFile.Auth, inFile.Data)
 	}
+	if diff := cmp.Diff(inFile.EncryptionKeys(), inEnv.EncryptionKeys(), cmpopts.IgnoreFields(EncryptionKey{}, "Place")); diff != "" {
+		t.Errorf("the keys differ between file and environment (-file +env):\n%s", diff)
+	}
 	for _, f := range keys().fields {
+		if f.kind == kindKeys {
+			continue // shown with where each came from
+		}
 		if diff := cmp.Diff(inFile.plain(f), inEnv.plain(f)); diff != "" {
 			t.Errorf("%s differs between file and environment (-file +env):\n%s", f.key, diff)
 		}

@@ -83,9 +83,12 @@ func scalar(n *yaml.Node, k kind, environ map[string]string) (string, error) {
 	if tag == "!!null" {
 		return "", errors.New(`has no value; write "" for an empty one, or take the line out`)
 	}
-	text, replaced, err := expand(n.Value, environ)
-	if err != nil {
-		return "", err
+	text, replaced := n.Value, false
+	if environ != nil { // nil is for what stands in a variable itself
+		var err error
+		if text, replaced, err = expand(n.Value, environ); err != nil {
+			return "", err
+		}
 	}
 	if !replaced && !slices.Contains(fitting(k), tag) {
 		return "", mismatch(k, tag)
@@ -103,7 +106,7 @@ func fitting(k kind) []string {
 		return []string{"!!bool"}
 	case kindText, kindDuration, kindSize:
 		return []string{"!!str", "!!int", "!!float", "!!timestamp"}
-	case kindList, kindMap:
+	case kindList, kindMap, kindKeys:
 		return []string{"!!str"}
 	}
 	return nil

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -24,10 +25,14 @@ The file is ` + "`fluxbase.yaml`" + ` in the working directory, or the one that 
   A list in the environment is separated by commas; a map is a JSON object: ` + "`{\"X-Frame-Options\":\"DENY\"}`" + `.
 - **Other spellings** that a row names mean the same setting. Two names of one setting with different values, in the file
   or the environment, are an error.
-- **Staging and production** refuse a missing ` + "`public_url`, `secret_key` or `database.url`" + `, an ` + "`auth.jwt.secret`" + ` or
-  ` + "`secret_key`" + ` that is short, a pattern or a known example, ` + "`*` in `server.cors.allowed_origins`" + `, and an
-  ` + "`auth.bcrypt_cost`" + ` under 10. Production also refuses an http ` + "`public_url`" + `.
+- **Staging and production** refuse a missing ` + "`public_url`, `secret_key` (or another key, or a provider of keys) or `database.url`" + `,
+  an ` + "`auth.jwt.secret`" + ` or key that is short, a pattern or a known example, ` + "`*` in `server.cors.allowed_origins`" + `, an
+  ` + "`auth.bcrypt_cost`" + ` under 10, and http to Vault, to a ` + "`kms_endpoint`" + ` or to a ` + "`notification_webhook`" + `. Production also
+  refuses an http ` + "`public_url`" + `.
 `
+
+// notes are what a section needs to say beyond its table.
+var notes = map[string]string{"security.encryption": encryptionNotes}
 
 // Reference returns the page of documentation for every key, in Markdown: a
 // table for each section and a complete example file.
@@ -36,11 +41,19 @@ func Reference() string {
 	b.WriteString(preface + "\n## General\n\n")
 	table(&b, "")
 	for _, s := range keys().sections {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", s.key, s.doc)
-		table(&b, s.key)
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.key, s.doc)
+		if s.hasFields() {
+			b.WriteByte('\n')
+			table(&b, s.key)
+		}
+		b.WriteString(notes[s.key])
 	}
 	b.WriteString("\n## Complete example\n\nEvery key there is, with its default where it has one. Lines that begin with `#` can be left out.\n\n```yaml\n" + exampleFile() + "```\n")
 	return b.String()
+}
+
+func (s section) hasFields() bool {
+	return slices.ContainsFunc(keys().fields, func(f *field) bool { return parent(f.key) == s.key })
 }
 
 func table(b *strings.Builder, sectionKey string) {
@@ -64,6 +77,9 @@ func (f *field) meaning() string {
 	}
 	if len(f.aliases) > 0 {
 		text += " Also read as `" + strings.Join(f.aliases, "`, `") + "`."
+	}
+	if f.fallback != "" {
+		text += " When nothing else is said, the variable `" + f.fallback + "` counts."
 	}
 	if f.secret != "" {
 		text += " Secret."
@@ -107,6 +123,8 @@ func openSections(b *strings.Builder, from, to string) {
 func (f *field) exampleLines() []string {
 	name := f.key[strings.LastIndexByte(f.key, '.')+1:] + ":"
 	switch {
+	case f.kind == kindKeys:
+		return keysExample
 	case f.example != "" && f.kind == kindMap:
 		lines := []string{"# " + name}
 		for _, entry := range split(f.example, "|") {

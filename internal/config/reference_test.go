@@ -43,6 +43,7 @@ func TestReferenceExample(t *testing.T) {
 	environ := []string{
 		"SECRET_KEY=" + goodKey, "JWT_SECRET=" + goodSecret, "DATABASE_URL=postgres://owner:pw@db/app",
 		"DATABASE_USER_URL=postgres://u:pw@db/app", "DATABASE_SERVICE_URL=postgres://s:pw@db/app",
+		"NEW_SECRET_KEY=" + otherKey, "VAULT_TOKEN=token", "WEBHOOK_SECRET=whsec_" + goodSecret,
 	}
 	whole := regexp.MustCompile(`(?m)^( *)# `).ReplaceAllString(exampleFile(), "$1")
 	for name, text := range map[string]string{"as it is": exampleFile(), "uncommented": whole} {
@@ -57,6 +58,28 @@ func TestReferenceExample(t *testing.T) {
 		}
 		if !strings.Contains(Reference(), "| `"+f.key+"` |") {
 			t.Errorf("%s has no row", f.key)
+		}
+	}
+}
+
+// The samples of the notes are files too.
+func TestReferenceNotes(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "key2")
+	if err := os.WriteFile(path, []byte(otherKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^( *)```yaml\n(.*?)^ *```$").FindAllStringSubmatch(encryptionNotes, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("the notes have %d samples, want 2", len(blocks))
+	}
+	list := regexp.MustCompile("(?m)^"+blocks[0][1]).ReplaceAllString(blocks[0][2], "")
+	c := mustLoad(t, strings.Replace(list, "/run/secrets/key2", path, 1), "OLD_SECRET_KEY="+goodKey)
+	wantKeys(t, c, "1 "+goodKey, "2 "+otherKey)
+	for line := range strings.Lines(blocks[1][2]) {
+		c := mustLoad(t, "secret_"+line)
+		if _, _, ok := c.EncryptionKeys()[0].VaultPath(); !ok {
+			t.Errorf("%s is no Vault reference", line)
 		}
 	}
 }
@@ -82,10 +105,16 @@ func TestSchema(t *testing.T) {
 			seen[key] = f.key
 		}
 		for _, name := range f.env {
-			if other, taken := seen[name]; taken || strings.HasSuffix(name, "_FILE") {
-				t.Errorf("%s is taken: by %s or by a _FILE", name, other)
+			if other, taken := seen[name]; taken {
+				t.Errorf("%s is taken by %s", name, other)
 			}
 			seen[name] = f.key
+			if base, isFile := strings.CutSuffix(name, "_FILE"); isFile && s.byEnv[base] != nil {
+				t.Errorf("%s is also the file of %s", name, base)
+			}
+			if numbered.MatchString(name) {
+				t.Errorf("%s is also the key of a version", name)
+			}
 		}
 		if f.min != "" || f.max != "" {
 			f.within(0) // panics for a limit that is not a value

@@ -22,6 +22,7 @@ const (
 	kindSize
 	kindList
 	kindMap
+	kindKeys
 )
 
 // field is one key of Config as its struct tags describe it.
@@ -39,6 +40,7 @@ type field struct {
 	enum     []string
 	min, max string // limits as text, "" for none
 	check    string // name of a rule in checks
+	fallback string // a variable of other programs that counts when nothing else is said
 }
 
 // section is a nested struct.
@@ -97,6 +99,7 @@ func (s *schema) field(sf reflect.StructField, key string, index []int) {
 		key: key, aliases: split(tag("alias"), ","), kind: kindOf(sf.Type), index: index, goType: sf.Type,
 		def: tag("default"), doc: tag("doc"), example: tag("example"), secret: tag("secret"),
 		enum: split(tag("enum"), "|"), min: tag("min"), max: tag("max"), check: tag("check"),
+		fallback: tag("fallback"),
 	}
 	if special := tag("env"); special != "" {
 		s.name(f, special, key)
@@ -125,6 +128,8 @@ func kindOf(t reflect.Type) kind {
 		return kindList
 	case reflect.TypeFor[map[string]string]():
 		return kindMap
+	case reflect.TypeFor[[]EncryptionKey]():
+		return kindKeys
 	case reflect.TypeFor[int]():
 		return kindInt
 	case reflect.TypeFor[bool]():
@@ -159,6 +164,8 @@ func (f *field) describe() string {
 		return "list"
 	case kindMap:
 		return "map"
+	case kindKeys:
+		return "list of keys"
 	case kindText:
 		return "text"
 	}

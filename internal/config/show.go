@@ -17,13 +17,13 @@ import (
 
 // Show writes every effective value with where it came from, one a line and
 // aligned. Secrets are [redacted], empty values (unset); of a database URL only
-// the password is hidden.
+// the password is hidden, and a Vault reference is shown, being none.
 func (c *Config) Show(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "KEY\tVALUE\tSOURCE") // errors stay in the writer until Flush
 	for _, f := range keys().fields {
 		for _, row := range c.rows(f) {
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", row[0], printable(row[1]), c.Source(f.key))
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", row[0], printable(row[1]), row[2])
 		}
 	}
 	if err := table.Flush(); err != nil {
@@ -56,22 +56,35 @@ func (c *Config) ShowJSON(w io.Writer) error {
 	return nil
 }
 
-// rows returns the key and value of f as text: one row, or one for each entry of a map.
-func (c *Config) rows(f *field) [][2]string {
+// rows returns the key, value and source of f as text: one row, or one for each
+// entry of a map and each key by version.
+func (c *Config) rows(f *field) [][3]string {
+	source := c.Source(f.key)
+	var rows [][3]string
 	switch value := c.plain(f).(type) {
 	case nil:
-		return [][2]string{{f.key, unset}}
+		return [][3]string{{f.key, unset, source}}
 	case []string:
-		return [][2]string{{f.key, strings.Join(value, ", ")}}
+		return [][3]string{{f.key, strings.Join(value, ", "), source}}
 	case map[string]string:
-		var rows [][2]string
 		for _, name := range slices.Sorted(maps.Keys(value)) {
-			rows = append(rows, [2]string{f.key + "[" + name + "]", value[name]})
+			rows = append(rows, [3]string{f.key + "[" + name + "]", value[name], source})
 		}
-		return rows
+	case []shownKey:
+		for _, k := range value {
+			rows = append(rows, [3]string{versioned(k.Version), k.Key, k.Source})
+		}
 	default:
-		return [][2]string{{f.key, fmt.Sprint(value)}}
+		return [][3]string{{f.key, fmt.Sprint(value), source}}
 	}
+	return rows
+}
+
+// shownKey is a key-encryption key as ShowJSON writes it.
+type shownKey struct {
+	Version uint32 `json:"version"`
+	Key     string `json:"key"` // [redacted], or a Vault reference
+	Source  string `json:"source"`
 }
 
 // plain returns the value of f in a form fit for people and for JSON: nil when
@@ -102,7 +115,16 @@ func (c *Config) plain(f *field) any {
 			items = append(items, network.String())
 		}
 		return items
+	case []EncryptionKey:
+		var shown []shownKey
+		for _, k := range value {
+			shown = append(shown, shownKey{k.Version, k.text(), k.Place})
+		}
+		return shown
 	case Secret:
+		if f.check == "secret_key" {
+			return EncryptionKey{Material: value}.text()
+		}
 		return value.String()
 	}
 	return v.String()

@@ -23,9 +23,17 @@ server:
   security_headers: {X-Frame-Options: "", Content-Security-Policy: "default-src 'self'"}
 database:
   url: postgres://owner:hunter2@db.example/app?sslmode=require&sslpassword=hunter2
+security:
+  encryption:
+    keys:
+      - version: 2
+        key: `+otherKey+`
+      - {version: 3, key: "{{vault `+"`secret/fluxbase/keys/v3#key`"+`}}"}
+    vault: {token: hunter2}
+    key_rotation: {notification_secret: whsec_`+goodSecret+`}
 `)
 	c, err := Load(Sources{
-		File: path, Environ: []string{"FLUXBASE_ENV=staging", "FLUXBASE_SECRET_KEY=" + goodKey, "FLUXBASE_DATA_SCHEMAS=public,shop"},
+		File: path, Environ: []string{"FLUXBASE_ENV=staging", "FLUXBASE_SECRET_KEY=" + goodKey, "FLUXBASE_DATA_SCHEMAS=public,shop", "FLUXBASE_SECRET_KEY_4=" + goodSecret, "VAULT_ADDR=https://vault.example"},
 		Flags: map[string]string{"server.address": "127.0.0.1:9000"},
 	})
 	if err != nil {
@@ -60,7 +68,7 @@ func TestShow(t *testing.T) {
 	}
 	golden(t, "show.txt", strings.ReplaceAll(text.String(), dir, ""))
 	golden(t, "show.json", strings.ReplaceAll(object.String(), dir, ""))
-	for _, secret := range []string{"hunter2", goodSecret, goodKey} {
+	for _, secret := range []string{"hunter2", goodSecret, goodKey, otherKey} {
 		if strings.Contains(text.String()+object.String(), secret) {
 			t.Errorf("a secret is shown: %s", secret)
 		}

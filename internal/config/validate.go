@@ -11,23 +11,22 @@ const (
 	minBcryptCost = 10
 )
 
-// Validate returns everything in c that is unfit for its environment: nothing
-// in development; in staging and production every value that is missing, known
-// to the public or only fit for development. Wrap what it returns in an *Error
-// to refuse to start.
+// Validate returns everything in c that is unfit for its environment: in
+// development only what no server can start without; in staging and production
+// every value that is missing, known to the public or only fit for development.
+// Wrap what it returns in an *Error to refuse to start.
 func (c *Config) Validate() []Problem {
+	problems := c.vaultNeeds()
 	if c.Environment == Development {
-		return nil
+		return problems
 	}
-	var problems []Problem
-	refuse := func(key, detail string) {
-		place := c.Source(key)
-		if place == fromDefault {
-			place = ""
-		}
+	refuseAt := func(place, key, detail string) {
 		problems = append(problems, Problem{Place: place, Key: key, Detail: detail + "; " + string(c.Environment) + " refuses it"})
 	}
+	refuse := func(key, detail string) { refuseAt(c.place(key), key, detail) }
 	c.validateURL(refuse)
+	c.validateKeys(refuseAt)
+	c.validateEncryption(refuse)
 	c.validateSecrets(refuse)
 	if c.Database.URL == "" {
 		refuse("database.url", "is not set: only development has a PostgreSQL of its own")
@@ -53,16 +52,67 @@ func (c *Config) validateURL(refuse func(key, detail string)) {
 	}
 }
 
-func (c *Config) validateSecrets(refuse func(key, detail string)) {
-	key, err := c.SecretKey()
-	switch {
-	case c.SecretKeyText == "":
-		refuse("secret_key", "is not set: make one with openssl rand -hex 32")
-	case err != nil:
-		refuse("secret_key", errKeyForm.Error())
-	case isTrivial(key) || isExample(c.SecretKeyText.Reveal()):
-		refuse("secret_key", "is a pattern or a known example: make one with openssl rand -hex 32")
+// validateKeys looks at every key that is written out; what Vault has is not
+// known yet.
+func (c *Config) validateKeys(refuse func(place, key, detail string)) {
+	if !c.HasEncryption() {
+		refuse(c.place("secret_key"), "secret_key", "is not set: make one with openssl rand -hex 32")
 	}
+	for _, k := range c.EncryptionKeys() {
+		place, name := k.Place, versioned(k.Version)
+		if !slices.Contains(c.Security.Encryption.Keys, k) {
+			place, name = c.place("secret_key"), "secret_key"
+		}
+		if _, _, inVault := k.VaultPath(); inVault {
+			continue
+		}
+		key, err := k.Bytes()
+		switch {
+		case err != nil:
+			refuse(place, name, checkMaterial(k.Material.Reveal()).Error())
+		case isTrivial(key) || isExample(k.Material.Reveal()):
+			refuse(place, name, "is a pattern or a known example: make one with openssl rand -hex 32")
+		}
+	}
+}
+
+func (c *Config) validateEncryption(refuse func(key, detail string)) {
+	const detail = "is not https"
+	e := c.Security.Encryption
+	if isPlainHTTP(e.KMSEndpoint) {
+		refuse("security.encryption.kms_endpoint", detail)
+	}
+	const address = "security.encryption.vault.address"
+	forOthers := c.Source(address) == "env VAULT_ADDR" && !c.usesVault()
+	if isPlainHTTP(e.Vault.Address) && !forOthers {
+		refuse(address, detail)
+	}
+	if isPlainHTTP(e.KeyRotation.NotificationWebhook) {
+		refuse("security.encryption.key_rotation.notification_webhook", detail)
+	}
+}
+
+func isPlainHTTP(url string) bool { return strings.HasPrefix(url, "http://") }
+
+// vaultNeeds names what is missing to ask Vault, if it has to be asked.
+func (c *Config) vaultNeeds() []Problem {
+	var problems []Problem
+	need := func(key, variable string) {
+		problems = append(problems, Problem{
+			Place: c.place("security.encryption.vault." + key), Key: "security.encryption.vault." + key,
+			Detail: "is not set: the provider is vault, or a key is a Vault reference; the variable " + variable + " will do",
+		})
+	}
+	if c.usesVault() && c.Security.Encryption.Vault.Address == "" {
+		need("address", "VAULT_ADDR")
+	}
+	if c.usesVault() && c.Security.Encryption.Vault.Token == "" {
+		need("token", "VAULT_TOKEN")
+	}
+	return problems
+}
+
+func (c *Config) validateSecrets(refuse func(key, detail string)) {
 	secret := c.Auth.JWT.Secret.Reveal()
 	switch {
 	case secret == "": // ES256

@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	otherKey   = "d3079e5ab1c84f26906d7ffa13b28e4c5580ef1c97a24b3d6e02df7419c8ab60"
 	goodKey    = "6b1f0c52a8d94e7793be02c6f14d5a88e7209c3b5df64a1182ce97b0436dfa15"
 	goodSecret = "q7Vt2mXc9LwZ4rBk8HsN1dJf6GyP3aTe"
 )
@@ -94,6 +95,80 @@ func TestValidateNamesEverything(t *testing.T) {
 	}
 }
 
+func TestValidateEncryption(t *testing.T) {
+	t.Parallel()
+	const pattern = " is a pattern or a known example: make one with openssl rand -hex 32; production refuses it"
+	const example = "please-changeme-01234567890-abcd"
+	const vault = "security.encryption.vault."
+	const needed = " is not set: the provider is vault, or a key is a Vault reference; the variable "
+	reference := "keys: [{version: 1, key: \"{{ vault `a/b` }}\"}]"
+	tests := map[string]struct {
+		text, environ string
+		want          []string
+	}{
+		"no key":                {"kms_key_id: k", "", []string{"secret_key is not set: make one with openssl rand -hex 32; production refuses it"}},
+		"no key of its own":     {"provider: aws_kms, kms_key_id: k", "", nil},
+		"another version alone": {"keys: [{version: 5, key: " + goodKey + "}]", "", nil},
+		"every key": {
+			"keys: [{version: 2, key: " + example + "}, {version: 3, key: " + goodKey + "}, {version: 4, key: " + strings.Repeat("01", 32) + "}]", "FLUXBASE_SECRET_KEY_5=" + strings.Repeat("0", 32),
+			[]string{"fluxbase.yaml:1: security.encryption.keys[version 2]" + pattern, "fluxbase.yaml:1: security.encryption.keys[version 4]" + pattern, "env FLUXBASE_SECRET_KEY_5: security.encryption.keys[version 5]" + pattern},
+		},
+		"secret_key beside them": {"keys: [{version: 2, key: " + goodKey + "}]", "FLUXBASE_SECRET_KEY=" + example, []string{"env FLUXBASE_SECRET_KEY: secret_key" + pattern}},
+		"one that is overridden": {"keys: [{version: 2, key: " + example + "}]", "FLUXBASE_SECRET_KEY_2=" + goodKey, nil},
+		"old keys beside a provider": {
+			"provider: aws_kms, kms_key_id: k, keys: [{version: 1, key: " + example + "}]", "", []string{"fluxbase.yaml:1: security.encryption.keys[version 1]" + pattern},
+		},
+		"http endpoint": {
+			"provider: aws_kms, kms_key_id: k, kms_endpoint: \"http://127.0.0.1:4566\"", "",
+			[]string{"fluxbase.yaml:1: security.encryption.kms_endpoint is not https; production refuses it"},
+		},
+		"http webhook": {
+			"key_rotation: {notification_webhook: \"http://localhost:9000/x\"}", "FLUXBASE_SECRET_KEY=" + goodKey,
+			[]string{"fluxbase.yaml:1: security.encryption.key_rotation.notification_webhook is not https; production refuses it"},
+		},
+		"http Vault": {
+			reference + ", vault: {token: x}", "VAULT_ADDR=http://127.0.0.1:8200",
+			[]string{"env VAULT_ADDR: " + vault + "address is not https; production refuses it"},
+		},
+		"http Vault, said and not used":    {"vault: {address: \"http://127.0.0.1:8200\"}", "FLUXBASE_SECRET_KEY=" + goodKey, []string{"fluxbase.yaml:1: " + vault + "address is not https; production refuses it"}},
+		"http Vault of others, not used":   {"provider: aws_kms, kms_key_id: k", "VAULT_ADDR=http://127.0.0.1:8200", nil},
+		"https Vault":                      {reference + ", vault: {address: \"https://v.example\", token: x}", "", nil},
+		"no address":                       {reference + ", vault: {token: x}", "", []string{vault + "address" + needed + "VAULT_ADDR will do"}},
+		"an empty address":                 {reference + ", vault: {token: x, address: \"\"}", "", []string{"fluxbase.yaml:1: " + vault + "address" + needed + "VAULT_ADDR will do"}},
+		"no token":                         {reference, "VAULT_ADDR=https://v.example", []string{vault + "token" + needed + "VAULT_TOKEN will do"}},
+		"no token for the provider":        {"provider: vault, kms_key_id: k", "VAULT_ADDR=https://v.example", []string{vault + "token" + needed + "VAULT_TOKEN will do"}},
+		"a reference in secret_key":        {"vault: {address: \"https://v.example\"}", "FLUXBASE_SECRET_KEY={{ vault `a/b` }}", []string{vault + "token" + needed + "VAULT_TOKEN will do"}},
+		"a reference that is not in force": {reference, "FLUXBASE_SECRET_KEY_1=" + goodKey, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := write(t, "security: {encryption: {"+tt.text+"}}\npublic_url: https://api.example.com\ndatabase: {url: \"postgres://owner:pw@db/app\"}\n")
+			c, err := Load(Sources{File: path, Environ: []string{tt.environ}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			check := func(want []string) {
+				t.Helper()
+				var got []string
+				if refused := c.Validate(); len(refused) > 0 {
+					got = problems(t, path, &Error{Problems: refused})
+				}
+				wantProblems(t, got, want...)
+			}
+			check(tt.want)
+			c.Environment = Development // what no server can start without is missing there too
+			var missing []string
+			for _, line := range tt.want {
+				if strings.Contains(line, needed) {
+					missing = append(missing, line)
+				}
+			}
+			check(missing)
+		})
+	}
+}
+
 func TestSecretKey(t *testing.T) {
 	t.Parallel()
 	want, err := hex.DecodeString(goodKey)
@@ -104,15 +179,19 @@ func TestSecretKey(t *testing.T) {
 		goodKey, strings.ToUpper(goodKey), base64.StdEncoding.EncodeToString(want), base64.RawStdEncoding.EncodeToString(want),
 		base64.URLEncoding.EncodeToString(want), base64.RawURLEncoding.EncodeToString(want),
 	} {
-		got, err := sound(t, "secret_key", text).SecretKey()
+		keys := sound(t, "secret_key", text).EncryptionKeys()
+		if len(keys) != 1 || keys[0].Version != 1 || keys[0].Place != "flag" {
+			t.Fatalf("EncryptionKeys of secret_key = %v", keys)
+		}
+		got, err := keys[0].Bytes()
 		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("SecretKey of a %d-character text = %x, %v", len(text), got, err)
+			t.Errorf("Bytes of a %d-character text = %x, %v", len(text), got, err)
 		}
 	}
-	if got, err := sound(t, "secret_key", goodSecret).SecretKey(); err != nil || string(got) != goodSecret {
-		t.Errorf("SecretKey of 32 characters = %q, %v", got, err)
+	if got, err := sound(t, "secret_key", goodSecret).EncryptionKeys()[0].Bytes(); err != nil || string(got) != goodSecret {
+		t.Errorf("Bytes of 32 characters = %q, %v", got, err)
 	}
-	if _, err := sound(t, "secret_key", "").SecretKey(); err == nil {
-		t.Error("SecretKey without a key: no error")
+	if c := sound(t, "secret_key", ""); len(c.EncryptionKeys()) != 0 || c.HasEncryption() {
+		t.Error("without a key there is one")
 	}
 }

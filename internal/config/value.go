@@ -40,6 +40,8 @@ func (f *field) parse(text string) (reflect.Value, error) {
 		return f.list(splitList(text))
 	case kindMap:
 		return f.mapText(text)
+	case kindKeys:
+		return f.keyText(text)
 	}
 	return v, fmt.Errorf("has no reader for its kind %d", f.kind)
 }

@@ -83,13 +83,23 @@ func (d document) pair(line int, path string, key, value *yaml.Node) {
 	case f == nil:
 		d.unknown(d.at(line), full)
 	default:
-		v, err := f.node(target(value), d.environ)
-		d.assign(assignment{field: f, keys: []string{full}, name: full, place: d.at(line), level: levelFile, value: v}, err)
+		d.value(assignment{field: f, keys: []string{full}, name: full, place: d.at(line), level: levelFile}, target(value))
 	}
 }
 
-// printableKey is what a key may look like to be repeated in an error.
-var printableKey = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+func (d document) value(a assignment, n *yaml.Node) {
+	if a.field.kind == kindKeys {
+		d.keyList(a, n)
+		return
+	}
+	v, err := a.field.node(n, d.environ)
+	a.value = v
+	d.assign(a, err)
+}
+
+// printableKey is what a key may look like to be repeated in an error. Whatever
+// is as long as a secret key is not.
+var printableKey = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,31}$`)
 
 func shown(key string) string {
 	if printableKey.MatchString(key) {

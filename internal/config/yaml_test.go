@@ -176,6 +176,10 @@ func TestExpansion(t *testing.T) {
 			t.Errorf("%s = %q, want %q", in, got, want)
 		}
 	}
+	inVariable := mustLoad(t, "", `FLUXBASE_SERVER_SECURITY_HEADERS={"X-A":"$$${JWT_SECRET}"}`, environ[0])
+	if got := inVariable.Server.SecurityHeaders["X-A"]; got != "$$${JWT_SECRET}" {
+		t.Errorf("what a variable holds became %q", got)
+	}
 	c := mustLoad(t, "data: {max_rows: \"${N}\"}\nauth: {signup_enabled: '${ON}'}\nserver: {cors: {allowed_origins: \"${ORIGINS}\"}}\n", environ...)
 	if c.Data.MaxRows != 5 || c.Auth.SignupEnabled || len(c.Server.CORS.AllowedOrigins) != 2 {
 		t.Errorf("expanded values = %d, %v, %v", c.Data.MaxRows, c.Auth.SignupEnabled, c.Server.CORS.AllowedOrigins)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -28,18 +29,25 @@ func openFolder(path string) (folder, error) {
 	return folder(path), nil
 }
 
-// fillSecrets completes a configuration with secrets made at the first start.
+// fillSecrets completes a configuration with the key made at the first start,
+// which stays version 1 when others are configured.
 func (f folder) fillSecrets(c *config.Config) error {
-	if c.SecretKeyText != "" {
+	if slices.ContainsFunc(c.EncryptionKeys(), func(k config.EncryptionKey) bool { return k.Version == 1 }) {
 		return nil
 	}
-	text, err := f.secret("secret.key")
+	if _, err := f.read(keyFile); errors.Is(err, fs.ErrNotExist) && c.HasEncryption() {
+		return nil
+	}
+	text, err := f.secret(keyFile)
 	if err != nil {
 		return err
 	}
 	c.SecretKeyText = config.Secret(text)
 	return nil
 }
+
+// keyFile has the encryption key of version 1.
+const keyFile = "secret.key"
 
 // FillSecrets completes a configuration with the secrets of a development server
 // that has run before.

@@ -52,7 +52,8 @@ func (w *worker) moveAll(ctx context.Context) error {
 		return err
 	}
 	from := w.versionsOf(keys)
-	if err := w.count(ctx, from); err != nil {
+	began, err := w.count(ctx, from)
+	if err != nil {
 		return err
 	}
 	for _, version := range from {
@@ -62,6 +63,9 @@ func (w *worker) moveAll(ctx context.Context) error {
 		if _, err := w.Keys.Rewrap(ctx, version); err != nil && w.run.Kind != Rotation {
 			return err
 		}
+	}
+	if err := w.countMissed(ctx, began); err != nil {
+		return err
 	}
 	if len(w.damaged) > 0 {
 		return w.report()
@@ -84,11 +88,15 @@ func (w *worker) checkNothingLeft(ctx context.Context, from []uint32) error {
 	return nil
 }
 
-// count reads how much there is to do, and how much is done.
-func (w *worker) count(ctx context.Context, from []uint32) error {
+// count reads how much there is to do, and how much is done, and when that was.
+func (w *worker) count(ctx context.Context, from []uint32) (time.Time, error) {
+	began, err := clock(ctx, w.DB.Single())
+	if err != nil {
+		return began, err
+	}
 	counts, err := sealed.Counts(ctx, w.DB.Single(), 0)
 	if err != nil {
-		return err
+		return began, err
 	}
 	for _, c := range counts {
 		switch {
@@ -99,6 +107,22 @@ func (w *worker) count(ctx context.Context, from []uint32) error {
 			w.total.Add(c.Count)
 		}
 	}
+	return began, nil
+}
+
+// countMissed finds values that were there at the beginning and that this
+// attempt has not met, because another one was still moving them.
+func (w *worker) countMissed(ctx context.Context, began time.Time) error {
+	now := w.now()
+	missed := w.total.Load() - now.Scanned
+	if missed <= 0 {
+		return nil
+	}
+	there, err := sealed.CountOlder(ctx, w.DB.Single(), *w.run.ToVersion, began)
+	if err != nil {
+		return err
+	}
+	w.already.Add(max(0, min(missed, there-now.ReEncrypted-now.AlreadyThere)))
 	return nil
 }
 

@@ -147,14 +147,24 @@ func TestReEncryptRefusals(t *testing.T) {
 	db := pgtest.New(t)
 	p := start(t, db, 1, 1, 2)
 	for name, f := range map[string]func() (rotation.Run, error){
-		"the active one is 1":  func() (rotation.Run, error) { return p.reEncrypt(1, 2) },
-		"no version 7":         func() (rotation.Run, error) { return p.reEncrypt(7, 1) },
-		"to itself":            func() (rotation.Run, error) { return p.reEncrypt(1, 1) },
-		"a batch of nothing":   func() (rotation.Run, error) { return p.ReEncrypt(t.Context(), audit.Actor{}, 2, 1, rotation.Pace{Concurrency: 1}) },
-		"nobody to do it":      func() (rotation.Run, error) { return p.ReEncrypt(t.Context(), audit.Actor{}, 2, 1, rotation.Pace{BatchSize: 1}) },
-		"back without reason":  func() (rotation.Run, error) { return p.RollBack(t.Context(), audit.Actor{}, 1, " ", rotation.DefaultPace) },
-		"back to no key":       func() (rotation.Run, error) { return p.RollBack(t.Context(), audit.Actor{}, 9, "x", rotation.DefaultPace) },
-		"back to what is next": func() (rotation.Run, error) { return p.RollBack(t.Context(), audit.Actor{}, 2, "x", rotation.DefaultPace) },
+		"the active one is 1": func() (rotation.Run, error) { return p.reEncrypt(1, 2) },
+		"no version 7":        func() (rotation.Run, error) { return p.reEncrypt(7, 1) },
+		"to itself":           func() (rotation.Run, error) { return p.reEncrypt(1, 1) },
+		"a batch of nothing": func() (rotation.Run, error) {
+			return p.ReEncrypt(t.Context(), audit.Actor{}, 2, 1, rotation.Pace{Concurrency: 1})
+		},
+		"nobody to do it": func() (rotation.Run, error) {
+			return p.ReEncrypt(t.Context(), audit.Actor{}, 2, 1, rotation.Pace{BatchSize: 1})
+		},
+		"back without reason": func() (rotation.Run, error) {
+			return p.RollBack(t.Context(), audit.Actor{}, 1, " ", rotation.DefaultPace)
+		},
+		"back to no key": func() (rotation.Run, error) {
+			return p.RollBack(t.Context(), audit.Actor{}, 9, "x", rotation.DefaultPace)
+		},
+		"back to what is next": func() (rotation.Run, error) {
+			return p.RollBack(t.Context(), audit.Actor{}, 2, "x", rotation.DefaultPace)
+		},
 	} {
 		if _, err := f(); err == nil {
 			t.Errorf("%s: it is done", name)
@@ -176,7 +186,7 @@ func TestDamagedValuesStayAndAreNamed(t *testing.T) {
 	p := start(t, db, 0, 1, 2)
 	p.put(50)
 	var damaged string
-	db.Scan(t, `update auth.sealed_values set envelope = set_byte(envelope, 40, get_byte(envelope, 40) # 1) where purpose = 'test' and subject = '7' returning id`, nil, &damaged)
+	db.Scan(t, `update auth.sealed_values set envelope = set_byte(envelope, 30, get_byte(envelope, 30) # 1) where purpose = 'test' and subject = '7' returning id`, nil, &damaged)
 	if err := p.Keys.Activate(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}

@@ -137,6 +137,14 @@ func finish(ctx context.Context, q postgres.Querier, r *Run, instance id.Instanc
 	return err == nil, postgres.Fault(err)
 }
 
+const clockSQL = `select now()`
+
+func clock(ctx context.Context, q postgres.Querier) (time.Time, error) {
+	var now time.Time
+	err := q.QueryRow(ctx, clockSQL).Scan(&now)
+	return now, postgres.Fault(err)
+}
+
 const selectScheduleSQL = `
 select coalesce(s.schedule, ''), coalesce(s.due_at, now()), now()
 from (select) one left join auth.encryption_schedule s on true`

@@ -3,6 +3,7 @@ package sealed
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/keyring"
@@ -21,6 +22,12 @@ type Count struct {
 // purpose.
 func Counts(ctx context.Context, q postgres.Querier, version uint32) ([]Count, error) {
 	return count(ctx, q, version)
+}
+
+// CountOlder counts the values of a key version that were first kept before an
+// instant.
+func CountOlder(ctx context.Context, q postgres.Querier, version uint32, at time.Time) (int64, error) {
+	return countOlder(ctx, q, version, at)
 }
 
 // Versions are the key versions that values are sealed under, ascending. It

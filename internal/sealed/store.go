@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -139,6 +140,15 @@ func count(ctx context.Context, q postgres.Querier, version uint32) ([]Count, er
 		return c, err
 	})
 	return counts, postgres.Fault(err)
+}
+
+const countOlderSQL = `
+select count(*) from auth.sealed_values where key_version = $1 and created_at <= $2`
+
+func countOlder(ctx context.Context, q postgres.Querier, version uint32, at time.Time) (int64, error) {
+	var n int64
+	err := q.QueryRow(ctx, countOlderSQL, version, at).Scan(&n)
+	return n, postgres.Fault(err)
 }
 
 const selectBatchSQL = `

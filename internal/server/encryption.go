@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/keyring"
-	"github.com/fluxbase/fluxbase/internal/keyring/vault"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 	"github.com/fluxbase/fluxbase/internal/sealed"
@@ -53,18 +51,6 @@ func configuredKeys(ctx context.Context, c *config.Config) ([]encryption.Configu
 	return keys, nil
 }
 
-func keyInVault(ctx context.Context, c *config.Config, path, field string) ([]byte, error) {
-	client, err := vaultClient(c)
-	if err != nil {
-		return nil, err
-	}
-	text, err := client.ReadKey(ctx, path, field)
-	if err != nil {
-		return nil, err
-	}
-	return config.DecodeKey(text)
-}
-
 // rotations assembles what moves values from key to key. It has connections of
 // its own, so that requests never wait for it.
 func rotations(c *config.Config, background *postgres.DB, keys *encryption.Service, values *sealed.Service, logger *slog.Logger) *rotation.Service {
@@ -87,19 +73,4 @@ func openBackground(ctx context.Context, c *config.Config, ownerURL string) (*po
 		return nil, fmt.Errorf("opening the database for background work: %w", err)
 	}
 	return db, nil
-}
-
-// providerTimeout bounds one call to a key management service.
-const providerTimeout = 10 * time.Second
-
-func vaultClient(c *config.Config) (*vault.Client, error) {
-	v := c.Security.Encryption.Vault
-	transport, err := transportTrusting(v.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	return &vault.Client{
-		Address: v.Address, Token: v.Token.Reveal(), Namespace: v.Namespace,
-		HTTP: &http.Client{Timeout: providerTimeout, Transport: transport},
-	}, nil
 }
