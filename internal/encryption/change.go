@@ -182,24 +182,21 @@ func (s *Service) WrappedUnder(ctx context.Context, q postgres.Querier, version 
 
 // Rewrap wraps the generated keys that a configured key wraps anew, under the
 // provider of the configuration: the newest configured key, or the key
-// management service. It returns how many.
-func (s *Service) Rewrap(ctx context.Context, from uint32) (int, error) {
+// management service. Without another key they stay as they are.
+func (s *Service) Rewrap(ctx context.Context, from uint32) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 
 	keys, err := selectKeys(ctx, s.DB.Single())
 	if err != nil {
-		return 0, err
+		return err
 	}
-	done := 0
 	for _, version := range wrappedUnder(keys, from) {
-		k := find(keys, version)
-		if err := s.rewrapOne(ctx, k, from); err != nil {
-			return done, err
+		if err := s.rewrapOne(ctx, find(keys, version), from); err != nil {
+			return err
 		}
-		done++
 	}
-	return done, nil
+	return nil
 }
 
 func (s *Service) rewrapOne(ctx context.Context, k *Key, from uint32) error {
@@ -216,9 +213,7 @@ func (s *Service) rewrapOne(ctx context.Context, k *Key, from uint32) error {
 		return fmt.Errorf("wrapping key version %d: %w", k.Version, err)
 	}
 	if s.Provider == Local && wrapped.KeyID == text(from) {
-		return fault.Newf(fault.Conflict, "no_other_key",
-			"The generated key of version %d is wrapped under the configured key of version %d, and there is no newer configured key to wrap it under.",
-			k.Version, from)
+		return nil // there is no newer configured key
 	}
 	return updateWrapped(ctx, s.DB.Single(), k, s.Provider, wrapped)
 }

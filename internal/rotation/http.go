@@ -50,7 +50,7 @@ func (s *Service) Routes() []web.Route {
 	run := web.Param{Name: "id", In: "path", Description: "The run"}
 	return []web.Route{
 		web.Typed(route(http.MethodGet, "", "The encryption keys that the database knows", 0), s.listKeys),
-		web.Typed(route(http.MethodGet, "/{version}/audit", "What is sealed under a key version", 0, version), s.audit),
+		web.Typed(route(http.MethodGet, "/{version}", "What is sealed under a key version", 0, version), s.audit),
 		web.Typed(route(http.MethodPost, "/re-encrypt", "Move the values of one key version to the active one", http.StatusAccepted), s.reEncrypt),
 		web.Typed(route(http.MethodPost, "/rollback", "Make an earlier key version active and move everything back to it", http.StatusAccepted), s.rollBack),
 		web.Typed(route(http.MethodPost, "/rotate", "Make a new key, make it active, and move everything to it", http.StatusAccepted), s.rotate),

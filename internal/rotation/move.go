@@ -60,7 +60,7 @@ func (w *worker) moveAll(ctx context.Context) error {
 		if err := w.moveVersion(ctx, version); err != nil {
 			return err
 		}
-		if _, err := w.Keys.Rewrap(ctx, version); err != nil && w.run.Kind != Rotation {
+		if err := w.Keys.Rewrap(ctx, version); err != nil {
 			return err
 		}
 	}

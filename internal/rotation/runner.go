@@ -37,7 +37,15 @@ func (s *Service) Turn(ctx context.Context) {
 	}
 	s.work.Go(func() {
 		defer s.busy.Unlock()
-		_, _ = s.work1(ctx, run) // what went wrong is in the run and in the log
+		s.Logger.InfoContext(ctx, "re-encryption under way", slog.String("run_id", run.ID.String()), slog.String("kind", string(run.Kind)))
+		run, err := newWorker(s, run).do(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			s.Logger.ErrorContext(ctx, "re-encryption failed", slog.String("run_id", run.ID.String()), slog.Any("error", err))
+		default:
+			s.Logger.InfoContext(ctx, "re-encryption finished", slog.String("run_id", run.ID.String()), slog.Int64("re_encrypted", run.ReEncrypted))
+		}
 	})
 }
 
@@ -88,8 +96,6 @@ func (s *Service) follow(ctx context.Context, run Run, progress func(Run)) (Run,
 	}
 }
 
-func (s *Service) work1(ctx context.Context, run Run) (Run, error) { return newWorker(s, run).do(ctx) }
-
 // hold is how often a runner says that it is still there; one that has not been
 // seen for claimSQL's 15 s has lost its run.
 const hold = 2 * time.Second
@@ -97,7 +103,6 @@ const hold = 2 * time.Second
 // do works on a run and writes down how it ended.
 func (w *worker) do(ctx context.Context) (Run, error) {
 	s := w.Service
-	s.Logger.InfoContext(ctx, "re-encryption under way", slog.String("run_id", w.run.ID.String()), slog.String("kind", string(w.run.Kind)))
 	working, stop := context.WithCancelCause(ctx)
 	held := make(chan struct{})
 	go func() {
@@ -121,7 +126,6 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 		return w.now(), context.Cause(ctx)
 	case err != nil && transient(err) && w.run.Attempts < maxAttempts:
 		pause := min(time.Minute, time.Second<<min(w.run.Attempts, 6))
-		s.Logger.WarnContext(ctx, "re-encryption interrupted; it goes on by itself", slog.Any("error", err), slog.Duration("retry_in", pause))
 		return w.now(), errors.Join(err, release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error()))
 	}
 	return w.finish(ending, err)
@@ -253,11 +257,6 @@ func (w *worker) finish(ctx context.Context, err error) (Run, error) {
 		}
 		return w.notify(ctx, q, event, run)
 	})
-	if run.State == Failed {
-		w.Logger.ErrorContext(ctx, "re-encryption failed", slog.String("run_id", run.ID.String()), slog.Any("error", err))
-	} else {
-		w.Logger.InfoContext(ctx, "re-encryption finished", slog.String("run_id", run.ID.String()), slog.Int64("re_encrypted", run.ReEncrypted))
-	}
 	return run, errors.Join(err, writeErr)
 }
 

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func TestLoginsAreNoMoreThanTheyShouldBe(t *testing.T) {
 		"control: service":  {"database.service_url", db.ServiceURL, ""},
 	} {
 		settings := map[string]string{
-			"secret_key": strings.Repeat("ab", 32), "migrations.dir": t.TempDir(), "auth.bcrypt_cost": "4",
+			"secret_key": fmt.Sprintf("%x", pgtest.SecretKey()), "migrations.dir": t.TempDir(), "auth.bcrypt_cost": "4",
 			"database.user_url": db.UserURL, "database.service_url": db.ServiceURL,
 		}
 		settings[c.key] = c.url

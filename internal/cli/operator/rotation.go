@@ -116,20 +116,30 @@ func runOver(cmd *cobra.Command, path string, body any, title string) error {
 // summarize prints what was counted.
 func summarize(cmd *cobra.Command, r rotation.Run, took time.Duration) {
 	w := cmd.OutOrStdout()
-	_, _ = fmt.Fprintf(w, "✓ Scanned %d secrets\n", r.Scanned)
-	_, _ = fmt.Fprintf(w, "✓ Re-encrypted %d secrets (already using new key: %d)\n", r.ReEncrypted, r.AlreadyThere)
-	_, _ = fmt.Fprintf(w, "✓ Updated %d secrets in database\n", r.ReEncrypted)
+	_, _ = fmt.Fprintf(w, "✓ Scanned %s\n", secrets(r.Scanned))
+	_, _ = fmt.Fprintf(w, "✓ Re-encrypted %s (already using new key: %d)\n", secrets(r.ReEncrypted), r.AlreadyThere)
+	_, _ = fmt.Fprintf(w, "✓ Updated %s in database\n", secrets(r.ReEncrypted))
 	if r.Failed > 0 {
-		_, _ = fmt.Fprintf(w, "✗ Left %d secrets that do not open\n", r.Failed)
+		_, _ = fmt.Fprintf(w, "✗ Left %s that cannot be opened\n", secrets(r.Failed))
 	}
 	if r.State == rotation.Succeeded {
 		_, _ = fmt.Fprintf(w, "✓ Completed in %s\n", inSeconds(took))
 	}
 }
 
+func secrets(n int64) string {
+	if n == 1 {
+		return "1 secret"
+	}
+	return strconv.FormatInt(n, 10) + " secrets"
+}
+
 // inSeconds rounds a duration to what a person wants to know.
 func inSeconds(d time.Duration) string {
-	if d < 10*time.Second {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
 	}
 	return d.Round(time.Second).String()
@@ -160,7 +170,7 @@ const somethingFound cli.Status = 2
 func auditVersion(cmd *cobra.Command, version uint32) error {
 	var a rotation.Audit
 	err := withDesk(cmd, func(d *desk) error {
-		return d.call(cmd.Context(), http.MethodGet, fmt.Sprintf("/keys/%d/audit", version), &a)
+		return d.call(cmd.Context(), http.MethodGet, fmt.Sprintf("/keys/%d", version), &a)
 	})
 	if err != nil {
 		return err
@@ -177,7 +187,7 @@ func auditVersion(cmd *cobra.Command, version uint32) error {
 			rows = append(rows, strings.Join([]string{p.Place, p.Purpose, strconv.FormatInt(p.Count, 10)}, "\t"))
 		}
 		err = printTable(w, "TABLE\tPURPOSE\tCOUNT", rows)
-		_, _ = fmt.Fprintf(w, "%d secrets found encrypted with key version %d\n", a.Total, version)
+		_, _ = fmt.Fprintf(w, "%s found encrypted with key version %d\n", secrets(a.Total), version)
 	}
 	if err != nil || a.Total == 0 {
 		return err
