@@ -13,10 +13,16 @@ import (
 // checks are the rules that a check tag can name, for values on their own;
 // rules of an environment are in Validate.
 var checks = map[string]func(value any) error{
-	"required":     checkRequired,
-	"public_url":   checkPublicURL,
-	"secret_key":   checkSecretKey,
-	"address":      checkAddress,
+	"required":   checkRequired,
+	"public_url": checkPublicURL,
+	"secret_key": checkSecretKey,
+	"address":    checkAddress,
+	"admin_address": func(value any) error {
+		if value == "" {
+			return nil
+		}
+		return checkAddress(value)
+	},
 	"headers":      checkHeaders,
 	"origins":      checkOrigins,
 	"database_url": checkDatabaseURL,

@@ -9,6 +9,8 @@ import (
 type Server struct {
 	// Address is the host:port to listen on; default 127.0.0.1:8080. Port 0 picks a free one.
 	Address string `key:"address" default:"127.0.0.1:8080" check:"address" doc:"The host:port to listen on. An empty host is every interface; port 0 picks a free one."`
+	// AdminAddress is the host:port of the admin listener; empty, none, by default.
+	AdminAddress string `key:"admin_address" check:"admin_address" example:"127.0.0.1:9090" doc:"The host:port of a second listener, for whoever runs the server: /metrics, /livez and /readyz. It asks nobody who they are, so keep it inside your network. Empty is none."`
 	// MaxBodySize is in bytes, 1KiB to 1GiB; default 1MiB.
 	MaxBodySize Size `key:"max_body_size" default:"1MiB" min:"1KiB" max:"1GiB" doc:"The largest request body."`
 	// ReadHeaderTimeout is 1ms to 1h; default 5s.

@@ -56,8 +56,9 @@ type Service struct {
 	// Wrapper opens a provider other than Local.
 	Wrapper func(ctx context.Context, provider string) (keyring.Wrapper, error)
 
-	instance id.Instance
-	wake     chan struct{}
+	instance  id.Instance
+	examining bool
+	wake      chan struct{}
 
 	loading  sync.Mutex // guards what only a load or a wrapping needs
 	local    *local
@@ -113,6 +114,12 @@ func (s *Service) Open(ctx context.Context) error {
 		return fmt.Errorf("opening the encryption keys: %w", err)
 	}
 	return nil
+}
+
+// Examine does what Open does and leaves nothing behind in the database.
+func (s *Service) Examine(ctx context.Context) error {
+	s.examining = true
+	return s.Open(ctx)
 }
 
 // Keyring returns the keys as they were last learnt.

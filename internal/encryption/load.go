@@ -165,32 +165,49 @@ func (l *load) enter(ctx context.Context) error {
 	if !l.opening && !l.canPromote() {
 		return upsertInstance(ctx, l.DB.Single(), l.instance, name(), l.versions())
 	}
-	return l.DB.InTx(ctx, func(q postgres.Querier) error {
-		if err := lock(ctx, q); err != nil {
+	err := l.DB.InTx(ctx, func(q postgres.Querier) error {
+		if err := l.enterIn(ctx, q); err != nil {
 			return err
 		}
-		now, err := selectKeys(ctx, q)
-		if err != nil {
-			return err
+		if l.examining {
+			return errExamined
 		}
-		if !slices.EqualFunc(now, l.keys, Key.same) {
-			return errChanged
-		}
-		if err := l.introduce(ctx, q); err != nil {
-			return err
-		}
-		if err := l.complete(ctx, q); err != nil {
-			return err
-		}
-		if err := upsertInstance(ctx, q, l.instance, name(), l.versions()); err != nil {
-			return err
-		}
-		if err := l.promote(ctx, q); err != nil {
-			return err
-		}
-		l.keys, err = selectKeys(ctx, q)
-		return err
+		return nil
 	})
+	if errors.Is(err, errExamined) {
+		return nil
+	}
+	return err
+}
+
+// errExamined undoes a transaction that was only to see whether it works.
+var errExamined = errors.New("only looking")
+
+func (l *load) enterIn(ctx context.Context, q postgres.Querier) error {
+	if err := lock(ctx, q); err != nil {
+		return err
+	}
+	now, err := selectKeys(ctx, q)
+	if err != nil {
+		return err
+	}
+	if !slices.EqualFunc(now, l.keys, Key.same) {
+		return errChanged
+	}
+	if err := l.introduce(ctx, q); err != nil {
+		return err
+	}
+	if err := l.complete(ctx, q); err != nil {
+		return err
+	}
+	if err := upsertInstance(ctx, q, l.instance, name(), l.versions()); err != nil {
+		return err
+	}
+	if err := l.promote(ctx, q); err != nil {
+		return err
+	}
+	l.keys, err = selectKeys(ctx, q)
+	return err
 }
 
 // introduce makes the database know the keys of the configuration, and holds

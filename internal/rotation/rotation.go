@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
@@ -119,8 +120,9 @@ type Service struct {
 	// be nil.
 	Notify func(ctx context.Context, q postgres.Querier, event string, r Run) error
 
-	busy sync.Mutex // held while this instance works on a run
-	work sync.WaitGroup
+	busy   sync.Mutex // held while this instance works on a run
+	work   sync.WaitGroup
+	latest atomic.Pointer[[]Run] // of each kind, for the metrics
 }
 
 // ReEncrypt starts moving the values of one version to another, which has to be

@@ -24,6 +24,9 @@ func (s *Service) Turn(ctx context.Context) {
 	if err := s.schedule(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		s.Logger.ErrorContext(ctx, "scheduling the key rotation failed", slog.Any("error", err))
 	}
+	if err := s.observe(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		s.Logger.WarnContext(ctx, "the latest re-encryptions could not be read", slog.Any("error", err))
+	}
 	if !s.busy.TryLock() {
 		return
 	}

@@ -56,6 +56,19 @@ func selectRuns(ctx context.Context, q postgres.Querier, limit int) ([]Run, erro
 	return runs, postgres.Fault(err)
 }
 
+const selectLatestSQL = `
+select distinct on (kind) ` + columns + ` from auth.encryption_runs order by kind, created_at desc, id desc`
+
+// selectLatest returns the latest run of each kind.
+func selectLatest(ctx context.Context, q postgres.Querier) ([]Run, error) {
+	rows, err := q.Query(ctx, selectLatestSQL)
+	if err != nil {
+		return nil, fmt.Errorf("reading runs: %w", postgres.Fault(err))
+	}
+	runs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Run, error) { return scanRun(row) })
+	return runs, postgres.Fault(err)
+}
+
 // A rotation that has made its key is still the one that is asked for.
 const selectOpenSQL = `
 select ` + columns + ` from auth.encryption_runs

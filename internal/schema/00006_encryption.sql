@@ -73,6 +73,7 @@ create table auth.encryption_runs (
 create unique index encryption_runs_open on auth.encryption_runs (kind, from_version, to_version) nulls not distinct
   where finished_at is null;
 create index encryption_runs_created_at on auth.encryption_runs (created_at);
+create index encryption_runs_latest on auth.encryption_runs (kind, created_at desc, id desc);
 create trigger encryption_runs_changed after insert on auth.encryption_runs
   for each statement execute function auth.announce_encryption();
 
