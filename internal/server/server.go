@@ -85,7 +85,7 @@ func prepare(ctx context.Context, c *config.Config, ownerURL string, logger *slo
 	if err := migrate.EnsureRoles(ctx, ownerURL); err != nil {
 		return fmt.Errorf("preparing the database: %w", err)
 	}
-	if _, err := migrate.Up(ctx, ownerURL, logger, migrate.Server(), migrate.Project(c.Migrations.Dir)); err != nil {
+	if _, err := migrate.Up(ctx, ownerURL, logger, migrate.Queue(), migrate.Server(), migrate.Project(c.Migrations.Dir)); err != nil {
 		return fmt.Errorf("preparing the database: %w", err)
 	}
 	return nil
