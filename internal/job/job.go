@@ -52,14 +52,15 @@ type Service struct {
 	client   *client
 	workers  *river.Workers
 	logger   *slog.Logger
+	now      func() time.Time
 	drain    time.Duration
 	attempts map[string]int // by kind
 }
 
 // New makes a queue that nothing works yet: a process that only inserts never
 // calls Run. Drain is how long jobs may take to end when Run is to return.
-func New(db *postgres.DB, logger *slog.Logger, drain time.Duration) (*Service, error) {
-	s := &Service{workers: river.NewWorkers(), logger: logger, drain: drain, attempts: map[string]int{}}
+func New(db *postgres.DB, logger *slog.Logger, drain time.Duration, now func() time.Time) (*Service, error) {
+	s := &Service{workers: river.NewWorkers(), logger: logger, now: now, drain: drain, attempts: map[string]int{}}
 	var err error
 	if s.client, err = newClient(db, s); err != nil {
 		return nil, fmt.Errorf("making the job queue: %w", err)
@@ -73,7 +74,7 @@ func Register[A Args](s *Service, k Kind[A]) {
 	k.Timeout = cmp.Or(k.Timeout, 15*time.Second)
 	k.Attempts = cmp.Or(k.Attempts, 8)
 	k.Pause = cmp.Or(k.Pause, 15*time.Second)
-	river.AddWorker(s.workers, &worker[A]{kind: k, logger: s.logger})
+	river.AddWorker(s.workers, &worker[A]{kind: k, logger: s.logger, now: s.now})
 	var zero A
 	s.attempts[zero.Kind()] = k.Attempts
 }

@@ -64,7 +64,7 @@ func (j *journal) lines(t *testing.T, message string) []map[string]any {
 func queue(t *testing.T, db *postgres.DB, k job.Kind[note]) (*job.Service, *journal) {
 	t.Helper()
 	log := &journal{}
-	s, err := job.New(db, slog.New(slog.NewJSONHandler(log, nil)), time.Second)
+	s, err := job.New(db, slog.New(slog.NewJSONHandler(log, nil)), time.Second, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ type worker[A Args] struct {
 
 	kind   Kind[A]
 	logger *slog.Logger
+	now    func() time.Time
 }
 
 // margin is the time between the end of a handler's context and the moment
@@ -52,7 +53,7 @@ func (w *worker[A]) Timeout(*river.Job[stored[A]]) time.Duration { return w.kind
 // Work makes one attempt.
 func (w *worker[A]) Work(ctx context.Context, j *river.Job[stored[A]]) error {
 	j.Args.begun = true
-	if age := time.Since(j.CreatedAt); w.kind.Expiry > 0 && age > w.kind.Expiry {
+	if age := w.now().Sub(j.CreatedAt); w.kind.Expiry > 0 && age > w.kind.Expiry {
 		return Permanent(fmt.Errorf("it is %s old", age.Round(time.Second)))
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.kind.Timeout)
@@ -69,13 +70,13 @@ func (w *worker[A]) Work(ctx context.Context, j *river.Job[stored[A]]) error {
 func (w *worker[A]) NextRetry(j *river.Job[stored[A]]) time.Time {
 	if !j.Args.begun {
 		report(context.Background(), w.logger, j.JobRow, errAbandoned)
-		return time.Now()
+		return w.now()
 	}
 	wait := pause(w.kind.Pause, j.Attempt)
 	if r, ok := errors.AsType[*retryAfter](j.Args.failure); ok {
 		wait = max(wait, r.pause)
 	}
-	return time.Now().Add(wait)
+	return w.now().Add(wait)
 }
 
 var errAbandoned = errors.New("the process that ran it is gone")
