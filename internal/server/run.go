@@ -15,17 +15,20 @@ import (
 	"github.com/fluxbase/fluxbase/internal/session"
 )
 
-// Run serves on a listener until ctx is done, then lets requests finish for as
-// long as the configuration grants, and closes the database. The listener is
-// closed in any case.
+// Run serves on a listener and works the job queue until ctx is done, then lets
+// requests and jobs finish for as long as the configuration grants, and closes
+// the database. The listener is closed in any case.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	defer s.db.Close()
 
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	var watch sync.WaitGroup
-	watch.Go(func() { s.watch(watching) })
-	defer watch.Wait()
+	var background sync.WaitGroup
+	defer background.Wait()
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered
 	defer stopWatching()
+	working, stopWorking := context.WithCancel(ctx)
+	defer stopWorking()
+	background.Go(func() { s.watch(watching) })
+	background.Go(func() { s.jobs.Run(working) })
 
 	c := s.config.Server
 	h := &http.Server{

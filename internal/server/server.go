@@ -16,8 +16,10 @@ import (
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dataapi"
+	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/login"
+	"github.com/fluxbase/fluxbase/internal/outbound"
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
@@ -27,6 +29,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
+	"github.com/fluxbase/fluxbase/internal/webhook"
 )
 
 // Version is the version of the program.
@@ -47,6 +50,7 @@ type Server struct {
 	db       *postgres.DB
 	revoked  *session.Revoked
 	catalog  *catalog.Service
+	jobs     *job.Service
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -111,6 +115,9 @@ func (s *Server) assemble(ctx context.Context, secrets *secret.Service, now func
 	if err := s.catalog.Load(ctx); err != nil {
 		return err
 	}
+	if err := s.queue(secrets, now); err != nil {
+		return err
+	}
 	signer := &signing.Service{DB: s.db, Secrets: secrets, Secret: []byte(c.Auth.JWT.Secret.Reveal())}
 	if err := signer.Load(ctx); err != nil {
 		return err
@@ -148,6 +155,20 @@ func (s *Server) assemble(ctx context.Context, secrets *secret.Service, now func
 		return err
 	}
 	s.Handler = s.frame(authenticator, now).Handler(s.Routes)
+	return nil
+}
+
+// queue makes the job queue and what leaves through it.
+func (s *Server) queue(secrets *secret.Service, now func() time.Time) error {
+	var err error
+	if s.jobs, err = job.New(s.db, s.logger, s.config.Server.ShutdownTimeout, now); err != nil {
+		return err
+	}
+	webhooks := &webhook.Service{
+		DB: s.db, Jobs: s.jobs, Secrets: secrets, Now: now,
+		Client: outbound.New(outbound.Options{AllowPrivate: s.config.Environment == config.Development, Timeout: 15 * time.Second}),
+	}
+	webhooks.Register()
 	return nil
 }
 
