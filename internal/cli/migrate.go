@@ -32,7 +32,7 @@ func migrateCommand() *cobra.Command {
 }
 
 func sources(c *config.Config) []migrate.Source {
-	return []migrate.Source{migrate.Server(), migrate.Project(c.Migrations.Dir)}
+	return []migrate.Source{migrate.Queue(), migrate.Server(), migrate.Project(c.Migrations.Dir)}
 }
 
 func migrateStatus(cmd *cobra.Command, _ []string) error {

@@ -188,7 +188,7 @@ func prepare() error {
 		return err
 	}
 	url := cluster.pg.SocketURL(owner, password, template)
-	if _, err := migrate.Up(ctx, url, slog.New(slog.DiscardHandler), migrate.Server()); err != nil {
+	if _, err := migrate.Up(ctx, url, slog.New(slog.DiscardHandler), migrate.Queue(), migrate.Server()); err != nil {
 		return err
 	}
 	if err := migrate.WatchCatalog(ctx, cluster.pg.AdminURL(template)); err != nil {

@@ -54,6 +54,7 @@ func (s *Service) Routes() []web.Route {
 		web.Typed(route(http.MethodPost, "/re-encrypt", "Move the values of one key version to the active one", http.StatusAccepted), s.reEncrypt),
 		web.Typed(route(http.MethodPost, "/rollback", "Make an earlier key version active and move everything back to it", http.StatusAccepted), s.rollBack),
 		web.Typed(route(http.MethodPost, "/rotate", "Make a new key, make it active, and move everything to it", http.StatusAccepted), s.rotate),
+		web.Typed(route(http.MethodGet, "/notification-secret", "What notifications are signed with; every read is audited", 0), s.notificationSecret),
 		web.Typed(route(http.MethodGet, "/runs", "The latest runs over the sealed values, newest first", 0), s.listRuns),
 		web.Typed(route(http.MethodGet, "/runs/{id}", "A run and how far it is", 0, run), s.getRun),
 	}
@@ -82,6 +83,10 @@ func (s *Service) rollBack(ctx context.Context, c *web.Call, in RollbackInput) (
 
 func (s *Service) rotate(ctx context.Context, c *web.Call, _ web.None) (Run, error) {
 	return s.Rotate(ctx, actor(c))
+}
+
+func (s *Service) notificationSecret(ctx context.Context, c *web.Call, _ web.None) (NotificationSecret, error) {
+	return s.NotificationSecret(ctx, actor(c))
 }
 
 func (s *Service) listRuns(ctx context.Context, _ *web.Call, _ web.None) (Runs, error) {

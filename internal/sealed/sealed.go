@@ -91,6 +91,16 @@ func (s *Service) Open(ctx context.Context, q postgres.Querier, sealedID id.Seal
 	return s.open(ctx, r)
 }
 
+// Find returns the id of the value of a purpose and subject. It returns
+// ErrNotFound.
+func (s *Service) Find(ctx context.Context, q postgres.Querier, purpose, subject string) (id.Sealed, error) {
+	r, err := selectByName(ctx, q, purpose, subject)
+	if err != nil {
+		return id.Sealed{}, fmt.Errorf("finding a sealed value: %w", err)
+	}
+	return r.id, nil
+}
+
 // Ensure returns the value of a purpose and subject, and makes it if there is
 // none. Of several callers at once all get the same.
 func (s *Service) Ensure(ctx context.Context, q postgres.Querier, purpose, subject string, generate func() []byte) ([]byte, error) {

@@ -41,15 +41,12 @@ func OpenDesk(ctx context.Context, c *config.Config, ownerURL string, logger *sl
 		db.Close()
 		return nil, err
 	}
-	values := &sealed.Service{Keys: keys, Now: time.Now}
-	d := &Desk{Rotation: rotations(c, db, keys, values, logger), db: db, keys: keys, done: make(chan struct{})}
-	secrets := &secret.Service{DB: db, Values: values, Now: time.Now}
-	frame := &web.Server{
-		Authenticate: func(*http.Request) (*principal.Principal, error) { return principal.OfOperator(), nil },
-		Logger:       logger, Now: time.Now, MaxBody: int64(c.Server.MaxBodySize), Deadline: time.Minute,
+	d := &Desk{db: db, keys: keys, done: make(chan struct{})}
+	if err := d.assemble(ctx, c, logger); err != nil {
+		keys.Close(ctx)
+		db.Close()
+		return nil, err
 	}
-	d.Handler = frame.Handler(concat(secrets.Routes(), d.Rotation.Routes()))
-
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = stop
 	go func() {
@@ -57,6 +54,24 @@ func OpenDesk(ctx context.Context, c *config.Config, ownerURL string, logger *sl
 		keys.Run(running, func(context.Context) {})
 	}()
 	return d, nil
+}
+
+func (d *Desk) assemble(ctx context.Context, c *config.Config, logger *slog.Logger) error {
+	values := &sealed.Service{Keys: d.keys, Now: time.Now}
+	_, webhooks, err := outgoing(d.db, values, logger, time.Second, time.Now)
+	if err != nil {
+		return err
+	}
+	if d.Rotation, err = rotations(ctx, c, d.db, d.keys, values, webhooks, logger); err != nil {
+		return err
+	}
+	secrets := &secret.Service{DB: d.db, Values: values, Now: time.Now}
+	frame := &web.Server{
+		Authenticate: func(*http.Request) (*principal.Principal, error) { return principal.OfOperator(), nil },
+		Logger:       logger, Now: time.Now, MaxBody: int64(c.Server.MaxBodySize), Deadline: time.Minute,
+	}
+	d.Handler = frame.Handler(concat(secrets.Routes(), d.Rotation.Routes()))
+	return nil
 }
 
 // Close lets go of the database.

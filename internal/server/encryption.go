@@ -8,10 +8,13 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/encryption"
+	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/outbound"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 	"github.com/fluxbase/fluxbase/internal/sealed"
+	"github.com/fluxbase/fluxbase/internal/webhook"
 )
 
 // openKeys opens the keys that values are sealed under.
@@ -53,14 +56,32 @@ func configuredKeys(ctx context.Context, c *config.Config) ([]encryption.Configu
 
 // rotations assembles what moves values from key to key. It has connections of
 // its own, so that requests never wait for it.
-func rotations(c *config.Config, background *postgres.DB, keys *encryption.Service, values *sealed.Service, logger *slog.Logger) *rotation.Service {
+func rotations(ctx context.Context, c *config.Config, background *postgres.DB, keys *encryption.Service, values *sealed.Service,
+	webhooks *webhook.Service, logger *slog.Logger,
+) (*rotation.Service, error) {
 	r := c.Security.Encryption.KeyRotation
-	return &rotation.Service{
+	s := &rotation.Service{
 		DB: background, Keys: keys, Values: values, Logger: logger,
 		Config: rotation.Config{
 			Enabled: r.Enabled, Schedule: r.Schedule, Next: r.Next, AutoReencrypt: r.AutoReencrypt, RetainOldKeys: r.RetainOldKeys,
 		},
 	}
+	return s, s.NotifyBy(ctx, webhooks, rotation.Notifications{URL: r.NotificationWebhook, Secret: r.NotificationSecret.Reveal()})
+}
+
+// outgoing makes the job queue and what leaves through it. Messages go where
+// the configuration says, be that inside the operator's own network.
+func outgoing(background *postgres.DB, values *sealed.Service, logger *slog.Logger, drain time.Duration, now func() time.Time) (*job.Service, *webhook.Service, error) {
+	jobs, err := job.New(background, logger, drain, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	webhooks := &webhook.Service{
+		DB: background, Jobs: jobs, Secrets: values, Now: now,
+		Client: outbound.New(outbound.Options{AllowPrivate: true, Timeout: 15 * time.Second}),
+	}
+	webhooks.Register()
+	return jobs, webhooks, nil
 }
 
 // maxBackground is the most connections of work that nobody waits for: the most

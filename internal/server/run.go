@@ -14,23 +14,36 @@ import (
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/session"
+	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
-// Run serves on a listener until ctx is done, then lets requests finish for as
-// long as the configuration grants, and closes the database. The listener is
-// closed in any case.
+// Run serves on a listener and does what nobody waits for until ctx is done,
+// then lets requests and jobs finish for as long as the configuration grants,
+// and closes the database. The listener is closed in any case.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	defer s.close()
-
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	var watch sync.WaitGroup
-	watch.Go(func() { s.watch(watching) })
-	watch.Go(func() {
-		s.encryption.Run(watching, s.rotation.Turn)
+	admin, err := s.listenAdmin(ctx)
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	var background sync.WaitGroup
+	defer background.Wait()
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered
+	defer stopWatching()
+	working, stopWorking := context.WithCancel(ctx)
+	defer stopWorking()
+	background.Go(func() { s.watch(watching) })
+	background.Go(func() { s.jobs.Run(working) })
+	background.Go(func() {
+		s.encryption.Run(watching, func(turn context.Context) {
+			if working.Err() == nil {
+				s.rotation.Turn(working)
+			}
+		})
 		s.rotation.Wait()
 	})
-	defer watch.Wait()
-	defer stopWatching()
+	background.Go(func() { s.serveAdmin(watching, admin) })
 
 	c := s.config.Server
 	h := &http.Server{
@@ -56,6 +69,36 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving: %w", err)
 	}
 	return nil
+}
+
+// listenAdmin opens the admin listener; nil if there is to be none.
+func (s *Server) listenAdmin(ctx context.Context) (net.Listener, error) {
+	address := s.config.Server.AdminAddress
+	if address == "" {
+		return nil, nil //nolint:nilnil // none was asked for
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening for the admin: %w", err)
+	}
+	s.logger.InfoContext(ctx, "admin listener", slog.String("address", l.Addr().String()))
+	return l, nil
+}
+
+// serveAdmin serves whoever runs the server, on a listener of its own.
+func (s *Server) serveAdmin(ctx context.Context, listener net.Listener) {
+	if listener == nil {
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", telemetry.MetricsHandler(s.metrics, s.logger))
+	mux.Handle("GET /livez", s.Handler)
+	mux.Handle("GET /readyz", s.Handler)
+	h := &http.Server{Handler: mux, ReadHeaderTimeout: s.config.Server.ReadHeaderTimeout, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
+	context.AfterFunc(ctx, func() { _ = h.Close() })
+	if err := h.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		s.logger.ErrorContext(ctx, "the admin listener ended", slog.Any("error", err))
+	}
 }
 
 // watch follows revocations and the catalog.

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/authn"
@@ -17,6 +19,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dataapi"
 	"github.com/fluxbase/fluxbase/internal/encryption"
+	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/login"
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -29,6 +32,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
+	"github.com/fluxbase/fluxbase/internal/webhook"
 )
 
 // Version is the version of the program.
@@ -50,6 +54,9 @@ type Server struct {
 	background *postgres.DB // for work that nobody waits for
 	encryption *encryption.Service
 	rotation   *rotation.Service
+	jobs       *job.Service
+	webhooks   *webhook.Service
+	metrics    *prometheus.Registry
 	revoked    *session.Revoked
 	catalog    *catalog.Service
 }
@@ -110,7 +117,7 @@ func prepare(ctx context.Context, c *config.Config, ownerURL string, logger *slo
 	if err := migrate.EnsureRoles(ctx, ownerURL); err != nil {
 		return fmt.Errorf("preparing the database: %w", err)
 	}
-	if _, err := migrate.Up(ctx, ownerURL, logger, migrate.Server(), migrate.Project(c.Migrations.Dir)); err != nil {
+	if _, err := migrate.Up(ctx, ownerURL, logger, migrate.Queue(), migrate.Server(), migrate.Project(c.Migrations.Dir)); err != nil {
 		return fmt.Errorf("preparing the database: %w", err)
 	}
 	return nil
@@ -153,9 +160,19 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
-	s.rotation = rotations(c, s.background, s.encryption, values, s.logger)
+	if err := s.queue(values, now); err != nil {
+		return err
+	}
+	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
+		return err
+	}
 	operators := &admin.Service{DB: s.db, Users: users, Sessions: sessions}
 	health := &telemetry.Health{Checks: []telemetry.Check{{Name: "the database does not answer", Run: s.db.Ping}}}
+
+	s.metrics = telemetry.NewMetrics(Version)
+	if err := s.metrics.Register(s.rotation); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
 
 	routes := concat(people.Routes(), data.Routes(), operators.Routes(), secrets.Routes(), s.rotation.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
@@ -164,6 +181,13 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	}
 	s.Handler = s.frame(authenticator, now).Handler(s.Routes)
 	return nil
+}
+
+// queue makes the job queue, and what leaves through it.
+func (s *Server) queue(values *sealed.Service, now func() time.Time) error {
+	var err error
+	s.jobs, s.webhooks, err = outgoing(s.background, values, s.logger, s.config.Server.ShutdownTimeout, now)
+	return err
 }
 
 // frame is the path of every request around its handler.

@@ -92,7 +92,7 @@ func TestUpTwiceAtOnce(t *testing.T) {
 			if err := migrate.EnsureRoles(t.Context(), url); err != nil {
 				t.Error(err)
 			}
-			steps, err := up(t.Context(), url, migrate.Server(), own)
+			steps, err := up(t.Context(), url, migrate.Queue(), migrate.Server(), own)
 			if err != nil {
 				t.Error(err)
 			}
@@ -106,13 +106,13 @@ func TestUpTwiceAtOnce(t *testing.T) {
 	for _, n := range done {
 		total += n
 	}
-	if steps, err := migrate.Status(t.Context(), url, migrate.Server(), own); err != nil || total != len(steps) || len(steps) < 6 {
+	if steps, err := migrate.Status(t.Context(), url, migrate.Queue(), migrate.Server(), own); err != nil || total != len(steps) || len(steps) < 13 {
 		t.Errorf("applied %v of %d files, %v", done, len(steps), err)
 	}
-	if names := pending(t, url, migrate.Server(), own); names != "" {
+	if names := pending(t, url, migrate.Queue(), migrate.Server(), own); names != "" {
 		t.Errorf("pending: %s", names)
 	}
-	if steps, err := up(t.Context(), url, migrate.Server(), own); err != nil || len(steps) > 0 {
+	if steps, err := up(t.Context(), url, migrate.Queue(), migrate.Server(), own); err != nil || len(steps) > 0 {
 		t.Errorf("once more: %v, %v", steps, err)
 	}
 }
@@ -271,7 +271,7 @@ func TestRoles(t *testing.T) {
 	if err := migrate.EnsureRoles(t.Context(), plain); err != nil {
 		t.Errorf("EnsureRoles after that: %v", err)
 	}
-	if _, err := up(t.Context(), plain, migrate.Server()); err != nil {
+	if _, err := up(t.Context(), plain, migrate.Queue(), migrate.Server()); err != nil {
 		t.Errorf("Up: %v", err)
 	}
 	// A password is more than it may set; the way out is named.
@@ -291,7 +291,7 @@ func ownerWithRoles(t *testing.T, c *embedded.Cluster, url string) {
 	if err := migrate.EnsureRoles(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := up(t.Context(), url, migrate.Server()); err != nil {
+	if _, err := up(t.Context(), url, migrate.Queue(), migrate.Server()); err != nil {
 		t.Fatal(err)
 	}
 	for _, login := range []string{migrate.UserLogin, migrate.ServiceLogin} {
@@ -372,7 +372,7 @@ func TestBootstrap(t *testing.T) {
 			t.Fatal(err)
 		}
 		url := c.SocketURL("owner", "word", "app")
-		if _, err := up(t.Context(), url, migrate.Server()); err != nil {
+		if _, err := up(t.Context(), url, migrate.Queue(), migrate.Server()); err != nil {
 			t.Fatal(err)
 		}
 		if err := migrate.WatchCatalog(t.Context(), c.AdminURL("app")); err != nil {
