@@ -1,5 +1,5 @@
 // Package cli is the command line of the server: fluxbase serve, dev, migrate,
-// quickstart and config.
+// quickstart, config and doctor.
 package cli
 
 import (
@@ -66,7 +66,7 @@ func Root() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().String("config", "", "configuration file (default: fluxbase.yaml, if there is one)")
-	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), quickstartCommand(), configCommand())
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), quickstartCommand(), configCommand(), doctorCommand())
 	return root
 }
 

@@ -85,7 +85,7 @@ func (l *load) needed(ctx context.Context, q postgres.Querier, version uint32) (
 		words = "1 sealed value needs it"
 	}
 	if wrapped := wrappedUnder(l.keys, version); len(wrapped) > 0 {
-		words += fmt.Sprintf(", as does every value under the generated key versions %v", wrapped)
+		words += fmt.Sprintf(", and it wraps the generated keys of versions %v", wrapped)
 	}
 	if k := l.find(version); k != nil && k.State == Activated {
 		words += "; it is the active one"

@@ -92,10 +92,17 @@ func (s *Service) Findings(ctx context.Context) ([]telemetry.Finding, error) {
 	return append(found, overdue...), nil
 }
 
+// ofRuns finds runs that have failed, unless a later one has succeeded.
 func ofRuns(latest []Run) []telemetry.Finding {
+	var succeeded time.Time
+	for _, r := range latest {
+		if r.State == Succeeded && r.FinishedAt.After(succeeded) {
+			succeeded = *r.FinishedAt
+		}
+	}
 	var found []telemetry.Finding
 	for _, r := range latest {
-		if r.State != Failed {
+		if r.State != Failed || r.FinishedAt.Before(succeeded) {
 			continue
 		}
 		f := telemetry.Finding{

@@ -19,22 +19,30 @@ import (
 
 // openKeys opens the keys that values are sealed under.
 func openKeys(ctx context.Context, c *config.Config, db *postgres.DB, logger *slog.Logger) (*encryption.Service, error) {
-	configured, err := configuredKeys(ctx, c)
+	keys, err := newKeys(ctx, c, db, logger)
 	if err != nil {
 		return nil, err
-	}
-	e := c.Security.Encryption
-	keys := &encryption.Service{
-		DB: db, Configured: configured, Active: uint32(e.ActiveKeyVersion), //nolint:gosec // at most 2^31-1
-		Provider: e.Provider, Now: time.Now, Logger: logger,
-		Wrapper: func(ctx context.Context, provider string) (keyring.Wrapper, error) {
-			return openProvider(ctx, c, provider)
-		},
 	}
 	if err := keys.Open(ctx); err != nil {
 		return nil, err
 	}
 	return keys, nil
+}
+
+// newKeys reads the keys of the configuration.
+func newKeys(ctx context.Context, c *config.Config, db *postgres.DB, logger *slog.Logger) (*encryption.Service, error) {
+	configured, err := configuredKeys(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	e := c.Security.Encryption
+	return &encryption.Service{
+		DB: db, Configured: configured, Active: uint32(e.ActiveKeyVersion), //nolint:gosec // at most 2^31-1
+		Provider: e.Provider, Now: time.Now, Logger: logger,
+		Wrapper: func(ctx context.Context, provider string) (keyring.Wrapper, error) {
+			return openProvider(ctx, c, provider)
+		},
+	}, nil
 }
 
 // configuredKeys reads the keys of the configuration, those that lie in Vault
