@@ -225,6 +225,25 @@ func origin(k encryption.Key) string {
 	return "generated, wrapped by " + *k.Provider + " under " + printable(*k.WrappingKey)
 }
 
+func notificationSecretCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "notification-secret", Short: "Print what notifications of key rotation are signed with; every read is audited", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withDesk(cmd, func(d *desk) error {
+				var n rotation.NotificationSecret
+				if err := d.call(cmd.Context(), http.MethodGet, "/keys/notification-secret", &n); err != nil {
+					return err
+				}
+				if wantsJSON(cmd) {
+					return printJSON(cmd.OutOrStdout(), n)
+				}
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), n.Secret)
+				return err
+			})
+		},
+	}
+}
+
 func runsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "runs", Short: "List the latest re-encryptions, rollbacks and rotations", Args: cobra.NoArgs,

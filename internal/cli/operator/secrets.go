@@ -35,7 +35,7 @@ func secretsCommand() *cobra.Command {
 	for _, c := range cmd.Commands() {
 		c.Flags().String("sub-tenant", "", "the sub-tenant that the secret is for (default: the whole installation)")
 	}
-	cmd.AddCommand(reEncryptCommand(), auditCommand(), rollbackCommand(), rotateCommand(), runsCommand())
+	cmd.AddCommand(reEncryptCommand(), auditCommand(), rollbackCommand(), rotateCommand(), runsCommand(), notificationSecretCommand())
 	return cmd
 }
 
