@@ -5,6 +5,8 @@ SHELL := /bin/sh
 STEP := sh scripts/step
 SDK := sdk/typescript
 LINTER := .cache/golangci-lint
+VAULT := .cache/vault
+BOUNDED := $(shell command -v timeout >/dev/null 2>&1 && echo timeout 1800)
 
 .PHONY: help run build sdk test check bench fuzz generate lint vuln sdk-deps clean
 
@@ -26,6 +28,7 @@ test: ## Install what tests need and run everything that CI runs
 	@$(STEP) "packages" sh scripts/need-packages gcc=gcc gcc=libc6-dev chromium=chromium
 	@$(STEP) "PostgreSQL" sh scripts/need-postgres system
 	@$(STEP) "build" $(MAKE) --no-print-directory build
+	@$(STEP) "Vault" $(MAKE) --no-print-directory $(VAULT)
 	@$(STEP) "generated files are up to date" sh scripts/generated
 	@$(STEP) "lint" $(MAKE) --no-print-directory lint
 	@$(STEP) "Go tests" sh scripts/test-go
@@ -57,6 +60,12 @@ $(LINTER): tools/go.mod tools/go.sum
 	@mkdir -p .cache
 	@go build -C tools -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch $(LINTER)
+
+$(VAULT): tools/vault/go.mod tools/vault/go.sum tools/vault/main.go
+	@echo "    building Vault (once; some minutes)"
+	@mkdir -p .cache
+	@CGO_ENABLED=0 $(BOUNDED) go build -C tools/vault -trimpath -ldflags "-s -w" -o ../../$(VAULT) .
+	@touch $(VAULT)
 
 vuln: ## Look for known vulnerabilities (needs the network)
 	@go tool -modfile=tools/go.mod govulncheck ./...
