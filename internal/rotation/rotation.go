@@ -147,7 +147,8 @@ func (s *Service) checkVersions(ctx context.Context, q postgres.Querier, from, t
 	if _, err := s.Keys.Get(ctx, q, from); err != nil {
 		return err
 	}
-	if target.State != encryption.Activated {
+	becoming := target.State == encryption.Standby && s.Keys.Active == to // as soon as every instance has it
+	if target.State != encryption.Activated && !becoming {
 		return fault.Newf(fault.Conflict, "encryption_key_not_active",
 			"Version %d is %s, and new values are sealed under the active version, which is %d: make %d active first (active_key_version), or roll back.",
 			to, target.State, s.Keys.ActiveVersion(), to)

@@ -247,6 +247,8 @@ func TestRollBackEndsWhatRuns(t *testing.T) {
 	if err := p.Keys.Activate(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
+	db.Exec(t, `create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.01); return new; end $$`)
+	db.Exec(t, `create trigger slowly before update on auth.sealed_values for each row when (new.key_version = 2) execute function slowly()`)
 	slow, err := p.ReEncrypt(t.Context(), audit.Actor{}, 1, 2, rotation.Pace{BatchSize: 1, Concurrency: 1})
 	if err != nil {
 		t.Fatal(err)

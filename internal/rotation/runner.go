@@ -192,13 +192,13 @@ func (w *worker) steps(ctx context.Context) error {
 	if err := w.Keys.AwaitHeld(ctx, *w.run.ToVersion, heldLimit); err != nil {
 		return err
 	}
-	if w.run.Kind == Rotation {
+	if w.run.Kind != Rollback {
 		if err := w.Keys.Activate(ctx, *w.run.ToVersion); err != nil {
 			return err
 		}
-		if !w.Config.AutoReencrypt {
-			return nil
-		}
+	}
+	if w.run.Kind == Rotation && !w.Config.AutoReencrypt {
+		return nil
 	}
 	if err := w.Keys.Reload(ctx); err != nil {
 		return err

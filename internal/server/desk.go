@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/encryption"
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/rotation"
@@ -39,6 +41,9 @@ func OpenDesk(ctx context.Context, c *config.Config, ownerURL string, logger *sl
 	keys, err := openKeys(ctx, c, db, logger)
 	if err != nil {
 		db.Close()
+		if fault.KindOf(err) == fault.NotFound {
+			err = fmt.Errorf("the database does not have the schema of this version; start the server, or: fluxbase migrate up (%w)", err)
+		}
 		return nil, err
 	}
 	d := &Desk{db: db, keys: keys, done: make(chan struct{})}

@@ -41,7 +41,7 @@ func openDesk(cmd *cobra.Command) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Log.Level = "warn"
+	c.Log.Level, c.Log.Format = "warn", "text" // for a person, beside what the command prints
 	d, err := server.OpenDesk(cmd.Context(), c, databaseURL, cli.Logger(c, cmd.ErrOrStderr()))
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func newProgress(cmd *cobra.Command, title string) *progress {
 
 func (p *progress) show(r rotation.Run) {
 	switch {
-	case p.quiet || r.Total == 0:
+	case p.quiet || r.Total == 0 || r.Scanned == r.Total:
 	case p.bar != nil:
 		if p.bar.GetMax64() != r.Total {
 			p.bar.ChangeMax64(r.Total)

@@ -1,0 +1,277 @@
+package script_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/keyring/kmstest"
+	"github.com/fluxbase/fluxbase/internal/postgres/embedded"
+	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
+)
+
+// TestRunbook runs docs/operations/key-rotation.md from top to bottom: files are
+// written as they stand there, commands are given to one shell, and what they
+// print is held against what the page prints, times aside.
+func TestRunbook(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations", "key-rotation.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBook(t)
+	ran := 0
+	for _, s := range sections(string(page)) {
+		if why := b.lacks(s); why != "" {
+			t.Logf("%s: left out: %s", s.title, why)
+			break // what follows builds on it
+		}
+		for _, f := range s.fences {
+			b.follow(t, s.title, f)
+			ran++
+		}
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	if ran < 30 {
+		t.Errorf("%d blocks were followed; the page was read wrong", ran)
+	}
+}
+
+// section is a part of a page with a heading of its own.
+type section struct {
+	title  string
+	fences []fence
+}
+
+// fence is a block of a page.
+type fence struct {
+	kind  string // sh, yaml, text
+	file  string // what a yaml block is the content of
+	text  string
+	place int // its line
+}
+
+var fileLine = regexp.MustCompile("^`([^`]+)`:$")
+
+func sections(page string) []section {
+	var all []section
+	var open *fence
+	var file string
+	for i, line := range strings.Split(page, "\n") {
+		switch {
+		case open != nil && line == "```":
+			last := &all[len(all)-1]
+			last.fences = append(last.fences, *open)
+			open, file = nil, ""
+		case open != nil:
+			open.text += line + "\n"
+		case strings.HasPrefix(line, "```"):
+			open = &fence{kind: strings.TrimPrefix(line, "```"), file: file, place: i + 2}
+		case strings.HasPrefix(line, "#"):
+			all = append(all, section{title: strings.TrimLeft(line, "# ")})
+		case fileLine.MatchString(line):
+			file = fileLine.FindStringSubmatch(line)[1]
+		}
+	}
+	return all
+}
+
+// book is a shell in which a page is followed.
+type book struct {
+	dir    string
+	stdin  io.Writer
+	stdout *bufio.Reader
+	last   string // what the last commands printed
+	vault  bool
+}
+
+// systemctl stands for the process manager.
+const systemctl = `#!/bin/sh
+# systemctl restart|stop fluxbase
+if [ -f server.pid ]; then
+  kill "$(cat server.pid)" 2>/dev/null
+  n=0
+  while kill -0 "$(cat server.pid)" 2>/dev/null; do
+    n=$((n + 1)); [ $n -gt 300 ] && { echo "the server does not end" >&2; exit 1; }
+    sleep 0.1
+  done
+  rm server.pid
+fi
+[ "$1" = stop ] && exit 0
+: > server.log
+fluxbase serve > /dev/null 2> server.log < /dev/null &
+echo $! > server.pid
+n=0
+until grep -q '"msg":"serving"' server.log; do
+  n=$((n + 1))
+  [ $n -gt 300 ] && { echo "the server does not start" >&2; exit 1; }
+  kill -0 "$(cat server.pid)" 2>/dev/null || { cat server.log >&2; exit 1; }
+  sleep 0.1
+done
+`
+
+func newBook(t *testing.T) *book {
+	t.Helper()
+	b := &book{dir: folder(t)}
+	shims := filepath.Join(b.dir, "shims")
+	if err := os.Mkdir(shims, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"systemctl": systemctl, "vault": "#!/bin/sh\nexit 0\n"} {
+		if err := os.WriteFile(filepath.Join(shims, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	environ := append(environment(os.Getenv("PATH")),
+		"DATABASE_URL="+ownCluster(t), "FLUXBASE_SERVER_ADDRESS=127.0.0.1:0", "FLUXBASE_AUTH_BCRYPT_COST=10", "HOME="+b.dir)
+	environ = append(environ, "PATH="+shims+string(filepath.ListSeparator)+filepath.Join(place, "bin")+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	if _, err := os.Stat(filepath.Join("..", "..", ".cache", "vault")); err == nil {
+		v := kmstest.NewVault(t)
+		environ = append(environ, "VAULT_ADDR="+v.URL, "VAULT_TOKEN="+v.Token)
+		b.vault = true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	shell := exec.CommandContext(ctx, "sh")
+	shell.Env, shell.Dir, shell.Stderr = environ, b.dir, os.Stderr
+	stdin, err := shell.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := shell.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shell.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b.stdin, b.stdout = stdin, bufio.NewReader(stdout)
+	t.Cleanup(func() {
+		_, _ = io.WriteString(stdin, "systemctl stop fluxbase\nexit 0\n")
+		_ = shell.Wait()
+		cancel()
+	})
+	return b
+}
+
+// ownCluster runs a PostgreSQL for a page, and returns the URL of a database in
+// it as its owner.
+func ownCluster(t *testing.T) string {
+	t.Helper()
+	bundle, err := filepath.Abs(filepath.Join("..", "..", "tools", "postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := embedded.Start(t.Context(), embedded.Options{
+		Dir: folder(t), BundleRoots: []string{bundle}, Settings: map[string]string{"fsync": "off"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_ = c.Stop(ctx)
+	})
+	if err := migrate.Bootstrap(t.Context(), c.AdminURL, "app", "owner", "word"); err != nil {
+		t.Fatal(err)
+	}
+	return c.URL("owner", "word", "app")
+}
+
+// lacks says what this machine does not have of what a section needs.
+func (b *book) lacks(s section) string {
+	for _, f := range s.fences {
+		if f.kind != "sh" {
+			continue
+		}
+		for _, program := range []string{"pg_dump", "pg_restore", "psql", "openssl"} {
+			if _, err := exec.LookPath(program); err != nil && strings.Contains(f.text, program) {
+				return "there is no " + program
+			}
+		}
+		if strings.Contains(f.text, "vault secrets enable") && !b.vault {
+			return "there is no Vault; make test builds one"
+		}
+	}
+	return ""
+}
+
+func (b *book) follow(t *testing.T, title string, f fence) {
+	t.Helper()
+	switch f.kind {
+	case "yaml":
+		if f.file == "" {
+			return // an excerpt
+		}
+		if err := os.WriteFile(filepath.Join(b.dir, f.file), []byte(f.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	case "sh":
+		b.run(t, title, f)
+	case "text":
+		if got, want := timeless(b.last), timeless(f.text); got != want {
+			t.Errorf("%s, line %d: the page prints\n%s\nand the commands\n%s", title, f.place, want, got)
+		}
+	default:
+		t.Fatalf("line %d: a block of no known kind %q", f.place, f.kind)
+	}
+}
+
+func (b *book) run(t *testing.T, title string, f fence) {
+	t.Helper()
+	const mark = "=== the block is over, with "
+	if _, err := fmt.Fprintf(b.stdin, "%secho\necho \"%s$?\"\n", strings.TrimSuffix(f.text, "\n")+"\nstatus=$?\n", mark); err != nil {
+		t.Fatal(err)
+	}
+	b.last = ""
+	for {
+		line, err := b.stdout.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%s, line %d: the shell ended: %v", title, f.place, err)
+		}
+		if _, found := strings.CutPrefix(line, mark); found {
+			break
+		}
+		b.last += line
+	}
+	b.last = strings.TrimSuffix(b.last, "\n")
+	if status := b.ask(t, "echo $status"); status != "0" {
+		t.Fatalf("%s, line %d: exit status %s after\n%s\n%s", title, f.place, status, f.text, b.last)
+	}
+}
+
+// ask gives the shell a command that prints one line.
+func (b *book) ask(t *testing.T, command string) string {
+	t.Helper()
+	if _, err := io.WriteString(b.stdin, command+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	line, err := b.stdout.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+var (
+	instants  = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+	durations = regexp.MustCompile(`Completed in [0-9.a-zµ]+`)
+	spaces    = regexp.MustCompile(` +`)
+)
+
+// timeless is a text without what differs from run to run.
+func timeless(text string) string {
+	text = instants.ReplaceAllString(text, "INSTANT")
+	text = durations.ReplaceAllString(text, "Completed in DURATION")
+	return strings.TrimSpace(spaces.ReplaceAllString(text, " "))
+}
