@@ -117,6 +117,46 @@ func TestUpTwiceAtOnce(t *testing.T) {
 	}
 }
 
+// TestQueue adds the queue to a database that was migrated before there was
+// one.
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	url, _ := pgtest.Empty(t)
+	if err := migrate.EnsureRoles(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := up(t.Context(), url, migrate.Server()); err != nil {
+		t.Fatal(err)
+	}
+	steps, err := migrate.Status(t.Context(), url, migrate.Queue(), migrate.Server())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := int64(2)
+	for _, s := range steps {
+		if s.Source != "queue" {
+			continue
+		}
+		if s.Version != want || s.Applied || strings.Contains(s.SQL, "TEMPLATE") || !strings.HasPrefix(s.Name, fmt.Sprintf("%05d_", want)) {
+			t.Errorf("%+v", s)
+		}
+		want++
+	}
+	if want < 9 {
+		t.Errorf("%d migrations", want-2)
+	}
+	done, err := up(t.Context(), url, migrate.Queue(), migrate.Server())
+	if err != nil || len(done) != int(want-2) {
+		t.Errorf("applied %v, %v", done, err)
+	}
+	if names := pending(t, url, migrate.Queue(), migrate.Server()); names != "" {
+		t.Errorf("pending: %s", names)
+	}
+	if n := exec(t, url, "select count(*) from pg_tables where tablename like 'river%' and schemaname <> 'auth'"); n != "0" {
+		t.Errorf("%s tables are somewhere else", n)
+	}
+}
+
 func TestUpIsKilled(t *testing.T) {
 	t.Parallel()
 	url, admin := pgtest.Empty(t)
