@@ -33,6 +33,7 @@ const Pause = 200 * time.Millisecond
 const (
 	maxAnswer = 1 << 20 // bytes
 	maxReason = 300     // runes
+	maxBrief  = 600     // runes, since the cause is at the end
 )
 
 // Request is one request with a JSON body.
@@ -113,7 +114,18 @@ func Straight(client *http.Client) *http.Client {
 
 // Reason is what an error may repeat of a service's message: its first line, of
 // printable characters, cut at some length.
-func Reason(message string) string {
+func Reason(message string) string { return firstLine(message, maxReason) }
+
+// Brief is an error whose text is the first line of another's, cut at some length.
+// Libraries put whole answers into theirs.
+func Brief(err error) error { return brief{err} }
+
+type brief struct{ error }
+
+func (b brief) Error() string { return firstLine(b.error.Error(), maxBrief) }
+func (b brief) Unwrap() error { return b.error }
+
+func firstLine(message string, limit int) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
 	line = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -122,8 +134,8 @@ func Reason(message string) string {
 		return r
 	}, line)
 	line = strings.TrimSuffix(line, ".")
-	if runes := []rune(line); len(runes) > maxReason {
-		line = string(runes[:maxReason]) + "..."
+	if runes := []rune(line); len(runes) > limit {
+		line = string(runes[:limit]) + "..."
 	}
 	return line
 }

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -111,5 +112,13 @@ func TestReason(t *testing.T) {
 		if got := Reason(message); got != want {
 			t.Errorf("Reason(%q) = %q, want %q", message, got, want)
 		}
+	}
+}
+
+func TestBriefIsStillTheError(t *testing.T) {
+	t.Parallel()
+	long := fmt.Errorf("%s\n%w", strings.Repeat("x", 1000), context.Canceled)
+	if got := Brief(long); !errors.Is(got, context.Canceled) || got.Error() != strings.Repeat("x", maxBrief)+"..." {
+		t.Errorf("Brief = %v", got)
 	}
 }
