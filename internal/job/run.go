@@ -29,16 +29,20 @@ const (
 
 func config(s *Service, listens bool) *river.Config {
 	return &river.Config{
-		Schema: "auth", Workers: s.workers, PollOnly: !listens,
-		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}},
-		FetchCooldown:       cooldown,
-		FetchPollInterval:   poll,
-		FetchOnlyKnownKinds: true, // of two versions side by side each works what it knows
-		JobTimeout:          rescue, RescueStuckJobsAfter: rescue,
+		Schema:                      "auth",
+		Workers:                     s.workers,
+		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}},
+		PollOnly:                    !listens,
+		FetchCooldown:               cooldown,
+		FetchPollInterval:           poll,
+		FetchOnlyKnownKinds:         true, // of two versions side by side each works what it knows
+		JobTimeout:                  rescue,
+		RescueStuckJobsAfter:        rescue,
 		SoftStopTimeout:             s.drain,
-		CancelledJobRetentionPeriod: kept, DiscardedJobRetentionPeriod: kept,
-		ErrorHandler: failures{s.logger},
-		Logger:       slog.New(quiet{s.logger.Handler()}),
+		CancelledJobRetentionPeriod: kept,
+		DiscardedJobRetentionPeriod: kept,
+		ErrorHandler:                failures{s.logger},
+		Logger:                      slog.New(quiet{s.logger.Handler()}).With(slog.String("part", "river")),
 	}
 }
 
