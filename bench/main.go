@@ -46,6 +46,7 @@ type options struct {
 	seconds   int // of server load for each scenario and number of workers
 	scenarios []string
 	json      string // a file, or empty
+	values    int    // that are re-encrypted
 	server    string // the program
 }
 
@@ -64,6 +65,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	workers := flags.String("workers", "8,32", "how many clients at once; several are measured one after the other")
 	flags.IntVar(&o.seconds, "seconds", 5, "how long the server is loaded in each scenario")
 	scenarios := flags.String("scenario", "all", "what to measure: "+strings.Join(known(), ", "))
+	flags.IntVar(&o.values, "values", 100_000, "how many sealed values are re-encrypted")
 	flags.StringVar(&o.json, "json", "", "write the results to this file, too")
 	flags.StringVar(&o.server, "server", "bin/fluxbase", "the server's program")
 	if err := flags.Parse(args); err != nil {

@@ -28,6 +28,7 @@ type server struct {
 type readiness struct {
 	APIURL      string `json:"api_url"`
 	ClientKey   string `json:"client_key"`
+	ServiceKey  string `json:"service_key"`
 	DatabaseURL string `json:"database_url"`
 	ElapsedMS   int64  `json:"elapsed_ms"`
 }

@@ -24,6 +24,7 @@ type worker struct {
 	*Service
 
 	run     Run
+	pace    pacer
 	quarter int64 // of the values, of which the operator has been told
 
 	total, moved, already atomic.Int64
@@ -183,6 +184,7 @@ func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed
 	var after id.Sealed
 	for {
 		var b sealed.Batch
+		w.pace.own.Add(1)
 		err := w.patiently(ctx, func() (err error) {
 			b, err = w.Values.Read(ctx, w.DB.Single(), version, after, w.run.BatchSize)
 			return err
@@ -201,7 +203,11 @@ func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed
 
 func (w *worker) moveBatch(ctx context.Context, b sealed.Batch) error {
 	return w.patiently(ctx, func() error {
-		m, err := w.Values.Move(ctx, w.DB.Single(), b, *w.run.ToVersion)
+		var m sealed.Moved
+		err := w.pace.do(ctx, func() (err error) {
+			m, err = w.Values.Move(ctx, w.DB.Single(), b, *w.run.ToVersion)
+			return err
+		})
 		if err != nil {
 			return err
 		}

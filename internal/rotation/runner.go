@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
@@ -107,17 +108,17 @@ const hold = 2 * time.Second
 func (w *worker) do(ctx context.Context) (Run, error) {
 	s := w.Service
 	working, stop := context.WithCancelCause(ctx)
-	held := make(chan struct{})
-	go func() {
-		defer close(held)
-		w.hold(working, stop)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { w.hold(working, stop) })
+	beside.Go(func() {
+		w.pace.watch(working, func(ctx context.Context) (int64, error) { return transactions(ctx, s.DB.Single()) })
+	})
 	err := w.steps(working)
 	if cause := context.Cause(working); cause != nil && err != nil {
 		err = cause
 	}
 	stop(nil)
-	<-held
+	beside.Wait()
 
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()

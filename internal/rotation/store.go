@@ -150,6 +150,16 @@ func finish(ctx context.Context, q postgres.Querier, r *Run, instance id.Instanc
 	return err == nil, postgres.Fault(err)
 }
 
+const transactionsSQL = `
+select xact_commit + xact_rollback from pg_stat_database where datname = current_database()`
+
+// transactions counts those of everybody since the database was made.
+func transactions(ctx context.Context, q postgres.Querier) (int64, error) {
+	var n int64
+	err := q.QueryRow(ctx, transactionsSQL).Scan(&n)
+	return n, postgres.Fault(err)
+}
+
 const clockSQL = `select now()`
 
 func clock(ctx context.Context, q postgres.Querier) (time.Time, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/keyring/awskms"
 	"github.com/fluxbase/fluxbase/internal/keyring/vault"
 )
 
@@ -21,7 +22,7 @@ const providerTimeout = 10 * time.Second
 // openProvider makes what wraps keys under one of a key management service. It
 // may be another provider than the configured one, of keys that it wrapped
 // before.
-func openProvider(_ context.Context, c *config.Config, provider string) (keyring.Wrapper, error) {
+func openProvider(ctx context.Context, c *config.Config, provider string) (keyring.Wrapper, error) {
 	e := c.Security.Encryption
 	switch provider {
 	case config.ProviderVault:
@@ -30,6 +31,8 @@ func openProvider(_ context.Context, c *config.Config, provider string) (keyring
 			return nil, err
 		}
 		return &vault.Transit{Client: client, Mount: e.Vault.TransitMount, Key: e.KMSKeyID}, nil
+	case config.ProviderAWS:
+		return awskms.New(ctx, awskms.Config{KeyID: e.KMSKeyID, Region: e.KMSRegion, Endpoint: e.KMSEndpoint}, nil)
 	default:
 		return nil, fmt.Errorf("there is no provider %q", provider)
 	}

@@ -1,0 +1,388 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/sealed"
+)
+
+// Sealed values: what sealing one costs, and what moving many of them to another
+// key costs, beside a bare update of the same rows.
+const (
+	sealedSize        = 1024 // bytes of a value
+	targetSealing     = 1.5
+	targetReEncrypt   = 1.5
+	targetReEncryptP9 = 1.5
+)
+
+// sealing measures one value in memory, beside a bare AES-256-GCM call.
+func (b *rig) sealing(_ context.Context, out io.Writer, results *Results) error {
+	if !b.options.wants("sealing") {
+		return nil
+	}
+	key := bytes.Repeat([]byte{7, 9}, keyring.KeySize/2)
+	ring, err := keyring.New(1, map[uint32][]byte{1: key})
+	if err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return fmt.Errorf("making a cipher: %w", err)
+	}
+	bare, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return fmt.Errorf("making a cipher: %w", err)
+	}
+	binding, value := bindingOf(id.Sealed(id.New(now())), "1"), make([]byte, sealedSize)
+	ours := func() error {
+		_, err := ring.Open(binding, ring.Seal(binding, value))
+		return err
+	}
+	floor := func() error {
+		_, err := bare.Open(nil, nil, bare.Seal(nil, nil, value, nil), nil)
+		return err
+	}
+	var ratios []float64
+	for range 9 {
+		above, err := loop(ours)
+		if err != nil {
+			return err
+		}
+		under, err := loop(floor)
+		if err != nil {
+			return err
+		}
+		ratios = append(ratios, float64(above)/float64(under))
+	}
+	f := newFigure("seal and open 1 KiB, times a bare AES-256-GCM call", median(ratios), "", targetSealing)
+	printFigure(out, f)
+	results.Figures = append(results.Figures, f)
+	return nil
+}
+
+// loop returns the time of many calls.
+func loop(f func() error) (time.Duration, error) {
+	began := now()
+	for range 200_000 {
+		if err := f(); err != nil {
+			return 0, err
+		}
+	}
+	return now().Sub(began), nil
+}
+
+func bindingOf(sealedID id.Sealed, subject string) keyring.Binding {
+	return keyring.Binding{Table: sealed.Place, Column: "envelope", Row: sealedID.String(), Purpose: "bench", Subject: subject}
+}
+
+// reEncryption measures a rotation over many values by the running server.
+func (b *rig) reEncryption(ctx context.Context, out io.Writer, results *Results) error {
+	if !b.options.wants("re-encryption") {
+		return nil
+	}
+	if err := b.fillSealed(ctx, b.options.values); err != nil {
+		return err
+	}
+	var figures []Figure
+	var ratios []float64
+	var slow, fast time.Duration
+	peak := 0.0
+	for range 2 {
+		under, err := b.bareUpdates(ctx)
+		if err != nil {
+			return err
+		}
+		above, memory, err := b.rotate(ctx)
+		if err != nil {
+			return err
+		}
+		ratios, peak = append(ratios, above.Seconds()/under.Seconds()), max(peak, memory)
+		slow, fast = above, under
+	}
+	name := fmt.Sprintf("re-encrypt %d values (%.1f s), times a bare update (%.1f s)", b.options.values, slow.Seconds(), fast.Seconds())
+	figures = append(figures,
+		newFigure(name, median(ratios), "", targetReEncrypt),
+		newFigure("memory of the server while it re-encrypts, at most (VmRSS)", peak, "MB", 0))
+	tail, err := b.tailWhileRotating(ctx)
+	if err != nil {
+		return err
+	}
+	figures = append(figures, tail...)
+	for _, f := range figures {
+		printFigure(out, f)
+	}
+	results.Figures = append(results.Figures, figures...)
+	return nil
+}
+
+// fillSealed writes values that the server can open, under its first key.
+func (b *rig) fillSealed(ctx context.Context, count int) error {
+	text, err := os.ReadFile(filepath.Join(b.dir, "data", "secret.key"))
+	if err != nil {
+		return fmt.Errorf("reading the key: %w", err)
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		return fmt.Errorf("reading the key: %w", err)
+	}
+	ring, err := keyring.New(1, map[uint32][]byte{1: key})
+	if err != nil {
+		return err //nolint:wrapcheck // says what it was doing
+	}
+	value, at := make([]byte, sealedSize), now()
+	_, err = b.conn.CopyFrom(ctx, pgx.Identifier{"auth", "sealed_values"}, []string{"id", "purpose", "subject", "key_version", "envelope"},
+		pgx.CopyFromSlice(count, func(i int) ([]any, error) {
+			sealedID, subject := id.Sealed(id.New(at)), fmt.Sprint(i)
+			return []any{[16]byte(sealedID), "bench", subject, 1, ring.Seal(bindingOf(sealedID, subject), value)}, nil
+		}))
+	if err != nil {
+		return fmt.Errorf("filling the sealed values: %w", err)
+	}
+	return nil
+}
+
+// settle brings the table into the same state before each measurement.
+func (b *rig) settle(ctx context.Context) error {
+	if _, err := b.conn.Exec(ctx, "vacuum analyze auth.sealed_values"); err != nil {
+		return fmt.Errorf("vacuuming: %w", err)
+	}
+	return nil
+}
+
+// bareSQL writes a batch as a re-encryption does, and asks PostgreSQL for
+// nothing else: no value crosses the connection.
+const bareSQL = `
+update auth.sealed_values set envelope = overlay(envelope placing $1 from 2 for 4), key_version = $2
+where key_version = $3 and id > $4 and id <= $5`
+
+const boundsSQL = `
+select id from (select id, row_number() over (order by id) n, count(*) over () all_of_them
+	from auth.sealed_values where key_version = $1) v
+where n % 100 = 0 or n = all_of_them order by id`
+
+// bareUpdates moves all values to a version that does not exist and back, and
+// returns the time of the better way.
+func (b *rig) bareUpdates(ctx context.Context) (time.Duration, error) {
+	var version int
+	if err := b.conn.QueryRow(ctx, "select version from auth.encryption_keys where state = 'active'").Scan(&version); err != nil {
+		return 0, fmt.Errorf("reading the active version: %w", err)
+	}
+	const nowhere = 1 << 20
+	there, err := b.bareUpdate(ctx, version, nowhere)
+	if err != nil {
+		return 0, err
+	}
+	back, err := b.bareUpdate(ctx, nowhere, version)
+	return min(there, back), err
+}
+
+func (b *rig) bareUpdate(ctx context.Context, from, to int) (time.Duration, error) {
+	if err := b.settle(ctx); err != nil {
+		return 0, err
+	}
+	rows, err := b.conn.Query(ctx, boundsSQL, from)
+	if err != nil {
+		return 0, fmt.Errorf("reading the batches: %w", err)
+	}
+	bounds, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
+	if err != nil {
+		return 0, fmt.Errorf("reading the batches: %w", err)
+	}
+	const workers = 4
+	batches, failures := make(chan [2][16]byte, len(bounds)), make(chan error, workers)
+	var last [16]byte
+	for _, bound := range bounds {
+		batches <- [2][16]byte{last, bound}
+		last = bound
+	}
+	close(batches)
+	header := []byte{byte(to >> 24), byte(to >> 16), byte(to >> 8), byte(to)} //nolint:gosec // the four bytes of a version
+	var conns []*pgx.Conn
+	for range workers {
+		conn, err := pgx.ConnectConfig(ctx, b.conn.Config())
+		if err != nil {
+			return 0, fmt.Errorf("connecting: %w", err)
+		}
+		conns = append(conns, conn)
+		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	}
+	began := now()
+	for _, conn := range conns {
+		go func() {
+			var err error
+			for batch := range batches {
+				if _, e := conn.Exec(ctx, bareSQL, header, to, from, batch[0], batch[1]); e != nil {
+					err = e
+				}
+			}
+			failures <- err
+		}()
+	}
+	for range conns {
+		err = errors.Join(err, <-failures)
+	}
+	return now().Sub(began), err
+}
+
+// rotate has the server move everything to a new key, and returns how long that
+// took and how much memory it needed.
+func (b *rig) rotate(ctx context.Context) (time.Duration, float64, error) {
+	if err := b.settle(ctx); err != nil {
+		return 0, 0, err
+	}
+	r, err := b.askRun(ctx, http.MethodPost, "/rotate")
+	if err != nil {
+		return 0, 0, err
+	}
+	peak := 0.0
+	for r.State == "queued" || r.State == "running" {
+		time.Sleep(100 * time.Millisecond)
+		memory, _, err := b.server.resident()
+		if err != nil {
+			return 0, 0, err
+		}
+		peak = max(peak, memory)
+		if r, err = b.askRun(ctx, http.MethodGet, "/runs/"+r.ID); err != nil {
+			return 0, 0, err
+		}
+	}
+	if r.State != "succeeded" || r.ReEncrypted < int64(b.options.values) {
+		return 0, 0, fmt.Errorf("a rotation %s after %d values", r.State, r.ReEncrypted)
+	}
+	return r.FinishedAt.Sub(r.StartedAt), peak, nil
+}
+
+// rotation is a run as the server answers it.
+type rotation struct {
+	ID          string    `json:"id"`
+	State       string    `json:"state"`
+	ReEncrypted int64     `json:"re_encrypted"`
+	StartedAt   time.Time `json:"started_at"`
+	FinishedAt  time.Time `json:"finished_at"`
+}
+
+func (b *rig) askRun(ctx context.Context, method, path string) (rotation, error) {
+	var r rotation
+	request, err := http.NewRequestWithContext(ctx, method, b.server.ready.APIURL+"/api/v1/admin/keys"+path, nil)
+	if err != nil {
+		return r, fmt.Errorf("asking for a rotation: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+b.server.ready.ServiceKey)
+	response, err := (&http.Client{Timeout: time.Minute}).Do(request)
+	if err != nil {
+		return r, fmt.Errorf("asking for a rotation: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode >= 300 {
+		return r, unexpected(response.StatusCode, body)
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("asking for a rotation: %w", err)
+	}
+	return r, nil
+}
+
+// Requests at an even pace, as an application that is not at its limit makes
+// them.
+const (
+	pacedWorkers = 8
+	pacedEvery   = 20 * time.Millisecond
+)
+
+// tailWhileRotating measures requests in peace and during a rotation, in turn.
+func (b *rig) tailWhileRotating(ctx context.Context) ([]Figure, error) {
+	var figures []Figure
+	for name, step := range map[string]func(*rig, *worker, *person) func() error{"current user": currentUsers, "one row": oneRow} {
+		people, err := opener(step)(ctx, b, pacedWorkers)
+		defer closeAll(people)
+		if err != nil {
+			return nil, err
+		}
+		quiet, busy := &load{}, &load{}
+		for range 2 {
+			if err := b.settle(ctx); err != nil {
+				return nil, err
+			}
+			if err := paced(people, time.Duration(b.options.seconds)*time.Second, quiet); err != nil {
+				return nil, err
+			}
+			rotated := make(chan error, 1)
+			go func() {
+				_, _, err := b.rotate(ctx)
+				rotated <- err
+			}()
+			time.Sleep(500 * time.Millisecond)
+			if err := pacedUntil(people, rotated, busy); err != nil {
+				return nil, err
+			}
+		}
+		before, during := quiet.latencies.Quantile(0.99), busy.latencies.Quantile(0.99)
+		figures = append(figures, newFigure(fmt.Sprintf("p99 of %s during a rotation (%.2f ms), times in peace (%.2f ms)", name, micros(during)/1000, micros(before)/1000),
+			micros(during)/micros(before), "", targetReEncryptP9))
+	}
+	return figures, nil
+}
+
+// pacedUntil goes on until what comes through the channel.
+func pacedUntil(people []worker, over <-chan error, l *load) error {
+	for {
+		select {
+		case err := <-over:
+			return err
+		default:
+		}
+		if err := paced(people, 500*time.Millisecond, l); err != nil {
+			return err
+		}
+	}
+}
+
+// paced has every worker do its step at an even pace for a while.
+func paced(people []worker, d time.Duration, l *load) error {
+	until := now().Add(d)
+	parts, failures := make([]load, len(people)), make(chan error, len(people))
+	for i := range people {
+		go func() {
+			w := &people[i]
+			err := w.conn.SetDeadline(until.Add(grace))
+			next := now().Add(pacedEvery * time.Duration(i) / time.Duration(len(people)))
+			for err == nil && next.Before(until) {
+				time.Sleep(next.Sub(now()))
+				began := now()
+				err = w.step()
+				parts[i].latencies.Record(now().Sub(began))
+				next = next.Add(pacedEvery)
+			}
+			failures <- err
+		}()
+	}
+	var err error
+	for range people {
+		err = errors.Join(err, <-failures)
+	}
+	for i := range parts {
+		l.latencies.Merge(&parts[i].latencies)
+	}
+	return err
+}
