@@ -34,7 +34,7 @@ func (s *Service) NotifyBy(ctx context.Context, webhooks *webhook.Service, n Not
 	}
 	s.Notify = func(ctx context.Context, q postgres.Querier, event string, r Run) error {
 		return webhooks.Send(ctx, q, webhook.Message{
-			Type: "encryption." + eventNames[r.Kind] + "." + event, Data: r, Endpoint: webhook.Endpoint{URL: n.URL, Secret: sealedID},
+			Type: "encryption." + eventNames[r.Kind] + "." + event, Data: r, Endpoint: webhook.Endpoint{URL: n.URL, Secret: sealedID, Inside: true},
 		})
 	}
 	return nil

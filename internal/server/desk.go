@@ -63,7 +63,7 @@ func OpenDesk(ctx context.Context, c *config.Config, ownerURL string, logger *sl
 
 func (d *Desk) assemble(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 	values := &sealed.Service{Keys: d.keys, Now: time.Now}
-	_, webhooks, err := outgoing(d.db, values, logger, time.Second, time.Now)
+	_, webhooks, err := outgoing(c, d.db, values, logger)
 	if err != nil {
 		return err
 	}

@@ -77,16 +77,16 @@ func rotations(ctx context.Context, c *config.Config, background *postgres.DB, k
 	return s, s.NotifyBy(ctx, webhooks, rotation.Notifications{URL: r.NotificationWebhook, Secret: r.NotificationSecret.Reveal()})
 }
 
-// outgoing makes the job queue and what leaves through it. Messages go where
-// the configuration says, be that inside the operator's own network.
-func outgoing(background *postgres.DB, values *sealed.Service, logger *slog.Logger, drain time.Duration, now func() time.Time) (*job.Service, *webhook.Service, error) {
-	jobs, err := job.New(background, logger, drain, now)
+// outgoing makes the job queue and what leaves through it.
+func outgoing(c *config.Config, background *postgres.DB, values *sealed.Service, logger *slog.Logger) (*job.Service, *webhook.Service, error) {
+	jobs, err := job.New(background, logger, c.Server.ShutdownTimeout, time.Now)
 	if err != nil {
 		return nil, nil, err
 	}
 	webhooks := &webhook.Service{
-		DB: background, Jobs: jobs, Secrets: values, Now: now,
-		Client: outbound.New(outbound.Options{AllowPrivate: true, Timeout: 15 * time.Second}),
+		DB: background, Jobs: jobs, Secrets: values, Now: time.Now,
+		Client: outbound.New(outbound.Options{AllowPrivate: c.Environment == config.Development, Timeout: 15 * time.Second}),
+		Inside: outbound.New(outbound.Options{AllowPrivate: true, Timeout: 15 * time.Second}),
 	}
 	webhooks.Register()
 	return jobs, webhooks, nil

@@ -160,7 +160,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
-	if err := s.queue(values, now); err != nil {
+	if s.jobs, s.webhooks, err = outgoing(c, s.background, values, s.logger); err != nil {
 		return err
 	}
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
@@ -181,13 +181,6 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	}
 	s.Handler = s.frame(authenticator, now).Handler(s.Routes)
 	return nil
-}
-
-// queue makes the job queue, and what leaves through it.
-func (s *Server) queue(values *sealed.Service, now func() time.Time) error {
-	var err error
-	s.jobs, s.webhooks, err = outgoing(s.background, values, s.logger, s.config.Server.ShutdownTimeout, now)
-	return err
 }
 
 // frame is the path of every request around its handler.

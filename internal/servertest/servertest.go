@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,8 +32,9 @@ type Server struct {
 	ClientKey  string
 	ServiceKey string
 
-	log *locked
-	t   *testing.T
+	log  *locked
+	t    *testing.T
+	stop func()
 }
 
 // Option changes the configuration of a server, by key.
@@ -50,20 +52,7 @@ func New(t *testing.T, options ...Option) *Server {
 // On runs a server on a database until the test ends.
 func On(t *testing.T, db *pgtest.Database, options ...Option) *Server {
 	t.Helper()
-	settings := map[string]string{
-		"auth.bcrypt_cost": "4",
-		"secret_key":       fmt.Sprintf("%x", pgtest.SecretKey()),
-		"migrations.dir":   t.TempDir(),
-		"database.url":     db.OwnerURL,
-		"log.level":        "debug",
-	}
-	for _, o := range options {
-		o(settings)
-	}
-	c, err := config.Load(config.Sources{Flags: settings, Defaults: map[string]string{"environment": "development"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := Config(t, db, options...)
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +70,29 @@ func On(t *testing.T, db *pgtest.Database, options ...Option) *Server {
 	return s
 }
 
+// Config is the configuration of a server on a database.
+func Config(t *testing.T, db *pgtest.Database, options ...Option) *config.Config {
+	t.Helper()
+	settings := map[string]string{
+		"auth.bcrypt_cost": "4",
+		"secret_key":       fmt.Sprintf("%x", pgtest.SecretKey()),
+		"migrations.dir":   t.TempDir(),
+		"database.url":     db.OwnerURL,
+		"log.level":        "debug",
+	}
+	for _, o := range options {
+		o(settings)
+	}
+	c, err := config.Load(config.Sources{Flags: settings, Defaults: map[string]string{"environment": "development"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Stop ends the server before the test does.
+func (s *Server) Stop() { s.stop() }
+
 // LogText returns everything logged so far.
 func (s *Server) LogText() string { return s.log.String() }
 
@@ -88,7 +100,7 @@ func (s *Server) run(listener net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx, listener) }()
-	s.t.Cleanup(func() {
+	s.stop = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-ended:
@@ -99,6 +111,7 @@ func (s *Server) run(listener net.Listener) {
 			s.t.Error("the server does not end")
 		}
 	})
+	s.t.Cleanup(s.stop)
 }
 
 func (s *Server) key(kind apikey.Kind) string {

@@ -28,7 +28,11 @@ func (s *Service) deliver(ctx context.Context, d delivery) error {
 	if err != nil {
 		return err
 	}
-	answer, err := s.Client.Do(r)
+	client := s.Client
+	if d.Inside {
+		client = s.Inside
+	}
+	answer, err := client.Do(r)
 	if err != nil {
 		return fmt.Errorf("delivering a webhook to %s: %w", r.URL.Host, outbound.Cause(err))
 	}

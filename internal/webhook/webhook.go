@@ -34,7 +34,8 @@ type Service struct {
 	DB      *postgres.DB
 	Jobs    *job.Service
 	Secrets Opener
-	Client  Client
+	Client  Client // stays outside of this machine's networks
+	Inside  Client // may go anywhere, for endpoints that the operator has configured
 	Now     func() time.Time
 }
 
@@ -42,6 +43,7 @@ type Service struct {
 type Endpoint struct {
 	URL    string    // http or https
 	Secret id.Sealed // of the sealed value that holds "whsec_..."
+	Inside bool      // it may be in the operator's own network: only for what the configuration says
 }
 
 // Message is something that happened.
@@ -59,6 +61,7 @@ type delivery struct {
 	Data   jsontext.Value `json:"data"`
 	URL    string         `json:"url"`
 	Secret id.Sealed      `json:"secret_id"`
+	Inside bool           `json:"inside"`
 }
 
 // Kind implements job.Args.
@@ -88,7 +91,7 @@ func (s *Service) Send(ctx context.Context, q postgres.Querier, m Message) error
 	now := s.Now()
 	d := delivery{
 		ID: "msg_" + id.New(now).String(), Type: m.Type, At: now.UTC(), Data: data,
-		URL: m.Endpoint.URL, Secret: m.Endpoint.Secret,
+		URL: m.Endpoint.URL, Secret: m.Endpoint.Secret, Inside: m.Endpoint.Inside,
 	}
 	if err := s.Jobs.Insert(ctx, q, d, job.Options{}); err != nil {
 		return fmt.Errorf("sending a webhook: %w", err)
