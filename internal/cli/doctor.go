@@ -29,7 +29,7 @@ func doctorCommand() *cobra.Command {
 			if asJSON {
 				err = printFindingsJSON(cmd.OutOrStdout(), found)
 			} else {
-				err = printFindings(cmd.OutOrStdout(), found)
+				printFindings(cmd.OutOrStdout(), found)
 			}
 			if status := statusOf(found); err == nil && status != 0 {
 				return status
@@ -58,14 +58,13 @@ func statusOf(found []telemetry.Finding) Status {
 
 var marks = map[telemetry.Severity]string{telemetry.Fine: "✓", telemetry.Warning: "!", telemetry.Problem: "✗"}
 
-func printFindings(w io.Writer, found []telemetry.Finding) error {
+func printFindings(w io.Writer, found []telemetry.Finding) {
 	for _, f := range found {
 		_, _ = fmt.Fprintf(w, "%s %-16s %s\n", marks[f.Severity], f.Subject, f.Detail)
 		if f.Fix != "" {
 			_, _ = fmt.Fprintf(w, "%19s%s\n", "→ ", f.Fix)
 		}
 	}
-	return nil
 }
 
 func printFindingsJSON(w io.Writer, found []telemetry.Finding) error {

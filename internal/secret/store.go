@@ -95,7 +95,7 @@ func hide(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
 	return postgres.Fault(err)
 }
 
-const deleteSecretSQL = `delete from auth.secrets where id = $1`
+const deleteSecretSQL = `delete from auth.secrets where id = $1` //nolint:gosec // a table, no secret
 
 func deleteSecret(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
 	_, err := q.Exec(ctx, deleteSecretSQL, secretID)

@@ -171,7 +171,7 @@ func get(t *testing.T, url string) string {
 	}
 	defer func() { _ = r.Body.Close() }()
 	text, err := io.ReadAll(r.Body)
-	if err != nil || r.StatusCode != 200 {
+	if err != nil || r.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %d %v", url, r.StatusCode, err)
 	}
 	return string(text)
