@@ -172,7 +172,10 @@ func (s *Service) Reveal(ctx context.Context, by audit.Actor, n Name, version in
 		kept.Version = v.Version
 		return audit.Write(ctx, q, kept.did(by, audit.SecretRead))
 	})
-	return value, err
+	if err != nil {
+		return Value{}, err // also if it has been opened: there is no record of it
+	}
+	return value, nil
 }
 
 func (s *Service) find(ctx context.Context, q postgres.Querier, n Name, version int) (Secret, Version, error) {
