@@ -218,3 +218,21 @@ func TestSetWaitsForAPurge(t *testing.T) {
 	v.refuses(global("KEY"), 2, "secret_not_found")
 	v.whole()
 }
+
+// TestPurgedWhileItIsRead takes a value away between the steps of reading it.
+func TestPurgedWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	for _, statement := range []string{"auth.secret_versions\nwhere", "from auth.sealed_values"} {
+		v := newVault(t)
+		v.set(global("KEY"), "one")
+		reading := v.meddling(statement, func() { v.remove(global("KEY"), true) })
+		got, err := reading.Reveal(t.Context(), nobody, global("KEY"), 0)
+		v.is(err, "secret_not_found")
+		if got != (secret.Value{}) {
+			t.Errorf("%+v", got)
+		}
+		if n := v.count(`select count(*) from auth.audit_log where action = 'secret.read'`); n != 0 {
+			t.Errorf("%d reads", n)
+		}
+	}
+}

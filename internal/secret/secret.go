@@ -9,6 +9,7 @@ package secret
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -164,7 +165,7 @@ func (s *Service) Reveal(ctx context.Context, by audit.Actor, n Name, version in
 		if v.ExpiresAt != nil && !v.ExpiresAt.After(s.Now()) {
 			return ErrExpired
 		}
-		text, err := s.Values.Open(ctx, q, v.sealed)
+		text, err := s.open(ctx, q, v)
 		if err != nil {
 			return err
 		}
@@ -188,6 +189,16 @@ func (s *Service) find(ctx context.Context, q postgres.Querier, n Name, version 
 	}
 	v, err := selectVersion(ctx, q, kept.ID, version)
 	return kept, v, err
+}
+
+// open returns the value of a version, or ErrNotFound if it has been destroyed
+// since the version was read.
+func (s *Service) open(ctx context.Context, q postgres.Querier, v Version) ([]byte, error) {
+	text, err := s.Values.Open(ctx, q, v.sealed)
+	if errors.Is(err, sealed.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	return text, err
 }
 
 // Get returns a secret without its value, deleted or not.
@@ -287,7 +298,7 @@ func (s *Service) restore(ctx context.Context, q postgres.Querier, by audit.Acto
 	if err != nil {
 		return kept, err
 	}
-	text, err := s.Values.Open(ctx, q, v.sealed)
+	text, err := s.open(ctx, q, v)
 	if err != nil {
 		return kept, err
 	}
