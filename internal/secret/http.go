@@ -90,7 +90,7 @@ func (s *Service) set(ctx context.Context, c *web.Call, in Setting) (Secret, err
 		if in.ExpiresAt != nil {
 			return Secret{}, fault.Input("/expires_in", "invalid_expiry", "Give expires_at or expires_in, not both.")
 		}
-		if *in.ExpiresIn < 1 || *in.ExpiresIn > 100*365*24*3600 {
+		if *in.ExpiresIn < 1 || *in.ExpiresIn > int64(maxLife/time.Second) {
 			return Secret{}, fault.Input("/expires_in", "invalid_expiry", "A secret expires after 1 second to 100 years.")
 		}
 		at := s.Now().Add(time.Duration(*in.ExpiresIn) * time.Second)

@@ -32,6 +32,7 @@ const (
 	MaxValue = 64 << 10
 
 	maxDescription = 500
+	maxLife        = 100 * 365 * 24 * time.Hour // JSON has no instants after the year 9999
 	keptVersions   = 20 // the oldest of more are destroyed
 )
 
@@ -104,8 +105,8 @@ func (s *Service) check(n Name, in Input) error {
 		return fault.Input("/value", "invalid_secret_value", fmt.Sprintf("A value has from 1 to %d bytes.", MaxValue))
 	case in.Description != nil && len(*in.Description) > maxDescription:
 		return fault.Input("/description", "invalid_description", fmt.Sprintf("A description has at most %d bytes.", maxDescription))
-	case in.ExpiresAt != nil && !in.ExpiresAt.After(s.Now()):
-		return fault.Input("/expires_at", "invalid_expiry", "A secret expires in the future.")
+	case in.ExpiresAt != nil && (!in.ExpiresAt.After(s.Now()) || in.ExpiresAt.Sub(s.Now()) > maxLife):
+		return fault.Input("/expires_at", "invalid_expiry", "A secret expires in the future, within 100 years.")
 	}
 	return nil
 }

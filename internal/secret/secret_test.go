@@ -182,6 +182,10 @@ func TestExpiry(t *testing.T) {
 	v.is(v.invalid(secret.Input{Value: "x", ExpiresAt: &at}), "invalid_expiry")
 	v.is(v.invalid(secret.Input{Value: "x", ExpiresAt: &v.now}), "invalid_expiry")
 	v.is(v.invalid(secret.Input{Value: "x", ExpiresAt: &time.Time{}}), "invalid_expiry")
+	v.is(v.invalid(secret.Input{Value: "x", ExpiresAt: ptr(v.now.AddDate(101, 0, 0))}), "invalid_expiry")
+	v.is(v.invalid(secret.Input{Value: "x", ExpiresAt: ptr(time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -3600)))}), "invalid_expiry")
+	v.setInput(global("LATE"), secret.Input{Value: "x", ExpiresAt: ptr(v.now.Add(36500 * 24 * time.Hour))})
+	v.remove(global("LATE"), true)
 
 	// What expired stays where the operator can see it, and can be replaced.
 	page, err := v.List(t.Context(), id.Tenant{}, "", 10)
