@@ -163,9 +163,6 @@ func (s *Service) Reveal(ctx context.Context, by audit.Actor, n Name, version in
 		if err != nil {
 			return err
 		}
-		if v.ExpiresAt != nil && !v.ExpiresAt.After(s.Now()) {
-			return ErrExpired
-		}
 		text, err := s.open(ctx, q, v)
 		if err != nil {
 			return err
@@ -192,9 +189,12 @@ func (s *Service) find(ctx context.Context, q postgres.Querier, n Name, version 
 	return kept, v, err
 }
 
-// open returns the value of a version, or ErrNotFound if it has been destroyed
-// since the version was read.
+// open returns the value of a version. It returns ErrExpired, or ErrNotFound if
+// the value has been destroyed since the version was read.
 func (s *Service) open(ctx context.Context, q postgres.Querier, v Version) ([]byte, error) {
+	if v.ExpiresAt != nil && !v.ExpiresAt.After(s.Now()) {
+		return nil, ErrExpired
+	}
 	text, err := s.Values.Open(ctx, q, v.sealed)
 	if errors.Is(err, sealed.ErrNotFound) {
 		return nil, ErrNotFound
@@ -272,7 +272,8 @@ func (s *Service) purge(ctx context.Context, q postgres.Querier, by audit.Actor,
 }
 
 // Restore brings a deleted secret back, and makes the value of a version the
-// newest again unless that is 0.
+// newest again unless that is 0. It returns ErrNotFound, or ErrExpired for a
+// version that nobody could read.
 func (s *Service) Restore(ctx context.Context, by audit.Actor, n Name, version int) (Secret, error) {
 	var kept Secret
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
