@@ -163,7 +163,7 @@ func (q meddled) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comm
 
 func (q meddled) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	q.see(sql)
-	return q.Querier.Query(ctx, sql, args...)
+	return q.Querier.Query(ctx, sql, args...) //nolint:rowserrcheck // it is the caller's to check
 }
 
 func (q meddled) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
@@ -222,8 +222,8 @@ func TestSetWaitsForAPurge(t *testing.T) {
 // TestPurgedWhileItIsRead takes a value away between the steps of reading it.
 func TestPurgedWhileItIsRead(t *testing.T) {
 	t.Parallel()
+	v := newVault(t)
 	for _, statement := range []string{"auth.secret_versions\nwhere", "from auth.sealed_values"} {
-		v := newVault(t)
 		v.set(global("KEY"), "one")
 		reading := v.meddling(statement, func() { v.remove(global("KEY"), true) })
 		got, err := reading.Reveal(t.Context(), nobody, global("KEY"), 0)

@@ -33,7 +33,7 @@ const (
 
 	maxDescription = 500
 	maxLife        = 100 * 365 * 24 * time.Hour // JSON has no instants after the year 9999
-	keptVersions   = 20 // the oldest of more are destroyed
+	keptVersions   = 20                         // the oldest of more are destroyed
 )
 
 // Secret is a secret without its value.
@@ -135,7 +135,7 @@ func (s *Service) Set(ctx context.Context, by audit.Actor, n Name, in Input) (Se
 // are too old to be kept.
 func (s *Service) add(ctx context.Context, q postgres.Querier, by audit.Actor, kept Secret, in Input) (Secret, error) {
 	next := kept.Version + 1
-	sealedID, err := s.Values.PutFor(ctx, q, kept.tenant(), "secret", fmt.Sprintf("%s/%d", kept.ID, next), []byte(in.Value))
+	sealedID, err := s.Values.PutFor(ctx, q, kept.tenant(), purpose, kept.subject(next), []byte(in.Value))
 	if err != nil {
 		return kept, err
 	}
@@ -163,7 +163,7 @@ func (s *Service) Reveal(ctx context.Context, by audit.Actor, n Name, version in
 		if err != nil {
 			return err
 		}
-		text, err := s.open(ctx, q, v)
+		text, err := s.open(ctx, q, kept, v)
 		if err != nil {
 			return err
 		}
@@ -191,11 +191,11 @@ func (s *Service) find(ctx context.Context, q postgres.Querier, n Name, version 
 
 // open returns the value of a version. It returns ErrExpired, or ErrNotFound if
 // the value has been destroyed since the version was read.
-func (s *Service) open(ctx context.Context, q postgres.Querier, v Version) ([]byte, error) {
+func (s *Service) open(ctx context.Context, q postgres.Querier, kept Secret, v Version) ([]byte, error) {
 	if v.ExpiresAt != nil && !v.ExpiresAt.After(s.Now()) {
 		return nil, ErrExpired
 	}
-	text, err := s.Values.Open(ctx, q, v.sealed)
+	text, err := s.Values.OpenFor(ctx, q, v.sealed, kept.tenant(), purpose, kept.subject(v.Version))
 	if errors.Is(err, sealed.ErrNotFound) {
 		return nil, ErrNotFound
 	}
@@ -300,7 +300,7 @@ func (s *Service) restore(ctx context.Context, q postgres.Querier, by audit.Acto
 	if err != nil {
 		return kept, err
 	}
-	text, err := s.open(ctx, q, v)
+	text, err := s.open(ctx, q, kept, v)
 	if err != nil {
 		return kept, err
 	}
@@ -313,6 +313,11 @@ func (k Secret) tenant() id.Tenant {
 	}
 	return *k.SubTenantID
 }
+
+// purpose and subject are what a value is sealed for.
+const purpose = "secret"
+
+func (k Secret) subject(version int) string { return fmt.Sprintf("%s/%d", k.ID, version) }
 
 func (k Secret) did(by audit.Actor, action audit.Action) audit.Event {
 	return by.Did(action, "secret", id.UUID(k.ID), "name", k.Name, "version", fmt.Sprint(k.Version))

@@ -83,13 +83,6 @@ func (v *vault) is(err error, code string) {
 	}
 }
 
-func (v *vault) must(_ any, err error) {
-	v.t.Helper()
-	if err != nil {
-		v.t.Fatal(err)
-	}
-}
-
 func (v *vault) count(query string, args ...any) int {
 	v.t.Helper()
 	var n int

@@ -94,10 +94,10 @@ func hide(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
 	return postgres.Fault(err)
 }
 
-const deleteSecretSQL = `delete from auth.secrets where id = $1`
+const deleteSQL = `delete from auth.secrets where id = $1`
 
 func deleteSecret(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
-	_, err := q.Exec(ctx, deleteSecretSQL, secretID)
+	_, err := q.Exec(ctx, deleteSQL, secretID)
 	return postgres.Fault(err)
 }
 
