@@ -140,14 +140,16 @@ func (s *Service) bringBack(ctx context.Context, c *web.Call, in Restoration) (S
 	return s.Restore(ctx, actor(c), n, in.Version)
 }
 
+// nameOf refuses a sub-tenant that is not one, the empty text too: taken for
+// none, it would stand for the whole installation.
 func nameOf(c *web.Call) (Name, error) {
 	n := Name{Name: c.Path("name")}
-	text := c.Query().Get("sub_tenant_id")
-	if text == "" {
+	texts := c.Query()["sub_tenant_id"]
+	if len(texts) == 0 {
 		return n, nil
 	}
-	tenant, err := id.Parse(text)
-	if err != nil || tenant.IsZero() {
+	tenant, err := id.Parse(texts[0])
+	if err != nil || tenant.IsZero() || len(texts) > 1 {
 		return n, fault.Input("?sub_tenant_id", "invalid_sub_tenant_id", "It is a UUID.")
 	}
 	n.Tenant = id.Tenant(tenant)
