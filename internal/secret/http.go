@@ -12,8 +12,10 @@ import (
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
-// maxPage is the most secrets of one page.
-const maxPage = 100
+const (
+	maxPage    = 100       // secrets of one page
+	maxVersion = 1<<31 - 1 // that a column holds
+)
 
 // Setting is the body that sets a secret.
 type Setting struct {
@@ -104,7 +106,7 @@ func (s *Service) reveal(ctx context.Context, c *web.Call, _ web.None) (Value, e
 	if err != nil {
 		return Value{}, err
 	}
-	version, err := number(c, "version", 0, 1<<31-1)
+	version, err := number(c, "version", 0, maxVersion)
 	if err != nil {
 		return Value{}, err
 	}
@@ -136,6 +138,9 @@ func (s *Service) bringBack(ctx context.Context, c *web.Call, in Restoration) (S
 	n, err := nameOf(c)
 	if err != nil {
 		return Secret{}, err
+	}
+	if in.Version < 0 || in.Version > maxVersion {
+		return Secret{}, fault.Input("/version", "invalid_version", "It is a number from 1 to "+strconv.Itoa(maxVersion)+".")
 	}
 	return s.Restore(ctx, actor(c), n, in.Version)
 }
