@@ -27,6 +27,18 @@ func newDesk(t *testing.T) *desk {
 	return &desk{servertest.New(t), t}
 }
 
+// TestOverHTTP asks one server for everything, each time with other secrets.
+func TestOverHTTP(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for name, f := range map[string]func(*desk){
+		"methods": methods, "names": names, "sub-tenants": subTenants,
+		"bodies": bodies, "values": values, "pages": pages, "queries": queries,
+	} {
+		t.Run(name, func(t *testing.T) { f(&desk{d.Server, t}) }) //nolint:paralleltest // they are fast, a server each is not
+	}
+}
+
 // wants asks with the service key and expects a status, and a code if it is an
 // error.
 func (d *desk) wants(status int, code, method, path, body string) servertest.Answer {
@@ -46,11 +58,16 @@ func (d *desk) value(path string) string {
 	return v.Value
 }
 
-func (d *desk) reads() int {
+func (d *desk) count(query string) int {
 	d.t.Helper()
 	var n int
-	d.DB.Scan(d.t, `select count(*) from auth.audit_log where action = 'secret.read'`, nil, &n)
+	d.DB.Scan(d.t, query, nil, &n)
 	return n
+}
+
+func (d *desk) reads() int {
+	d.t.Helper()
+	return d.count(`select count(*) from auth.audit_log where action = 'secret.read'`)
 }
 
 // caller is somebody who is refused, and how.
@@ -108,23 +125,23 @@ func TestOnlyServiceKeys(t *testing.T) {
 	}
 }
 
-func TestMethods(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
-	d.wants(200, "", "PUT", "/KEY", `{"value":"hunter2"}`)
+func methods(d *desk) {
+	d.t.Helper()
+	d.wants(200, "", "PUT", "/METHOD", `{"value":"hunter2"}`)
 
 	// HEAD is told the length of a value, and is a read of it.
-	head := d.wants(200, "", http.MethodHead, "/KEY/value", "")
-	if head.Body != "" || head.Header.Get("Cache-Control") != "no-store" || d.reads() != 1 {
-		t.Errorf("HEAD: %+v, %d reads", head, d.reads())
+	before := d.reads()
+	head := d.wants(200, "", http.MethodHead, "/METHOD/value", "")
+	if head.Body != "" || head.Header.Get("Cache-Control") != "no-store" || d.reads() != before+1 {
+		d.t.Errorf("HEAD: %+v, %d reads", head, d.reads()-before)
 	}
 	for path, allow := range map[string]string{
-		"": "GET, HEAD, OPTIONS", "/KEY": "DELETE, GET, HEAD, OPTIONS, PUT", "/KEY/value": "GET, HEAD, OPTIONS",
-		"/KEY/versions": "GET, HEAD, OPTIONS", "/KEY/restore": "OPTIONS, POST",
+		"": "GET, HEAD, OPTIONS", "/METHOD": "DELETE, GET, HEAD, OPTIONS, PUT", "/METHOD/value": "GET, HEAD, OPTIONS",
+		"/METHOD/versions": "GET, HEAD, OPTIONS", "/METHOD/restore": "OPTIONS, POST",
 	} {
 		a := d.Do(http.MethodOptions, secrets+path, "", "")
 		if a.Status != 204 || a.Header.Get("Allow") != allow || a.Body != "" || a.Header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("OPTIONS %s: %d %v", path, a.Status, a.Header)
+			d.t.Errorf("OPTIONS %s: %d %v", path, a.Status, a.Header)
 		}
 		for _, method := range []string{"GET", "POST", "PATCH", "DELETE", "TRACE", "PURGE"} {
 			if !strings.Contains(allow, method) {
@@ -133,27 +150,27 @@ func TestMethods(t *testing.T) {
 		}
 	}
 	// Another site's page may not ask, whatever it sends.
-	if a := d.Do("GET", secrets+"/KEY/value", d.ServiceKey, "", "Origin", "https://evil.example.com"); a.Header.Get("Access-Control-Allow-Origin") != "" {
-		t.Errorf("a page of another site: %v", a.Header)
+	if a := d.Do("GET", secrets+"/METHOD/value", d.ServiceKey, "", "Origin", "https://evil.example.com"); a.Header.Get("Access-Control-Allow-Origin") != "" {
+		d.t.Errorf("a page of another site: %v", a.Header)
 	}
 
 	// The record says who has done what, from where, in which request.
-	a := d.Do("GET", secrets+"/KEY/value", d.ServiceKey, "")
+	a := d.Do("GET", secrets+"/METHOD/value", d.ServiceKey, "")
 	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("%v", a.Header)
+		d.t.Errorf("%v", a.Header)
 	}
 	var record string
-	d.DB.Scan(t, `select concat_ws(' ', action, outcome, actor_kind, (select kind from auth.api_keys k where k.id = actor_id), target_kind,
+	d.DB.Scan(d.t, `select concat_ws(' ', action, outcome, actor_kind, (select kind from auth.api_keys k where k.id = actor_id), target_kind,
 		(select name from auth.secrets s where s.id = target_id), host(ip), details) from auth.audit_log where request_id = $1`,
 		[]any{a.Header.Get("X-Request-Id")}, &record)
-	if record != `secret.read success key service secret KEY 127.0.0.1 {"name": "KEY", "version": "1"}` {
-		t.Error(record)
+	if record != `secret.read success key service secret METHOD 127.0.0.1 {"name": "METHOD", "version": "1"}` {
+		d.t.Error(record)
 	}
 }
 
-func TestNames(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
+func names(d *desk) {
+	d.t.Helper()
+	before := d.count(`select count(*) from auth.secrets`)
 	for _, name := range []string{"a", "A.b-c_9", "value", "versions", "%41%42", strings.Repeat("a", 128), "a..b"} {
 		d.wants(200, "", "PUT", "/"+name, `{"value":"x"}`)
 		d.wants(200, "", "GET", "/"+name+"/value", "")
@@ -167,7 +184,7 @@ func TestNames(t *testing.T) {
 	} {
 		refused := d.wants(400, "invalid_secret_name", "PUT", "/"+name, `{"value":"x"}`)
 		if strings.Contains(refused.Body, "hunter2") {
-			t.Errorf("repeated: %s", refused.Body)
+			d.t.Errorf("repeated: %s", refused.Body)
 		}
 		status, code := 404, "secret_not_found"
 		if get != "" {
@@ -184,29 +201,26 @@ func TestNames(t *testing.T) {
 			d.wants(404, "route_not_found", method, path, `{"value":"x"}`)
 		}
 	}
-	var n int
-	d.DB.Scan(t, `select count(*) from auth.secrets`, nil, &n)
-	if n != 7 {
-		t.Errorf("%d secrets", n)
+	if n := d.count(`select count(*) from auth.secrets`) - before; n != 7 {
+		d.t.Errorf("%d secrets", n)
 	}
 }
 
-func TestSubTenantsOverHTTP(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
-	d.wants(200, "", "PUT", "/KEY", `{"value":"of all"}`)
-	d.wants(200, "", "PUT", "/KEY"+acmeQuery, `{"value":"of acme"}`)
+func subTenants(d *desk) {
+	d.t.Helper()
+	d.wants(200, "", "PUT", "/TENANT", `{"value":"of all"}`)
+	d.wants(200, "", "PUT", "/TENANT"+acmeQuery, `{"value":"of acme"}`)
 	for path, want := range map[string]string{
-		"/KEY/value": "of all", "/KEY/value" + acmeQuery: "of acme", "/KEY/value" + umbraQuery: "of all",
-		"/KEY/value" + acmeQuery + "&version=1": "of acme",
+		"/TENANT/value": "of all", "/TENANT/value" + acmeQuery: "of acme", "/TENANT/value" + umbraQuery: "of all",
+		"/TENANT/value" + acmeQuery + "&version=1": "of acme",
 	} {
 		if got := d.value(path); got != want {
-			t.Errorf("%s is %q", path, got)
+			d.t.Errorf("%s is %q", path, got)
 		}
 	}
-	d.wants(404, "secret_not_found", "GET", "/KEY"+umbraQuery, "")
-	d.wants(404, "secret_not_found", "DELETE", "/KEY"+umbraQuery, "")
-	d.wants(404, "secret_not_found", "POST", "/KEY/restore"+umbraQuery, `{"version":1}`)
+	d.wants(404, "secret_not_found", "GET", "/TENANT"+umbraQuery, "")
+	d.wants(404, "secret_not_found", "DELETE", "/TENANT"+umbraQuery, "")
+	d.wants(404, "secret_not_found", "POST", "/TENANT/restore"+umbraQuery, `{"version":1}`)
 
 	// What names no sub-tenant is refused: taken for none, it would be the secret
 	// of the whole installation that is changed.
@@ -216,14 +230,14 @@ func TestSubTenantsOverHTTP(t *testing.T) {
 		"01000000-0000-0000-0000-000000000000&sub_tenant_id=02000000-0000-0000-0000-000000000000",
 	} {
 		query := "?sub_tenant_id=" + tenant
-		d.wants(400, "invalid_sub_tenant_id", "PUT", "/KEY"+query, `{"value":"x"}`)
-		d.wants(400, "invalid_sub_tenant_id", "DELETE", "/KEY"+query, "")
-		d.wants(400, "invalid_sub_tenant_id", "POST", "/KEY/restore"+query, "")
-		for _, path := range []string{"", "/KEY", "/KEY/value", "/KEY/versions"} {
+		d.wants(400, "invalid_sub_tenant_id", "PUT", "/TENANT"+query, `{"value":"x"}`)
+		d.wants(400, "invalid_sub_tenant_id", "DELETE", "/TENANT"+query, "")
+		d.wants(400, "invalid_sub_tenant_id", "POST", "/TENANT/restore"+query, "")
+		for _, path := range []string{"", "/TENANT", "/TENANT/value", "/TENANT/versions"} {
 			d.wants(400, "invalid_sub_tenant_id", "GET", path+query, "")
 		}
 	}
-	if got := d.value("/KEY/value") + d.value("/KEY/value"+acmeQuery); got != "of allof acme" {
-		t.Error(got)
+	if got := d.value("/TENANT/value") + d.value("/TENANT/value"+acmeQuery); got != "of allof acme" {
+		d.t.Error(got)
 	}
 }

@@ -16,7 +16,7 @@ func forms(value string) []string {
 	quoted := fmt.Sprintf("%q", value)
 	return []string{
 		value, value[:12], value[len(value)-12:], quoted[1 : len(quoted)-1], url.QueryEscape(value), url.PathEscape(value),
-		hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))), fmt.Sprint([]byte(value)),
+		hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))),
 		base64.RawStdEncoding.EncodeToString([]byte(value)), base64.RawURLEncoding.EncodeToString([]byte(value)),
 	}
 }

@@ -16,7 +16,7 @@ func (v *vault) as(role principal.Role, statement string) (answer, state string)
 	v.t.Helper()
 	p := &principal.Principal{Role: role, User: id.User{1}, Claims: `{"role":"` + string(role) + `"}`}
 	err := v.db.As(v.t.Context(), p, postgres.Statement{SQL: statement}, func(rows pgx.Rows) error {
-		for rows.Next() { //nolint:forbidigo // whatever the columns are
+		for rows.Next() {
 			for _, raw := range rows.RawValues() {
 				answer += string(raw)
 			}
