@@ -31,11 +31,11 @@ func newDesk(t *testing.T) *desk {
 func TestOverHTTP(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	for name, f := range map[string]func(*desk){
+	for name, f := range map[string]func(*desk){ //nolint:paralleltest // they are fast; a server each is not
 		"methods": methods, "names": names, "sub-tenants": subTenants,
 		"bodies": bodies, "values": values, "pages": pages, "queries": queries,
 	} {
-		t.Run(name, func(t *testing.T) { f(&desk{d.Server, t}) }) //nolint:paralleltest // they are fast, a server each is not
+		t.Run(name, func(t *testing.T) { f(&desk{d.Server, t}) })
 	}
 }
 
