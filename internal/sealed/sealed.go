@@ -101,6 +101,20 @@ func (s *Service) Find(ctx context.Context, q postgres.Querier, purpose, subject
 	return r.id, nil
 }
 
+// OpenFor is Open for a value that has to be the one of a purpose, subject and
+// sub-tenant. Whoever can write the reference to a value, and no more than that,
+// cannot have another one opened in its place: that is keyring.ErrNotOpened.
+func (s *Service) OpenFor(ctx context.Context, q postgres.Querier, sealedID id.Sealed, tenant id.Tenant, purpose, subject string) ([]byte, error) {
+	r, err := selectByID(ctx, q, sealedID)
+	if err != nil {
+		return nil, fmt.Errorf("reading a sealed value: %w", err)
+	}
+	if r.tenant != tenant || r.purpose != purpose || r.subject != subject {
+		return nil, fmt.Errorf("opening the %s of %s in the place of the %s of %s: %w", r.purpose, r.subject, purpose, subject, keyring.ErrNotOpened)
+	}
+	return s.open(ctx, r)
+}
+
 // Ensure returns the value of a purpose and subject, and makes it if there is
 // none. Of several callers at once all get the same.
 func (s *Service) Ensure(ctx context.Context, q postgres.Querier, purpose, subject string, generate func() []byte) ([]byte, error) {

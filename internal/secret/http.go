@@ -12,8 +12,10 @@ import (
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
-// maxPage is the most secrets of one page.
-const maxPage = 100
+const (
+	maxPage    = 100       // secrets of one page
+	maxVersion = 1<<31 - 1 // that a column holds
+)
 
 // Setting is the body that sets a secret.
 type Setting struct {
@@ -90,7 +92,7 @@ func (s *Service) set(ctx context.Context, c *web.Call, in Setting) (Secret, err
 		if in.ExpiresAt != nil {
 			return Secret{}, fault.Input("/expires_in", "invalid_expiry", "Give expires_at or expires_in, not both.")
 		}
-		if *in.ExpiresIn < 1 || *in.ExpiresIn > 100*365*24*3600 {
+		if *in.ExpiresIn < 1 || *in.ExpiresIn > int64(maxLife/time.Second) {
 			return Secret{}, fault.Input("/expires_in", "invalid_expiry", "A secret expires after 1 second to 100 years.")
 		}
 		at := s.Now().Add(time.Duration(*in.ExpiresIn) * time.Second)
@@ -104,7 +106,7 @@ func (s *Service) reveal(ctx context.Context, c *web.Call, _ web.None) (Value, e
 	if err != nil {
 		return Value{}, err
 	}
-	version, err := number(c, "version", 0, 1<<31-1)
+	version, err := number(c, "version", 0, maxVersion)
 	if err != nil {
 		return Value{}, err
 	}
@@ -137,17 +139,22 @@ func (s *Service) bringBack(ctx context.Context, c *web.Call, in Restoration) (S
 	if err != nil {
 		return Secret{}, err
 	}
+	if in.Version < 0 || in.Version > maxVersion {
+		return Secret{}, fault.Input("/version", "invalid_version", "It is a number from 1 to "+strconv.Itoa(maxVersion)+".")
+	}
 	return s.Restore(ctx, actor(c), n, in.Version)
 }
 
+// nameOf refuses a sub-tenant that is not one, the empty text too: taken for
+// none, it would stand for the whole installation.
 func nameOf(c *web.Call) (Name, error) {
 	n := Name{Name: c.Path("name")}
-	text := c.Query().Get("sub_tenant_id")
-	if text == "" {
+	texts := c.Query()["sub_tenant_id"]
+	if len(texts) == 0 {
 		return n, nil
 	}
-	tenant, err := id.Parse(text)
-	if err != nil || tenant.IsZero() {
+	tenant, err := id.Parse(texts[0])
+	if err != nil || tenant.IsZero() || len(texts) > 1 {
 		return n, fault.Input("?sub_tenant_id", "invalid_sub_tenant_id", "It is a UUID.")
 	}
 	n.Tenant = id.Tenant(tenant)

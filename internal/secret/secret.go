@@ -9,6 +9,7 @@ package secret
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -31,7 +32,8 @@ const (
 	MaxValue = 64 << 10
 
 	maxDescription = 500
-	keptVersions   = 20 // the oldest of more are destroyed
+	maxLife        = 100 * 365 * 24 * time.Hour // JSON has no instants after the year 9999
+	keptVersions   = 20                         // the oldest of more are destroyed
 )
 
 // Secret is a secret without its value.
@@ -103,8 +105,8 @@ func (s *Service) check(n Name, in Input) error {
 		return fault.Input("/value", "invalid_secret_value", fmt.Sprintf("A value has from 1 to %d bytes.", MaxValue))
 	case in.Description != nil && len(*in.Description) > maxDescription:
 		return fault.Input("/description", "invalid_description", fmt.Sprintf("A description has at most %d bytes.", maxDescription))
-	case in.ExpiresAt != nil && !in.ExpiresAt.After(s.Now()):
-		return fault.Input("/expires_at", "invalid_expiry", "A secret expires in the future.")
+	case in.ExpiresAt != nil && (!in.ExpiresAt.After(s.Now()) || in.ExpiresAt.Sub(s.Now()) > maxLife):
+		return fault.Input("/expires_at", "invalid_expiry", "A secret expires in the future, within 100 years.")
 	}
 	return nil
 }
@@ -133,7 +135,7 @@ func (s *Service) Set(ctx context.Context, by audit.Actor, n Name, in Input) (Se
 // are too old to be kept.
 func (s *Service) add(ctx context.Context, q postgres.Querier, by audit.Actor, kept Secret, in Input) (Secret, error) {
 	next := kept.Version + 1
-	sealedID, err := s.Values.PutFor(ctx, q, kept.tenant(), "secret", fmt.Sprintf("%s/%d", kept.ID, next), []byte(in.Value))
+	sealedID, err := s.Values.PutFor(ctx, q, kept.tenant(), purpose, kept.subject(next), []byte(in.Value))
 	if err != nil {
 		return kept, err
 	}
@@ -161,10 +163,7 @@ func (s *Service) Reveal(ctx context.Context, by audit.Actor, n Name, version in
 		if err != nil {
 			return err
 		}
-		if v.ExpiresAt != nil && !v.ExpiresAt.After(s.Now()) {
-			return ErrExpired
-		}
-		text, err := s.Values.Open(ctx, q, v.sealed)
+		text, err := s.open(ctx, q, kept, v)
 		if err != nil {
 			return err
 		}
@@ -172,7 +171,10 @@ func (s *Service) Reveal(ctx context.Context, by audit.Actor, n Name, version in
 		kept.Version = v.Version
 		return audit.Write(ctx, q, kept.did(by, audit.SecretRead))
 	})
-	return value, err
+	if err != nil {
+		return Value{}, err // also if it has been opened: there is no record of it
+	}
+	return value, nil
 }
 
 func (s *Service) find(ctx context.Context, q postgres.Querier, n Name, version int) (Secret, Version, error) {
@@ -185,6 +187,19 @@ func (s *Service) find(ctx context.Context, q postgres.Querier, n Name, version 
 	}
 	v, err := selectVersion(ctx, q, kept.ID, version)
 	return kept, v, err
+}
+
+// open returns the value of a version. It returns ErrExpired, or ErrNotFound if
+// the value has been destroyed since the version was read.
+func (s *Service) open(ctx context.Context, q postgres.Querier, kept Secret, v Version) ([]byte, error) {
+	if v.ExpiresAt != nil && !v.ExpiresAt.After(s.Now()) {
+		return nil, ErrExpired
+	}
+	text, err := s.Values.OpenFor(ctx, q, v.sealed, kept.tenant(), purpose, kept.subject(v.Version))
+	if errors.Is(err, sealed.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	return text, err
 }
 
 // Get returns a secret without its value, deleted or not.
@@ -257,7 +272,8 @@ func (s *Service) purge(ctx context.Context, q postgres.Querier, by audit.Actor,
 }
 
 // Restore brings a deleted secret back, and makes the value of a version the
-// newest again unless that is 0.
+// newest again unless that is 0. It returns ErrNotFound, or ErrExpired for a
+// version that nobody could read.
 func (s *Service) Restore(ctx context.Context, by audit.Actor, n Name, version int) (Secret, error) {
 	var kept Secret
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
@@ -284,7 +300,7 @@ func (s *Service) restore(ctx context.Context, q postgres.Querier, by audit.Acto
 	if err != nil {
 		return kept, err
 	}
-	text, err := s.Values.Open(ctx, q, v.sealed)
+	text, err := s.open(ctx, q, kept, v)
 	if err != nil {
 		return kept, err
 	}
@@ -297,6 +313,11 @@ func (k Secret) tenant() id.Tenant {
 	}
 	return *k.SubTenantID
 }
+
+// purpose and subject are what a value is sealed for.
+const purpose = "secret"
+
+func (k Secret) subject(version int) string { return fmt.Sprintf("%s/%d", k.ID, version) }
 
 func (k Secret) did(by audit.Actor, action audit.Action) audit.Event {
 	return by.Did(action, "secret", id.UUID(k.ID), "name", k.Name, "version", fmt.Sprint(k.Version))

@@ -25,18 +25,17 @@ func scanSecret(row pgx.Row) (Secret, error) {
 	return k, postgres.Fault(err)
 }
 
+// Updating locks a secret that is there, and makes one after all if that is
+// being purged.
 const ensureSQL = `
-insert into auth.secrets (id, sub_tenant_id, name, version) values ($1, $2, $3, 1)
-on conflict (sub_tenant_id, name) do nothing`
+insert into auth.secrets as s (id, sub_tenant_id, name, version) values ($1, $2, $3, 1)
+on conflict (sub_tenant_id, name) do update set version = s.version
+returning ` + columns
 
 // ensure returns the secret of a name, locked. A new one has the version 0.
 func ensure(ctx context.Context, q postgres.Querier, secretID id.Secret, n Name) (Secret, error) {
-	tag, err := q.Exec(ctx, ensureSQL, secretID, n.Tenant.Nullable(), n.Name)
-	if err != nil {
-		return Secret{}, fmt.Errorf("making a secret: %w", postgres.Fault(err))
-	}
-	k, err := selectForUpdate(ctx, q, n)
-	if tag.RowsAffected() == 1 {
+	k, err := scanSecret(q.QueryRow(ctx, ensureSQL, secretID, n.Tenant.Nullable(), n.Name))
+	if k.ID == secretID {
 		k.Version = 0
 	}
 	return k, err
@@ -95,10 +94,10 @@ func hide(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
 	return postgres.Fault(err)
 }
 
-const deleteSecretSQL = `delete from auth.secrets where id = $1` //nolint:gosec // a table, no secret
+const deleteSQL = `delete from auth.secrets where id = $1`
 
 func deleteSecret(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
-	_, err := q.Exec(ctx, deleteSecretSQL, secretID)
+	_, err := q.Exec(ctx, deleteSQL, secretID)
 	return postgres.Fault(err)
 }
 

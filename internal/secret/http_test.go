@@ -1,0 +1,243 @@
+package secret_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/fluxbase/fluxbase/internal/secret"
+	"github.com/fluxbase/fluxbase/internal/servertest"
+)
+
+const (
+	secrets    = "/api/v1/admin/secrets"
+	acmeQuery  = "?sub_tenant_id=01000000-0000-0000-0000-000000000000"
+	umbraQuery = "?sub_tenant_id=02000000-0000-0000-0000-000000000000"
+)
+
+// desk is the secrets of a server, over HTTP.
+type desk struct {
+	*servertest.Server
+
+	t *testing.T
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	return &desk{servertest.New(t), t}
+}
+
+// TestOverHTTP asks one server for everything, each time with other secrets.
+func TestOverHTTP(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for name, f := range map[string]func(*desk){ //nolint:paralleltest // they are fast; a server each is not
+		"methods": methods, "names": names, "sub-tenants": subTenants,
+		"bodies": bodies, "values": values, "pages": pages, "queries": queries,
+	} {
+		t.Run(name, func(t *testing.T) { f(&desk{d.Server, t}) })
+	}
+}
+
+// wants asks with the service key and expects a status, and a code if it is an
+// error.
+func (d *desk) wants(status int, code, method, path, body string) servertest.Answer {
+	d.t.Helper()
+	a := d.Do(method, secrets+path, d.ServiceKey, body)
+	if a.Status != status || status >= 400 && (a.Code() != code || a.Header.Get("Content-Type") != "application/problem+json") {
+		d.t.Errorf("%s %.80s: %d %.300s; want %d %s", method, path, a.Status, a.Body, status, code)
+	}
+	return a
+}
+
+// value reads a value.
+func (d *desk) value(path string) string {
+	d.t.Helper()
+	var v secret.Value
+	d.wants(200, "", "GET", path, "").JSON(d.t, &v)
+	return v.Value
+}
+
+func (d *desk) count(query string) int {
+	d.t.Helper()
+	var n int
+	d.DB.Scan(d.t, query, nil, &n)
+	return n
+}
+
+func (d *desk) reads() int {
+	d.t.Helper()
+	return d.count(`select count(*) from auth.audit_log where action = 'secret.read'`)
+}
+
+// caller is somebody who is refused, and how.
+type caller struct {
+	bearer, code string
+	status       int
+	fields       []string
+}
+
+func (d *desk) refusesCaller(c caller, method, path string) {
+	d.t.Helper()
+	a := d.Do(method, path, c.bearer, `{"value":"x"}`, c.fields...)
+	if a.Status != c.status || a.Code() != c.code || strings.Contains(a.Body, "hunter2") || strings.Contains(a.Body, "KEY") {
+		d.t.Errorf("%s %s as %.20s: %d %s", method, path, c.bearer, a.Status, a.Body)
+	}
+}
+
+// TestOnlyServiceKeys asks for everything there is as everybody else.
+func TestOnlyServiceKeys(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.wants(200, "", "PUT", "/KEY", `{"value":"hunter2"}`)
+	user := d.SignUp()
+	asked := 0
+	for _, caller := range []caller{
+		{"", "credential_required", 401, nil},
+		{d.ClientKey, "credential_required", 401, nil},
+		{user.Access, "not_allowed", 403, nil},
+		{user.Access, "not_allowed", 403, []string{"apikey", d.ClientKey}},
+		{user.Access, "ambiguous_credentials", 401, []string{"apikey", d.ServiceKey}},
+		{user.Refresh, "invalid_token", 401, nil},
+		{d.ServiceKey + "x", "invalid_key", 401, nil},
+		{"", "credential_required", 401, []string{"X-User-Role", "service_role", "X-Forwarded-For", "127.0.0.1"}},
+	} {
+		for _, route := range d.Routes {
+			if strings.HasPrefix(route.Path, secrets) {
+				path := strings.ReplaceAll(route.Path, "{name}", "KEY")
+				d.refusesCaller(caller, route.Method, path)
+				d.refusesCaller(caller, route.Method, path+acmeQuery)
+				asked++
+			}
+		}
+	}
+	if asked != 7*8 {
+		t.Errorf("asked %d times; the routes are not all of them", asked)
+	}
+	if a := d.Do(http.MethodHead, secrets+"/KEY/value", user.Access, ""); a.Status != 403 {
+		t.Errorf("HEAD: %d", a.Status)
+	}
+	if d.reads() != 0 {
+		t.Error("somebody has read it")
+	}
+	if d.value("/KEY/value") != "hunter2" || d.reads() != 1 {
+		t.Error("control: the service key")
+	}
+}
+
+func methods(d *desk) {
+	d.t.Helper()
+	d.wants(200, "", "PUT", "/METHOD", `{"value":"hunter2"}`)
+
+	// HEAD is told the length of a value, and is a read of it.
+	before := d.reads()
+	head := d.wants(200, "", http.MethodHead, "/METHOD/value", "")
+	if head.Body != "" || head.Header.Get("Cache-Control") != "no-store" || d.reads() != before+1 {
+		d.t.Errorf("HEAD: %+v, %d reads", head, d.reads()-before)
+	}
+	for path, allow := range map[string]string{
+		"": "GET, HEAD, OPTIONS", "/METHOD": "DELETE, GET, HEAD, OPTIONS, PUT", "/METHOD/value": "GET, HEAD, OPTIONS",
+		"/METHOD/versions": "GET, HEAD, OPTIONS", "/METHOD/restore": "OPTIONS, POST",
+	} {
+		a := d.Do(http.MethodOptions, secrets+path, "", "")
+		if a.Status != 204 || a.Header.Get("Allow") != allow || a.Body != "" || a.Header.Get("Access-Control-Allow-Origin") != "" {
+			d.t.Errorf("OPTIONS %s: %d %v", path, a.Status, a.Header)
+		}
+		for _, method := range []string{"GET", "POST", "PATCH", "DELETE", "TRACE", "PURGE"} {
+			if !strings.Contains(allow, method) {
+				d.wants(405, "method_not_allowed", method, path, `{"value":"x"}`)
+			}
+		}
+	}
+	// Another site's page may not ask, whatever it sends.
+	if a := d.Do("GET", secrets+"/METHOD/value", d.ServiceKey, "", "Origin", "https://evil.example.com"); a.Header.Get("Access-Control-Allow-Origin") != "" {
+		d.t.Errorf("a page of another site: %v", a.Header)
+	}
+
+	// The record says who has done what, from where, in which request.
+	a := d.Do("GET", secrets+"/METHOD/value", d.ServiceKey, "")
+	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
+		d.t.Errorf("%v", a.Header)
+	}
+	var record string
+	d.DB.Scan(d.t, `select concat_ws(' ', action, outcome, actor_kind, (select kind from auth.api_keys k where k.id = actor_id), target_kind,
+		(select name from auth.secrets s where s.id = target_id), host(ip), details) from auth.audit_log where request_id = $1`,
+		[]any{a.Header.Get("X-Request-Id")}, &record)
+	if record != `secret.read success key service secret METHOD 127.0.0.1 {"name": "METHOD", "version": "1"}` {
+		d.t.Error(record)
+	}
+}
+
+func names(d *desk) {
+	d.t.Helper()
+	before := d.count(`select count(*) from auth.secrets`)
+	for _, name := range []string{"a", "A.b-c_9", "value", "versions", "%41%42", strings.Repeat("a", 128), "a..b"} {
+		d.wants(200, "", "PUT", "/"+name, `{"value":"x"}`)
+		d.wants(200, "", "GET", "/"+name+"/value", "")
+	}
+	d.wants(200, "", "GET", "/AB", "") // %41%42
+	d.wants(404, "secret_not_found", "GET", "/ab", "")
+	for name, get := range map[string]string{
+		"1": "", "-": "", "a%20b": "", "a%2Fb": "", "a%252Fb": "", "a%0A": "", "%0Aa": "", "%C3%A4": "", "%EF%BC%A1": "", "a%27--": "", "a%22": "",
+		"%F0%9F%94%91": "", "a%E2%80%AE": "", "a=hunter2": "", "a;b": "", "a*": "", strings.Repeat("a", 129): "", strings.Repeat("%C3%A4", 3000): "",
+		"a%00": "invalid_value", "%FF": "invalid_value",
+	} {
+		refused := d.wants(400, "invalid_secret_name", "PUT", "/"+name, `{"value":"x"}`)
+		if strings.Contains(refused.Body, "hunter2") {
+			d.t.Errorf("repeated: %s", refused.Body)
+		}
+		status, code := 404, "secret_not_found"
+		if get != "" {
+			status, code = 400, get
+		}
+		for _, path := range []string{"", "/value", "/versions"} {
+			d.wants(status, code, "GET", "/"+name+path, "")
+		}
+		d.wants(status, code, "DELETE", "/"+name+"?purge=true", "")
+		d.wants(status, code, "POST", "/"+name+"/restore", "")
+	}
+	for _, path := range []string{"/", "/a/", "/a/b", "//a", "/.", "/..", "/%2E%2E", "/..%2Fkeys", "/a%2F..%2Fb", "/a/value/", "/a//value"} {
+		for _, method := range []string{"GET", "PUT"} {
+			d.wants(404, "route_not_found", method, path, `{"value":"x"}`)
+		}
+	}
+	if n := d.count(`select count(*) from auth.secrets`) - before; n != 7 {
+		d.t.Errorf("%d secrets", n)
+	}
+}
+
+func subTenants(d *desk) {
+	d.t.Helper()
+	d.wants(200, "", "PUT", "/TENANT", `{"value":"of all"}`)
+	d.wants(200, "", "PUT", "/TENANT"+acmeQuery, `{"value":"of acme"}`)
+	for path, want := range map[string]string{
+		"/TENANT/value": "of all", "/TENANT/value" + acmeQuery: "of acme", "/TENANT/value" + umbraQuery: "of all",
+		"/TENANT/value" + acmeQuery + "&version=1": "of acme",
+	} {
+		if got := d.value(path); got != want {
+			d.t.Errorf("%s is %q", path, got)
+		}
+	}
+	d.wants(404, "secret_not_found", "GET", "/TENANT"+umbraQuery, "")
+	d.wants(404, "secret_not_found", "DELETE", "/TENANT"+umbraQuery, "")
+	d.wants(404, "secret_not_found", "POST", "/TENANT/restore"+umbraQuery, `{"version":1}`)
+
+	// What names no sub-tenant is refused: taken for none, it would be the secret
+	// of the whole installation that is changed.
+	for _, tenant := range []string{
+		"", "acme", "1", "null", "01000000000000000000000000000000", "01000000-0000-0000-0000-00000000000g", "00000000-0000-0000-0000-000000000000",
+		"%7B01000000-0000-0000-0000-000000000000%7D", "01000000-0000-0000-0000-000000000000%20", "01000000-0000-0000-0000-000000000000%00",
+		"01000000-0000-0000-0000-000000000000&sub_tenant_id=02000000-0000-0000-0000-000000000000",
+	} {
+		query := "?sub_tenant_id=" + tenant
+		d.wants(400, "invalid_sub_tenant_id", "PUT", "/TENANT"+query, `{"value":"x"}`)
+		d.wants(400, "invalid_sub_tenant_id", "DELETE", "/TENANT"+query, "")
+		d.wants(400, "invalid_sub_tenant_id", "POST", "/TENANT/restore"+query, "")
+		for _, path := range []string{"", "/TENANT", "/TENANT/value", "/TENANT/versions"} {
+			d.wants(400, "invalid_sub_tenant_id", "GET", path+query, "")
+		}
+	}
+	if got := d.value("/TENANT/value") + d.value("/TENANT/value"+acmeQuery); got != "of allof acme" {
+		d.t.Error(got)
+	}
+}
