@@ -23,11 +23,36 @@ import (
 // print is held against what the page prints, times aside.
 func TestRunbook(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations", "key-rotation.md"))
+	if ran := newBook(t).read(t, "operations", "key-rotation.md"); ran < 30 {
+		t.Errorf("%d blocks were followed; the page was read wrong", ran)
+	}
+}
+
+// TestSecretsPage runs docs/secrets.md beside a server.
+func TestSecretsPage(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.run(t, "before", fence{text: `
+export FLUXBASE_SECRET_KEY=$(openssl rand -hex 32) FLUXBASE_DATABASE_URL=$DATABASE_URL
+export FLUXBASE_PUBLIC_URL=https://api.example.com
+echo a key > server.key
+systemctl restart fluxbase`})
+	if ran := b.read(t, "secrets.md"); ran < 2 {
+		t.Errorf("%d blocks were followed; the page was read wrong", ran)
+	}
+	if left := b.ask(t, "fluxbase-cli secrets list | wc -l"); left != "2" { // the heading, and TLS_KEY
+		t.Errorf("%s lines of secrets", left)
+	}
+}
+
+// read follows a page of docs from top to bottom and returns how many blocks
+// that were.
+func (b *book) read(t *testing.T, path ...string) int {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "docs"}, path...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBook(t)
 	ran := 0
 	for _, s := range sections(string(page)) {
 		if why := b.lacks(s); why != "" {
@@ -42,9 +67,7 @@ func TestRunbook(t *testing.T) {
 			t.FailNow()
 		}
 	}
-	if ran < 30 {
-		t.Errorf("%d blocks were followed; the page was read wrong", ran)
-	}
+	return ran
 }
 
 // section is a part of a page with a heading of its own.
