@@ -13,6 +13,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/keyring/awskms"
+	"github.com/fluxbase/fluxbase/internal/keyring/azurekeyvault"
 	"github.com/fluxbase/fluxbase/internal/keyring/gcpkms"
 	"github.com/fluxbase/fluxbase/internal/keyring/vault"
 )
@@ -36,6 +37,8 @@ func openProvider(ctx context.Context, c *config.Config, provider string) (keyri
 		return awskms.New(ctx, awskms.Config{KeyID: e.KMSKeyID, Region: e.KMSRegion, Endpoint: e.KMSEndpoint}, nil)
 	case config.ProviderGoogle:
 		return gcpkms.New(ctx, gcpkms.Config{KeyID: e.KMSKeyID, Endpoint: e.KMSEndpoint}, nil)
+	case config.ProviderAzure:
+		return azurekeyvault.New(ctx, azurekeyvault.Config{KeyID: e.KMSKeyID, Endpoint: e.KMSEndpoint}, nil)
 	default:
 		return nil, fmt.Errorf("there is no provider %q", provider)
 	}

@@ -8,6 +8,7 @@
 package kmstest
 
 import (
+	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -29,7 +30,8 @@ const (
 
 // Server is a key service on loopback.
 type Server struct {
-	URL string
+	URL         string
+	Certificate *x509.Certificate // its own, to be trusted, of a server with TLS
 
 	requests atomic.Int64
 	failure  atomic.Int32
@@ -41,9 +43,14 @@ type Server struct {
 
 func newServer(tb testing.TB, service http.Handler, refuse func(http.ResponseWriter, Failure)) *Server {
 	tb.Helper()
+	return listen(tb, service, refuse, httptest.NewServer)
+}
+
+func listen(tb testing.TB, service http.Handler, refuse func(http.ResponseWriter, Failure), start func(http.Handler) *httptest.Server) *Server {
+	tb.Helper()
 	s := &Server{ended: make(chan struct{}), service: service, refuse: refuse}
-	listening := httptest.NewServer(s)
-	s.URL = listening.URL
+	listening := start(s)
+	s.URL, s.Certificate = listening.URL, listening.Certificate()
 	s.stop = sync.OnceFunc(func() {
 		close(s.ended) // Close waits for requests
 		listening.Close()
@@ -71,6 +78,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-s.ended:
 		case <-r.Context().Done():
 		}
+		panic(http.ErrAbortHandler) // returning would be an answer, and may still arrive
 	case Throttled:
 		s.failure.CompareAndSwap(int32(Throttled), int32(Works))
 		s.refuse(w, f)

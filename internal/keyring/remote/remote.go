@@ -113,29 +113,32 @@ func Straight(client *http.Client) *http.Client {
 }
 
 // Reason is what an error may repeat of a service's message: its first line, of
-// printable characters, cut at some length.
-func Reason(message string) string { return firstLine(message, maxReason) }
+// printable characters, cut at some length. What follows may repeat the request.
+func Reason(message string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
+	return printable(line, maxReason)
+}
 
-// Brief is an error whose text is the first line of another's, cut at some length.
-// Libraries put whole answers into theirs.
+// Brief is an error with the text of another on one line, cut at some length.
 func Brief(err error) error { return brief{err} }
 
 type brief struct{ error }
 
-func (b brief) Error() string { return firstLine(b.error.Error(), maxBrief) }
+func (b brief) Error() string {
+	return printable(strings.Join(strings.Fields(b.error.Error()), " "), maxBrief)
+}
 func (b brief) Unwrap() error { return b.error }
 
-func firstLine(message string, limit int) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
-	line = strings.Map(func(r rune) rune {
+func printable(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1
 		}
 		return r
-	}, line)
-	line = strings.TrimSuffix(line, ".")
-	if runes := []rune(line); len(runes) > limit {
-		line = string(runes[:limit]) + "..."
+	}, text)
+	text = strings.TrimSuffix(text, ".")
+	if runes := []rune(text); len(runes) > limit {
+		text = string(runes[:limit]) + "..."
 	}
-	return line
+	return text
 }

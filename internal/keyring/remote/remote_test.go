@@ -117,8 +117,13 @@ func TestReason(t *testing.T) {
 
 func TestBriefIsStillTheError(t *testing.T) {
 	t.Parallel()
-	long := fmt.Errorf("%s\n%w", strings.Repeat("x", 1000), context.Canceled)
-	if got := Brief(long); !errors.Is(got, context.Canceled) || got.Error() != strings.Repeat("x", maxBrief)+"..." {
-		t.Errorf("Brief = %v", got)
+	for text, want := range map[string]string{
+		"a token:\n\t401\x07\r\n":       "a token: 401 context canceled",
+		strings.Repeat("x", 1000) + " ": strings.Repeat("x", maxBrief) + "...",
+	} {
+		got := Brief(fmt.Errorf("%s%w", text, context.Canceled))
+		if !errors.Is(got, context.Canceled) || got.Error() != want {
+			t.Errorf("Brief = %v, want %s", got, want)
+		}
 	}
 }
