@@ -281,15 +281,7 @@ func TestRotation(t *testing.T) {
 		}
 	}
 	p.check(30)
-	keys, err := p.Keys.Keys(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var states []string
-	for _, k := range keys {
-		states = append(states, fmt.Sprint(k.Version, " ", k.State))
-	}
-	if got := strings.Join(states, ", "); got != "1 retired, 2 destroyed, 3 retired, 4 retired, 5 active" {
+	if got := states(t, p); got != "1 retired, 2 destroyed, 3 retired, 4 retired, 5 active" {
 		t.Error(got)
 	}
 	if got := strings.Join(*p.events, ", "); strings.Count(got, "rotation succeeded") != 4 || strings.Count(got, "rotation started") != 4 {

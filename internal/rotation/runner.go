@@ -207,21 +207,27 @@ func (w *worker) steps(ctx context.Context) error {
 // instance that was killed counts as gone after 15 s.
 const heldLimit = 25 * time.Second
 
-// makeKey generates the key of a rotation, unless an earlier attempt has.
+// makeKey generates the key of a rotation, unless an earlier attempt has. The
+// key and the run that it is for are written down together: no key is left
+// over of which no run knows.
 func (w *worker) makeKey(ctx context.Context) error {
-	if w.run.ToVersion != nil {
+	run, err := w.Get(ctx, w.run.ID)
+	if err != nil {
+		return err
+	}
+	if run.ToVersion != nil {
+		w.run.ToVersion = run.ToVersion
 		return nil
 	}
-	version, err := w.Keys.Generate(ctx)
+	version, err := w.Keys.Generate(ctx, func(q postgres.Querier, version uint32) error {
+		ok, err := setToVersion(ctx, q, w.run.ID, w.Keys.Instance(), version)
+		if err == nil && !ok {
+			return errTakenOver
+		}
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	ok, err := setToVersion(ctx, w.DB.Single(), w.run.ID, w.Keys.Instance(), version)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return errTakenOver
 	}
 	w.run.ToVersion = &version
 	return nil
