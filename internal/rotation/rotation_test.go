@@ -389,3 +389,30 @@ func TestTwoRunnersAtOnce(t *testing.T) {
 	}
 	a.check(400)
 }
+
+// TestOneProgramWorksOnARun has two programs asked for the same at the same
+// time: one of them does it, and the other one waits for the end.
+func TestOneProgramWorksOnARun(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	a, b := start(t, db, 0, 1, 2), start(t, db, 0, 1, 2)
+	a.put(300)
+	if err := a.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	run, err := a.ReEncrypt(t.Context(), audit.Actor{}, 1, 2, rotation.Pace{BatchSize: 1, Concurrency: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for _, p := range []*program{a, b} {
+		wg.Go(func() {
+			run, err := p.Do(t.Context(), run.ID, func(rotation.Run) {})
+			if got := counts(run); err != nil || got != "succeeded: 302 = 302 + 0 + 0" || run.Attempts != 1 {
+				t.Errorf("%s in %d attempts, %v", got, run.Attempts, err)
+			}
+		})
+	}
+	wg.Wait()
+	a.check(300)
+}

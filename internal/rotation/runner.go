@@ -27,7 +27,7 @@ func (s *Service) Turn(ctx context.Context) {
 	if !s.busy.TryLock() {
 		return
 	}
-	run, found, err := claim(ctx, s.DB.Single(), s.Keys.Instance(), id.Run{})
+	run, leave, found, err := s.claimAny(ctx)
 	if err != nil || !found {
 		s.busy.Unlock()
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -37,16 +37,30 @@ func (s *Service) Turn(ctx context.Context) {
 	}
 	s.work.Go(func() {
 		defer s.busy.Unlock()
+		defer leave()
 		s.Logger.InfoContext(ctx, "re-encryption under way", slog.String("run_id", run.ID.String()), slog.String("kind", string(run.Kind)))
 		run, err := newWorker(s, run).do(ctx)
 		switch {
 		case ctx.Err() != nil:
+		case errors.Is(err, errTakenOver):
+			s.Logger.WarnContext(ctx, "another instance has taken a re-encryption over", slog.String("run_id", run.ID.String()))
 		case err != nil:
 			s.Logger.ErrorContext(ctx, "re-encryption failed", slog.String("run_id", run.ID.String()), slog.Any("error", err))
 		default:
 			s.Logger.InfoContext(ctx, "re-encryption finished", slog.String("run_id", run.ID.String()), slog.Int64("re_encrypted", run.ReEncrypted))
 		}
 	})
+}
+
+// claimAny takes the oldest run that there is something to do for.
+func (s *Service) claimAny(ctx context.Context) (run Run, leave func(), found bool, err error) {
+	due, err := selectDue(ctx, s.DB.Single())
+	for _, runID := range due {
+		if run, leave, found, err = s.claim(ctx, runID); err != nil || found {
+			break
+		}
+	}
+	return run, leave, found, err
 }
 
 // Wait waits until this instance works on nothing any more.
@@ -56,12 +70,16 @@ func (s *Service) Wait() { s.work.Wait() }
 // it, Do follows it, and takes over if that one ends.
 func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run, error) {
 	for {
-		run, found, err := claim(ctx, s.DB.Single(), s.Keys.Instance(), runID)
+		run, leave, found, err := s.claim(ctx, runID)
 		if err != nil {
 			return run, err
 		}
 		if found {
-			return s.follow(ctx, run, progress)
+			run, err = s.follow(ctx, run, progress)
+			leave()
+			if !errors.Is(err, errTakenOver) {
+				return run, err
+			}
 		}
 		if run, err = s.Get(ctx, runID); err != nil || run.Over() {
 			return run, err
@@ -96,8 +114,8 @@ func (s *Service) follow(ctx context.Context, run Run, progress func(Run)) (Run,
 	}
 }
 
-// hold is how often a runner says that it is still there; one that has not been
-// seen for claimSQL's 15 s has lost its run.
+// hold is how often a runner says that it is still there, beside holding the
+// lock of the run; see claimSQL.
 const hold = 2 * time.Second
 
 // do works on a run and writes down how it ended.
