@@ -1,12 +1,16 @@
 package rotation_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
+	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 )
 
@@ -59,4 +63,72 @@ func TestKeyAndRunAreOne(t *testing.T) {
 		t.Error(got)
 	}
 	p.check(20)
+}
+
+// TestRunGivesWay has a transaction change two values, the later one first: the
+// run goes round what is being changed, and neither waits for the other.
+func TestRunGivesWay(t *testing.T) {
+	t.Parallel()
+	db := roomy(t)
+	p := start(t, db, 0, 1, 2)
+	p.put(50)
+	if err := p.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	var first, last id.Sealed
+	db.Scan(t, `select id from auth.sealed_values where purpose = 'test' and subject = '10'`, nil, &first)
+	db.Scan(t, `select id from auth.sealed_values where purpose = 'test' and subject = '40'`, nil, &last)
+	ended := make(chan rotation.Run, 1)
+	err := db.InTx(t.Context(), func(q postgres.Querier) error {
+		if err := p.Values.Replace(t.Context(), q, last, []byte("value 40")); err != nil {
+			return err
+		}
+		go func() { ended <- p.do(p.reEncrypt(1, 2)) }()
+		for deadline := time.Now().Add(3 * time.Second); p.under(1) > 1 && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := p.under(1); n != 1 {
+			t.Errorf("%d values are left while one is being changed", n)
+		}
+		return p.Values.Replace(t.Context(), q, first, []byte("value 10"))
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if got := counts(<-ended); got != "succeeded: 52 = 51 + 1 + 0" {
+		t.Error(got)
+	}
+	p.check(50)
+}
+
+// TestRunWaitsForATransaction deletes a value that a run has come to, and takes
+// it back.
+func TestRunWaitsForATransaction(t *testing.T) {
+	t.Parallel()
+	db := roomy(t)
+	p := start(t, db, 0, 1, 2)
+	p.put(5)
+	if err := p.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan rotation.Run, 1)
+	err := db.InTx(t.Context(), func(q postgres.Querier) error {
+		if _, err := q.Exec(t.Context(), `delete from auth.sealed_values`); err != nil {
+			return err
+		}
+		go func() { ended <- p.do(p.reEncrypt(1, 2)) }()
+		select {
+		case run := <-ended:
+			t.Errorf("%s, while it is not known whether there is a value", counts(run))
+		case <-time.After(time.Second):
+		}
+		return errors.New("the test has changed its mind")
+	})
+	if err == nil {
+		t.Error("the values are deleted")
+	}
+	if got := counts(<-ended); got != "succeeded: 7 = 7 + 0 + 0" {
+		t.Error(got)
+	}
+	p.check(5)
 }
