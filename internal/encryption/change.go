@@ -36,8 +36,10 @@ func (s *Service) Get(ctx context.Context, q postgres.Querier, version uint32) (
 }
 
 // Generate makes a key of the next version, on standby, and makes this instance
-// hold it. The provider of the configuration wraps it.
-func (s *Service) Generate(ctx context.Context) (uint32, error) {
+// hold it. The provider of the configuration wraps it. What keep does with the
+// version belongs to the transaction in which the key enters the database: if
+// it fails, there is no key. It may be nil.
+func (s *Service) Generate(ctx context.Context, keep func(q postgres.Querier, version uint32) error) (uint32, error) {
 	for range 5 {
 		keys, err := selectKeys(ctx, s.DB.Single())
 		if err != nil {
@@ -47,15 +49,7 @@ func (s *Service) Generate(ctx context.Context) (uint32, error) {
 		if err != nil {
 			return 0, err
 		}
-		entered := false
-		err = s.DB.InTx(ctx, func(q postgres.Querier) error {
-			n, err := insertKeyIfMissing(ctx, q, k)
-			if err != nil || n == 0 {
-				return err
-			}
-			entered = true
-			return audit.Write(ctx, q, generatedEvent(k))
-		})
+		entered, err := s.enterKey(ctx, k, keep)
 		if err != nil {
 			return 0, err
 		}
@@ -64,6 +58,28 @@ func (s *Service) Generate(ctx context.Context) (uint32, error) {
 		}
 	}
 	return 0, errChanged
+}
+
+// enterKey makes the database know a key. It returns false if there is one of
+// that version already.
+func (s *Service) enterKey(ctx context.Context, k Key, keep func(postgres.Querier, uint32) error) (entered bool, err error) {
+	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
+		if err := lock(ctx, q); err != nil {
+			return err
+		}
+		n, err := insertKeyIfMissing(ctx, q, k)
+		if err != nil || n == 0 {
+			return err
+		}
+		if keep != nil {
+			if err := keep(q, k.Version); err != nil {
+				return err
+			}
+		}
+		entered = true
+		return audit.Write(ctx, q, generatedEvent(k))
+	})
+	return entered, err
 }
 
 func generatedEvent(k Key) audit.Event {

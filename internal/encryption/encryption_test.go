@@ -208,7 +208,7 @@ func TestGeneratedKeys(t *testing.T) {
 	db := pgtest.New(t)
 	s := open(t, service(db, 0, configured(1)...))
 	other := open(t, service(db, 0, configured(1)...))
-	version, err := s.Generate(t.Context())
+	version, err := s.Generate(t.Context(), nil)
 	if err != nil || version != 2 {
 		t.Fatalf("%d, %v", version, err)
 	}
@@ -240,7 +240,7 @@ func TestUnknownVersionIsLearntOnSight(t *testing.T) {
 	db := pgtest.New(t)
 	s := open(t, service(db, 0, configured(1)...))
 	reader := open(t, service(db, 0, configured(1)...))
-	if _, err := s.Generate(t.Context()); err != nil {
+	if _, err := s.Generate(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	db.Exec(t, `update auth.instances set key_versions = '{1,2}'`)
@@ -278,7 +278,7 @@ func TestRollBack(t *testing.T) {
 	if err := s.Activate(t.Context(), 3); err == nil {
 		t.Error("a version that was rolled back is active")
 	}
-	if version, err := s.Generate(t.Context()); err != nil || version != 4 {
+	if version, err := s.Generate(t.Context(), nil); err != nil || version != 4 {
 		t.Errorf("%d, %v", version, err)
 	}
 }
@@ -316,7 +316,7 @@ func TestRetire(t *testing.T) {
 	db := pgtest.New(t)
 	s := open(t, service(db, 0, configured(1)...))
 	for v := uint32(2); v <= 5; v++ {
-		if _, err := s.Generate(t.Context()); err != nil {
+		if _, err := s.Generate(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Activate(t.Context(), v); err != nil {

@@ -28,6 +28,7 @@ type worker struct {
 	quarter int64 // of the values, of which the operator has been told
 
 	total, moved, already atomic.Int64
+	busy                  atomic.Int64 // of this pass
 	mu                    sync.Mutex
 	damaged               []id.Sealed
 }
@@ -140,20 +141,40 @@ func (w *worker) report() error {
 	return fmt.Errorf("%d %w: %s", len(w.damaged), errDamaged, strings.Join(names, ", "))
 }
 
-// moveVersion goes over the values of a version until none is left that opens:
-// one may be written under it behind the reader's back by an instance that has
-// not heard yet.
+// moveVersion goes over the values of a version until none is left that opens.
+// Those that a transaction is changing are met again, after a pause if there
+// is nothing else to do.
 func (w *worker) moveVersion(ctx context.Context, version uint32) error {
+	pause := firstPause
 	for {
 		before := w.moved.Load()
+		w.busy.Store(0)
 		if err := w.pass(ctx, version); err != nil {
 			return err
 		}
-		if w.moved.Load() == before {
+		switch {
+		case w.moved.Load() > before:
+			pause = firstPause
+			continue
+		case w.busy.Load() == 0:
 			return nil
+		case pause == lastPause:
+			w.Logger.WarnContext(ctx, "re-encryption waits for transactions that are changing values", slog.Int64("values", w.busy.Load()))
 		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, lastPause)
 	}
 }
+
+// The pauses between tries grow from the first to the last.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
 
 // pass reads the values of a version once, in order, and hands them to workers.
 func (w *worker) pass(ctx context.Context, version uint32) error {
@@ -213,6 +234,7 @@ func (w *worker) moveBatch(ctx context.Context, b sealed.Batch) error {
 		}
 		w.moved.Add(int64(m.Moved))
 		w.already.Add(int64(m.Already))
+		w.busy.Add(int64(m.Busy))
 		w.keepDamaged(m.Damaged)
 		return nil
 	})
@@ -235,7 +257,7 @@ const patience = 30 * time.Second
 // patiently tries again what may go away: a deadlock, a full disk, a database
 // that is starting again.
 func (w *worker) patiently(ctx context.Context, f func() error) error {
-	pause, waited := 100*time.Millisecond, time.Duration(0)
+	pause, waited := firstPause, time.Duration(0)
 	for {
 		err := f()
 		conflict := fault.KindOf(err) == fault.Conflict
@@ -249,6 +271,6 @@ func (w *worker) patiently(ctx context.Context, f func() error) error {
 		case <-time.After(pause):
 		}
 		waited += pause
-		pause = min(2*pause, 5*time.Second)
+		pause = min(2*pause, lastPause)
 	}
 }

@@ -5,8 +5,8 @@
 // do is read from the values, never from the run, so a run that was killed at
 // any point goes on where it was, two that work on the same values are safe,
 // and a value that somebody changes meanwhile keeps the change. One program
-// works on a run at a time; when it has not been seen for a while, another
-// takes over.
+// works on a run at a time; when that one ends, however it does, another takes
+// over.
 package rotation
 
 import (

@@ -283,15 +283,7 @@ func TestRotation(t *testing.T) {
 		}
 	}
 	p.check(30)
-	keys, err := p.Keys.Keys(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var states []string
-	for _, k := range keys {
-		states = append(states, fmt.Sprint(k.Version, " ", k.State))
-	}
-	if got := strings.Join(states, ", "); got != "1 retired, 2 destroyed, 3 retired, 4 retired, 5 active" {
+	if got := states(t, p); got != "1 retired, 2 destroyed, 3 retired, 4 retired, 5 active" {
 		t.Error(got)
 	}
 	if got := strings.Join(*p.events, ", "); strings.Count(got, "rotation succeeded") != 4 || strings.Count(got, "rotation started") != 4 {
@@ -398,4 +390,31 @@ func TestTwoRunnersAtOnce(t *testing.T) {
 		t.Errorf("%s, %v", counts(kept), err)
 	}
 	a.check(400)
+}
+
+// TestOneProgramWorksOnARun has two programs asked for the same at the same
+// time: one of them does it, and the other one waits for the end.
+func TestOneProgramWorksOnARun(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	a, b := start(t, db, 0, 1, 2), start(t, db, 0, 1, 2)
+	a.put(300)
+	if err := a.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	run, err := a.ReEncrypt(t.Context(), audit.Actor{}, 1, 2, rotation.Pace{BatchSize: 1, Concurrency: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for _, p := range []*program{a, b} {
+		wg.Go(func() {
+			run, err := p.Do(t.Context(), run.ID, func(rotation.Run) {})
+			if got := counts(run); err != nil || got != "succeeded: 302 = 302 + 0 + 0" || run.Attempts != 1 {
+				t.Errorf("%s in %d attempts, %v", got, run.Attempts, err)
+			}
+		})
+	}
+	wg.Wait()
+	a.check(300)
 }

@@ -31,7 +31,7 @@ func (s *Service) Turn(ctx context.Context) {
 	if !s.busy.TryLock() {
 		return
 	}
-	run, found, err := claim(ctx, s.DB.Single(), s.Keys.Instance(), id.Run{})
+	run, leave, found, err := s.claimAny(ctx)
 	if err != nil || !found {
 		s.busy.Unlock()
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -41,16 +41,30 @@ func (s *Service) Turn(ctx context.Context) {
 	}
 	s.work.Go(func() {
 		defer s.busy.Unlock()
+		defer leave()
 		s.Logger.InfoContext(ctx, "re-encryption under way", slog.String("run_id", run.ID.String()), slog.String("kind", string(run.Kind)))
 		run, err := newWorker(s, run).do(ctx)
 		switch {
 		case ctx.Err() != nil:
+		case errors.Is(err, errTakenOver):
+			s.Logger.WarnContext(ctx, "another instance has taken a re-encryption over", slog.String("run_id", run.ID.String()))
 		case err != nil:
 			s.Logger.ErrorContext(ctx, "re-encryption failed", slog.String("run_id", run.ID.String()), slog.Any("error", err))
 		default:
 			s.Logger.InfoContext(ctx, "re-encryption finished", slog.String("run_id", run.ID.String()), slog.Int64("re_encrypted", run.ReEncrypted))
 		}
 	})
+}
+
+// claimAny takes the oldest run that there is something to do for.
+func (s *Service) claimAny(ctx context.Context) (run Run, leave func(), found bool, err error) {
+	due, err := selectDue(ctx, s.DB.Single())
+	for _, runID := range due {
+		if run, leave, found, err = s.claim(ctx, runID); err != nil || found {
+			break
+		}
+	}
+	return run, leave, found, err
 }
 
 // Wait waits until this instance works on nothing any more.
@@ -60,12 +74,16 @@ func (s *Service) Wait() { s.work.Wait() }
 // it, Do follows it, and takes over if that one ends.
 func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run, error) {
 	for {
-		run, found, err := claim(ctx, s.DB.Single(), s.Keys.Instance(), runID)
+		run, leave, found, err := s.claim(ctx, runID)
 		if err != nil {
 			return run, err
 		}
 		if found {
-			return s.follow(ctx, run, progress)
+			run, err = s.follow(ctx, run, progress)
+			leave()
+			if !errors.Is(err, errTakenOver) {
+				return run, err
+			}
 		}
 		if run, err = s.Get(ctx, runID); err != nil || run.Over() {
 			return run, err
@@ -100,8 +118,8 @@ func (s *Service) follow(ctx context.Context, run Run, progress func(Run)) (Run,
 	}
 }
 
-// hold is how often a runner says that it is still there; one that has not been
-// seen for claimSQL's 15 s has lost its run.
+// hold is how often a runner says that it is still there, beside holding the
+// lock of the run; see claimSQL.
 const hold = 2 * time.Second
 
 // do works on a run and writes down how it ended.
@@ -211,21 +229,27 @@ func (w *worker) steps(ctx context.Context) error {
 // instance that was killed counts as gone after 15 s.
 const heldLimit = 25 * time.Second
 
-// makeKey generates the key of a rotation, unless an earlier attempt has.
+// makeKey generates the key of a rotation, unless an earlier attempt has. The
+// key and the run that it is for are written down together: no key is left
+// over of which no run knows.
 func (w *worker) makeKey(ctx context.Context) error {
-	if w.run.ToVersion != nil {
+	run, err := w.Get(ctx, w.run.ID)
+	if err != nil {
+		return err
+	}
+	if run.ToVersion != nil {
+		w.run.ToVersion = run.ToVersion
 		return nil
 	}
-	version, err := w.Keys.Generate(ctx)
+	version, err := w.Keys.Generate(ctx, func(q postgres.Querier, version uint32) error {
+		ok, err := setToVersion(ctx, q, w.run.ID, w.Keys.Instance(), version)
+		if err == nil && !ok {
+			return errTakenOver
+		}
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	ok, err := setToVersion(ctx, w.DB.Single(), w.run.ID, w.Keys.Instance(), version)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return errTakenOver
 	}
 	w.run.ToVersion = &version
 	return nil

@@ -87,20 +87,38 @@ func found(r Run, err error) (Run, bool, error) {
 	return r, err == nil, postgres.Fault(err)
 }
 
+const lockRunSQL = `select pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 7160934))`
+
+// lockRun takes the lock of a run for a transaction, if nobody has it.
+func lockRun(ctx context.Context, q postgres.Querier, runID id.Run) (locked bool, err error) {
+	err = q.QueryRow(ctx, lockRunSQL, runID).Scan(&locked)
+	return locked, postgres.Fault(err)
+}
+
+const selectDueSQL = `
+select id from auth.encryption_runs
+where finished_at is null and (retry_at is null or retry_at <= now()) order by created_at`
+
+// selectDue finds the runs that there is something to do for.
+func selectDue(ctx context.Context, q postgres.Querier) ([]id.Run, error) {
+	rows, err := q.Query(ctx, selectDueSQL)
+	if err != nil {
+		return nil, fmt.Errorf("reading runs: %w", postgres.Fault(err))
+	}
+	runs, err := pgx.CollectRows(rows, pgx.RowTo[id.Run])
+	return runs, postgres.Fault(err)
+}
+
 const claimSQL = `
 update auth.encryption_runs
 set state = 'running', runner = $1, seen_at = now(), started_at = coalesce(started_at, now()), attempts = attempts + 1, retry_at = null
-where id = (
-	select id from auth.encryption_runs
-	where finished_at is null and ($2::uuid is null or id = $2)
-		and (retry_at is null or retry_at <= now() or $2 is not null)
-		and (runner is null or seen_at < now() - interval '15 seconds')
-	order by created_at limit 1 for update skip locked)
+where id = $2 and finished_at is null and ($3 or coalesce(seen_at, retry_at, created_at) < now() - interval '15 seconds')
 returning ` + columns
 
-// claim takes a run that nobody is at: the one with an id, or any.
-func claim(ctx context.Context, q postgres.Querier, instance id.Instance, runID id.Run) (Run, bool, error) {
-	return found(scanRun(q.QueryRow(ctx, claimSQL, instance, runID.Nullable())))
+// claim takes a run that nobody is at: locked says that the instance holds the
+// lock of the run.
+func claim(ctx context.Context, q postgres.Querier, instance id.Instance, runID id.Run, locked bool) (Run, bool, error) {
+	return found(scanRun(q.QueryRow(ctx, claimSQL, instance, runID, locked)))
 }
 
 const keepSQL = `

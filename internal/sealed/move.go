@@ -65,10 +65,11 @@ func (b Batch) Len() int { return len(b.records) }
 func (b Batch) Last() id.Sealed { return b.records[len(b.records)-1].id }
 
 // Moved says what became of a batch. What is in none of the numbers was changed
-// or deleted by somebody else since it was read.
+// by somebody else since it was read.
 type Moved struct {
 	Moved   int
 	Already int         // somebody else has moved them
+	Busy    int         // a transaction is changing them, or has deleted them
 	Damaged []id.Sealed // do not open
 }
 
@@ -76,26 +77,25 @@ type Moved struct {
 // It writes nothing over what has changed since it was read. It returns
 // ErrNotActive if the version is not active any more.
 func (s *Service) Move(ctx context.Context, q postgres.Querier, b Batch, version uint32) (Moved, error) {
-	var m Moved
 	ring := s.Keys.Keyring()
 	for _, needed := range []uint32{version, b.records[0].keyVersion} {
 		if !ring.Holds(needed) {
-			return m, fmt.Errorf("sealing anew: version %d: %w", needed, keyring.ErrNoKey)
+			return Moved{}, fmt.Errorf("sealing anew: version %d: %w", needed, keyring.ErrNoKey)
 		}
 	}
 	n := len(b.records)
+	var damaged []id.Sealed
 	ids, heads, envelopes := make([]id.Sealed, 0, n), make([][]byte, 0, n), make([][]byte, 0, n)
 	for _, r := range b.records {
 		envelope, err := ring.Rewrap(r.binding(), r.envelope, version)
 		if err != nil {
-			m.Damaged = append(m.Damaged, r.id)
+			damaged = append(damaged, r.id)
 			continue
 		}
 		ids, heads, envelopes = append(ids, r.id), append(heads, r.envelope[:keyring.HeadSize]), append(envelopes, envelope)
 	}
-	var active bool
-	var err error
-	m.Moved, active, err = move(ctx, q, version, ids, heads, envelopes)
+	m, active, err := move(ctx, q, version, ids, heads, envelopes)
+	m.Damaged = damaged
 	if err != nil {
 		return m, fmt.Errorf("writing sealed values: %w", err)
 	}

@@ -165,20 +165,22 @@ func selectBatch(ctx context.Context, q postgres.Querier, version uint32, after 
 }
 
 // A value is written only if it is still the one that was read: the beginning
-// of an envelope holds its nonce, which no other has. Values are locked in the
-// order of their ids.
+// of an envelope holds its nonce, which no other has. Values that a transaction
+// is changing are left alone: whoever changes several never waits for this
+// statement while it waits for them.
 const moveSQL = `
 with active as (select version from auth.encryption_keys where version = $1 and state = 'active' for share),
+free as (select id from auth.sealed_values where id = any ($2) for no key update skip locked),
 moved as (
 	update auth.sealed_values v set envelope = u.envelope, key_version = active.version
-	from active, unnest($2::uuid[], $3::bytea[], $4::bytea[]) as u (id, head, envelope)
-	where v.id = u.id and substr(v.envelope, 1, 17) = u.head
+	from active, free, unnest($2::uuid[], $3::bytea[], $4::bytea[]) as u (id, head, envelope)
+	where v.id = free.id and v.id = u.id and substr(v.envelope, 1, 17) = u.head
 	returning 1)
-select (select count(*) from moved), exists (select from active)`
+select (select count(*) from moved), $5 - (select count(*) from free), exists (select from active)`
 
-func move(ctx context.Context, q postgres.Querier, version uint32, ids []id.Sealed, heads, envelopes [][]byte) (n int, active bool, err error) {
-	err = q.QueryRow(ctx, moveSQL, version, ids, heads, envelopes).Scan(&n, &active)
-	return n, active, postgres.Fault(err)
+func move(ctx context.Context, q postgres.Querier, version uint32, ids []id.Sealed, heads, envelopes [][]byte) (m Moved, active bool, err error) {
+	err = q.QueryRow(ctx, moveSQL, version, ids, heads, envelopes, len(ids)).Scan(&m.Moved, &m.Busy, &active)
+	return m, active, postgres.Fault(err)
 }
 
 const countUnderSQL = `

@@ -1,0 +1,93 @@
+package rotation
+
+import (
+	"context"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+// claim takes a run if nobody is at it. Whoever gets one calls leave when the
+// work is over.
+//
+// Whoever holds the lock of a run is at it. PostgreSQL lets go of the lock the
+// moment its holder ends, however that was. If a connection outlives its
+// program, as it does when a whole machine is gone, the run is free when the
+// holder has not been seen for a while.
+func (s *Service) claim(ctx context.Context, runID id.Run) (run Run, leave func(), found bool, err error) {
+	locked, leave, err := s.attend(ctx, runID)
+	if err == nil {
+		run, found, err = claim(ctx, s.DB.Single(), s.Keys.Instance(), runID, locked)
+	}
+	if err != nil || !found {
+		leave()
+	}
+	return run, leave, found, err
+}
+
+// attend makes this program present at a run until leave is called, by a
+// transaction that does nothing but hold the lock of the run. It says whether
+// the lock was free; if it was not, it is taken later.
+func (s *Service) attend(ctx context.Context, runID id.Run) (locked bool, leave func(), err error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := presence{Service: s, runID: runID, first: make(chan error, 1), leaving: make(chan struct{})}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		p.hold(ctx)
+	}()
+	err = <-p.first
+	return p.locked, func() {
+		close(p.leaving)
+		impatience := time.AfterFunc(time.Second, cancel)
+		<-gone
+		impatience.Stop()
+		cancel()
+	}, err
+}
+
+// presence is that of this program at a run.
+type presence struct {
+	*Service
+
+	runID   id.Run
+	locked  bool       // at the first try; read it after first
+	first   chan error // how that went
+	leaving chan struct{}
+}
+
+// hold holds the lock until the program leaves, over as many connections as
+// that takes.
+func (p *presence) hold(ctx context.Context) {
+	for said := false; ; said = true {
+		err := p.DB.InTx(ctx, func(q postgres.Querier) error {
+			locked, err := lockRun(ctx, q, p.runID)
+			if err == nil && !said {
+				p.locked = locked
+				p.first <- nil
+				said = true
+			}
+			for err == nil && locked && p.stays(time.Second) {
+				_, err = clock(ctx, q) // is the connection still there?
+			}
+			return err
+		})
+		if !said {
+			p.first <- err
+		}
+		if ctx.Err() != nil || !p.stays(200*time.Millisecond) {
+			return
+		}
+	}
+}
+
+// stays waits, and says whether the program is to go on being present.
+func (p *presence) stays(pause time.Duration) bool {
+	select {
+	case <-p.leaving:
+		return false
+	case <-time.After(pause):
+		return true
+	}
+}

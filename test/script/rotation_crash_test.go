@@ -1,0 +1,159 @@
+package script_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+// seed puts n values, and returns what is in each.
+func (m *member) seed(t *testing.T, n int) ([]id.Sealed, []string) {
+	t.Helper()
+	ids, texts := make([]id.Sealed, n), make([]string, n)
+	err := m.db.InTx(t.Context(), func(q postgres.Querier) (err error) {
+		for i := range n {
+			texts[i] = fmt.Sprintf("value %d: %s", i, strings.Repeat("x", i%97))
+			if ids[i], err = m.values.Put(t.Context(), q, "test", strconv.Itoa(i), []byte(texts[i])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids, texts
+}
+
+// setting is a number of the environment, for longer runs.
+func setting(name string, usual int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return usual
+}
+
+// TestKilledReEncryption kills a re-encryption at random points until 200 kills
+// have met it at work. The same command goes on at once each time, and at the
+// end every value is there as it was put in. Somebody reads all the time.
+func TestKilledReEncryption(t *testing.T) {
+	t.Parallel()
+	const values = 10_000
+	kills := setting("FLUXBASE_TEST_KILLS", 200)
+	c := newCluster(t, nil)
+	versions := make([]uint32, 64)
+	for i := range versions {
+		versions[i] = uint32(i + 1)
+	}
+	m := c.join(1)
+	ids, texts := m.seed(t, values)
+	m.keys.Close(t.Context())
+	m = c.join(versions...)
+	reading, stop := context.WithCancel(t.Context())
+	var reader sync.WaitGroup
+	reader.Go(func() { m.readAll(reading, t, ids, texts) })
+
+	environ := c.environ(versions...)
+	s := siege{cluster: c, from: 1}
+	for began := time.Now(); s.met < kills; {
+		if err := m.keys.Activate(t.Context(), s.from+1); err != nil {
+			t.Fatal(err)
+		}
+		for !s.attack(environ) && s.met < kills {
+			if time.Since(began) > 5*time.Minute {
+				t.Fatalf("%d kills in %s: something waits", s.met, time.Since(began))
+			}
+		}
+	}
+	if r := c.begin(environ, s.args()...); !r.over(time.Minute) || r.err != nil {
+		t.Errorf("the last run: %v: %s", r.err, r.output.String())
+	}
+	stop()
+	reader.Wait()
+	t.Logf("%d kills at work, %d before or after, %d runs", s.met, s.missed, s.from-1)
+	m.check(t, ids, texts, s.from+1)
+	if n := c.count(`select count(*) from auth.encryption_runs where state <> 'succeeded' or total <> scanned
+		or scanned <> re_encrypted + already + failed or scanned <> ` + strconv.Itoa(values)); n != 0 {
+		t.Errorf("%d runs did not count every value once", n)
+	}
+	r := c.begin(environ, "secrets", "audit", "--key-version", fmt.Sprint(s.from))
+	if want := fmt.Sprintf("No secrets found encrypted with key version %d\n", s.from); !r.over(time.Minute) || r.output.String() != want {
+		t.Errorf("audit: %s", r.output.String())
+	}
+}
+
+// siege is a re-encryption that is killed over and over.
+type siege struct {
+	*cluster
+
+	from   uint32 // to the next version
+	met    int    // kills that met it at work
+	missed int    // that came too early or too late
+}
+
+func (s *siege) args() []string {
+	return []string{"secrets", "re-encrypt", "--from-version", fmt.Sprint(s.from), "--to-version", fmt.Sprint(s.from + 1), "--batch-size", "5", "--concurrency", "2"}
+}
+
+// attack begins the command and kills it soon. It returns true, and goes on to
+// the next version, when the command was faster.
+func (s *siege) attack(environ []string) bool {
+	s.t.Helper()
+	const state = `select coalesce(sum(attempts), 0) || ' ' || count(*) filter (where finished_at is null) from auth.encryption_runs`
+	before, _, _ := strings.Cut(s.ask(state), " ")
+	r := s.begin(environ, s.args()...)
+	if r.over(time.Duration(rand.IntN(200)) * time.Millisecond) {
+		if r.err != nil {
+			s.t.Fatalf("%v: %s", r.err, r.output.String())
+		}
+		if n := s.count(fmt.Sprintf(`select count(*) from auth.sealed_values where key_version = %d`, s.from)); n != 0 {
+			s.t.Errorf("a run from version %d succeeded and left %d values", s.from, n)
+		}
+		s.from++
+		return true
+	}
+	r.kill()
+	if attempts, open, _ := strings.Cut(s.ask(state), " "); attempts != before && open == "1" {
+		s.met++
+	} else {
+		s.missed++
+	}
+	return false
+}
+
+// readAll reads random values until ctx is done.
+func (m *member) readAll(ctx context.Context, t *testing.T, ids []id.Sealed, texts []string) {
+	t.Helper()
+	for ctx.Err() == nil {
+		i := rand.IntN(len(ids))
+		if text, err := m.values.Open(context.WithoutCancel(ctx), m.db.Single(), ids[i]); err != nil || string(text) != texts[i] {
+			t.Errorf("value %d is %q, %v", i, text, err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// check reads every value. There are as many as there should be, all of them
+// under one version.
+func (m *member) check(t *testing.T, ids []id.Sealed, texts []string, version uint32) {
+	t.Helper()
+	for i, value := range ids {
+		if text, err := m.values.Open(t.Context(), m.db.Single(), value); err != nil || string(text) != texts[i] {
+			t.Errorf("value %d is %q, %v", i, text, err)
+		}
+	}
+	var there, moved int
+	err := m.db.Single().QueryRow(t.Context(), `select count(*), count(*) filter (where key_version = $1) from auth.sealed_values`, version).Scan(&there, &moved)
+	if err != nil || there != len(ids) || moved != len(ids) {
+		t.Errorf("%d values, of which %d are under version %d, and there should be %d: %v", there, moved, version, len(ids), err)
+	}
+}
