@@ -23,7 +23,7 @@ const (
 	lookEvery = time.Second
 	// quietRate is up to how many transactions a second of others the database
 	// counts as having nothing to do; servers that are idle make a few each.
-	quietRate = 40
+	quietRate = 100
 	// rest is how long a gentle run pauses after a statement, in times that it took.
 	rest = 4
 )
