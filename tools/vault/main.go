@@ -2,8 +2,8 @@
 // tests: sealed and uninitialized, in memory, on a random port of loopback. It
 // prints its URL and ends when its standard input does.
 //
-// Version 1.13.2 is the newest under the Mozilla Public License (which ended
-// with 1.14) whose modules fit together. It is never linked into Fluxbase.
+// Version 1.13.2 is the newest under the Mozilla Public License that builds from the
+// versions its module names. It is old, and never linked into Fluxbase.
 package main
 
 import (

@@ -36,7 +36,8 @@ type Config struct {
 }
 
 // Wrapper implements keyring.Wrapper. Its caller needs kms:Encrypt and kms:Decrypt
-// on the key.
+// on the key, and should have them on no other: what is kept beside a wrapped key
+// says which key is asked.
 type Wrapper struct {
 	client *kms.Client
 	keyID  string

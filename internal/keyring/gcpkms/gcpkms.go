@@ -33,7 +33,8 @@ type Config struct {
 }
 
 // Wrapper implements keyring.Wrapper. Its caller needs
-// cloudkms.cryptoKeyVersions.useToEncrypt and useToDecrypt on the key.
+// cloudkms.cryptoKeyVersions.useToEncrypt and useToDecrypt on the key, and should
+// have them on no other: what is kept beside a wrapped key says which key is asked.
 type Wrapper struct {
 	keyID    string
 	endpoint string

@@ -224,10 +224,9 @@ func (c *contract) wantNotOpened(t *testing.T, wrapper keyring.Wrapper, wrapped 
 	c.check(t, err)
 }
 
-// wantFailure wants errors that say that it may be asked again, in time.
+// wantFailure wants errors that say that it may be asked again.
 func (c *contract) wantFailure(t *testing.T, wrapper keyring.Wrapper, wrapped keyring.Wrapped) {
 	t.Helper()
-	began := time.Now()
 	_, wrapErr := wrapper.Wrap(t.Context(), c.dataKey, binding)
 	key, unwrapErr := wrapper.Unwrap(t.Context(), wrapped, binding)
 	for _, err := range []error{wrapErr, unwrapErr} {
@@ -235,9 +234,6 @@ func (c *contract) wantFailure(t *testing.T, wrapper keyring.Wrapper, wrapped ke
 			t.Errorf("err = %v", err)
 		}
 		c.check(t, err)
-	}
-	if took := time.Since(began); took > 2*remote.Timeout {
-		t.Errorf("it took %v", took)
 	}
 	t.Logf("%v; %v", wrapErr, unwrapErr)
 }

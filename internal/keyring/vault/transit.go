@@ -120,6 +120,8 @@ func (t *Transit) call(ctx context.Context, operation, id string, body, data any
 		return missing(mount, key)
 	case got.status == http.StatusBadRequest && damaged(got.reason):
 		return fmt.Errorf("%w: %s", keyring.ErrNotOpened, got.reason)
+	case operation == "encrypt":
+		return t.refusal(got, mount, "update on "+path+", or there is no such key")
 	default:
 		return t.refusal(got, mount, "update on "+path)
 	}
