@@ -62,6 +62,46 @@ func TestOpenFor(t *testing.T) {
 	}
 }
 
+// TestRowsBind puts the envelope of a value that has been deleted in the place of
+// one of the same purpose and subject that came after it.
+func TestRowsBind(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	ctx := t.Context()
+	old := s.put("a", "old")
+	var envelope []byte
+	s.db.Scan(t, `select envelope from auth.sealed_values where id = $1`, []any{old}, &envelope)
+	if err := s.Delete(ctx, s.db.Single(), old); err != nil {
+		t.Fatal(err)
+	}
+	kept := s.put("a", "new")
+	s.holds(kept, 1, "new")
+	s.db.Exec(t, `update auth.sealed_values set envelope = $2 where id = $1`, kept, envelope)
+	if got, err := s.Open(ctx, s.db.Single(), kept); !errors.Is(err, keyring.ErrNotOpened) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestProves has a key shown to be the one that values are under, or not.
+func TestProves(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.put("a", "x")
+	wrong, err := keyring.New(1, map[uint32][]byte{1: material(9), 7: material(9)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		ring    *keyring.Keyring
+		version uint32
+		want    bool
+	}{{ring(t, 1, 1), 1, true}, {wrong, 1, false}, {wrong, 7, true}} {
+		if got, err := sealed.Proves(t.Context(), s.db.Single(), c.ring, c.version); err != nil || got != c.want {
+			t.Errorf("version %d: %v, %v", c.version, got, err)
+		}
+	}
+}
+
 func TestReplaceAndDelete(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
