@@ -32,7 +32,7 @@ func TestOverHTTP(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	for name, f := range map[string]func(*desk){ //nolint:paralleltest // they are fast; a server each is not
-		"methods": methods, "names": names, "sub-tenants": subTenants,
+		"methods": methods, "records": records, "names": names, "sub-tenants": subTenants,
 		"bodies": bodies, "values": values, "pages": pages, "queries": queries,
 	} {
 		t.Run(name, func(t *testing.T) { f(&desk{d.Server, t}) })
@@ -70,61 +70,6 @@ func (d *desk) reads() int {
 	return d.count(`select count(*) from auth.audit_log where action = 'secret.read'`)
 }
 
-// caller is somebody who is refused, and how.
-type caller struct {
-	bearer, code string
-	status       int
-	fields       []string
-}
-
-func (d *desk) refusesCaller(c caller, method, path string) {
-	d.t.Helper()
-	a := d.Do(method, path, c.bearer, `{"value":"x"}`, c.fields...)
-	if a.Status != c.status || a.Code() != c.code || strings.Contains(a.Body, "hunter2") || strings.Contains(a.Body, "KEY") {
-		d.t.Errorf("%s %s as %.20s: %d %s", method, path, c.bearer, a.Status, a.Body)
-	}
-}
-
-// TestOnlyServiceKeys asks for everything there is as everybody else.
-func TestOnlyServiceKeys(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
-	d.wants(200, "", "PUT", "/KEY", `{"value":"hunter2"}`)
-	user := d.SignUp()
-	asked := 0
-	for _, caller := range []caller{
-		{"", "credential_required", 401, nil},
-		{d.ClientKey, "credential_required", 401, nil},
-		{user.Access, "not_allowed", 403, nil},
-		{user.Access, "not_allowed", 403, []string{"apikey", d.ClientKey}},
-		{user.Access, "ambiguous_credentials", 401, []string{"apikey", d.ServiceKey}},
-		{user.Refresh, "invalid_token", 401, nil},
-		{d.ServiceKey + "x", "invalid_key", 401, nil},
-		{"", "credential_required", 401, []string{"X-User-Role", "service_role", "X-Forwarded-For", "127.0.0.1"}},
-	} {
-		for _, route := range d.Routes {
-			if strings.HasPrefix(route.Path, secrets) {
-				path := strings.ReplaceAll(route.Path, "{name}", "KEY")
-				d.refusesCaller(caller, route.Method, path)
-				d.refusesCaller(caller, route.Method, path+acmeQuery)
-				asked++
-			}
-		}
-	}
-	if asked != 7*8 {
-		t.Errorf("asked %d times; the routes are not all of them", asked)
-	}
-	if a := d.Do(http.MethodHead, secrets+"/KEY/value", user.Access, ""); a.Status != 403 {
-		t.Errorf("HEAD: %d", a.Status)
-	}
-	if d.reads() != 0 {
-		t.Error("somebody has read it")
-	}
-	if d.value("/KEY/value") != "hunter2" || d.reads() != 1 {
-		t.Error("control: the service key")
-	}
-}
-
 func methods(d *desk) {
 	d.t.Helper()
 	d.wants(200, "", "PUT", "/METHOD", `{"value":"hunter2"}`)
@@ -153,18 +98,32 @@ func methods(d *desk) {
 	if a := d.Do("GET", secrets+"/METHOD/value", d.ServiceKey, "", "Origin", "https://evil.example.com"); a.Header.Get("Access-Control-Allow-Origin") != "" {
 		d.t.Errorf("a page of another site: %v", a.Header)
 	}
+}
 
-	// The record says who has done what, from where, in which request.
-	a := d.Do("GET", secrets+"/METHOD/value", d.ServiceKey, "")
-	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
-		d.t.Errorf("%v", a.Header)
+// records reads who has done what, from where, in which request.
+func records(d *desk) {
+	d.t.Helper()
+	for action, r := range map[string][3]string{
+		"set": {"PUT", "/RECORD", `{"value":"hunter2"}`}, "read": {"GET", "/RECORD/value", ""}, "restored": {"POST", "/RECORD/restore", `{"version":1}`},
+		"deleted": {"DELETE", "/RECORD", ""}, "purged": {"DELETE", "/RECORD?purge=true", ""},
+	} {
+		d.Do("PUT", secrets+"/RECORD", d.ServiceKey, `{"value":"first"}`)
+		a := d.Do(r[0], secrets+r[1], d.ServiceKey, r[2])
+		if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
+			d.t.Errorf("%s: %v", action, a.Header)
+		}
+		var record string
+		d.DB.Scan(d.t, `select coalesce(string_agg(concat_ws(' ', action, outcome, actor_kind, (select kind from auth.api_keys k where k.id = actor_id),
+			target_kind, details->>'name', host(ip)), '; '), '') from auth.audit_log where request_id = $1`, []any{a.Header.Get("X-Request-Id")}, &record)
+		if record != "secret."+action+" success key service secret RECORD 127.0.0.1" {
+			d.t.Errorf("%s: %d %q", action, a.Status, record)
+		}
 	}
-	var record string
-	d.DB.Scan(d.t, `select concat_ws(' ', action, outcome, actor_kind, (select kind from auth.api_keys k where k.id = actor_id), target_kind,
-		(select name from auth.secrets s where s.id = target_id), host(ip), details) from auth.audit_log where request_id = $1`,
-		[]any{a.Header.Get("X-Request-Id")}, &record)
-	if record != `secret.read success key service secret METHOD 127.0.0.1 {"name": "METHOD", "version": "1"}` {
-		d.t.Error(record)
+	var history secret.Versions
+	d.wants(200, "", "PUT", "/RECORD", `{"value":"hunter2"}`)
+	d.wants(200, "", "GET", "/RECORD/versions", "").JSON(d.t, &history)
+	if history.Items[0].CreatedBy == nil {
+		d.t.Error("the history does not say by whom")
 	}
 }
 

@@ -27,16 +27,24 @@ func at50(f func(i int)) {
 	wg.Wait()
 }
 
+// bounded is a context for what might wait for ever if it is wrong.
+func (v *vault) bounded() context.Context {
+	ctx, cancel := context.WithTimeout(v.t.Context(), 20*time.Second)
+	v.t.Cleanup(cancel)
+	return ctx
+}
+
 // TestSetAtOnce has fifty callers set a secret that nobody has made yet: each
 // gets a version of its own, and the last of them is what is read.
 func TestSetAtOnce(t *testing.T) {
 	t.Parallel()
 	v := newVault(t)
+	ctx := v.bounded()
 	var mu sync.Mutex
 	made, ids := map[int]string{}, map[id.Secret]bool{}
 	at50(func(i int) {
 		value := fmt.Sprint("of ", i)
-		kept, err := v.Set(context.Background(), nobody, global("KEY"), secret.Input{Value: value})
+		kept, err := v.Set(ctx, nobody, global("KEY"), secret.Input{Value: value})
 		if err != nil {
 			t.Error(err)
 			return
@@ -73,10 +81,11 @@ func TestRestoreAtOnce(t *testing.T) {
 	v.set(global("KEY"), "one")
 	v.set(global("KEY"), "two")
 	v.remove(global("KEY"), false)
+	ctx := v.bounded()
 	var mu sync.Mutex
 	got := map[string]int{}
 	at50(func(int) {
-		kept, err := v.Restore(context.Background(), nobody, global("KEY"), 0)
+		kept, err := v.Restore(ctx, nobody, global("KEY"), 0)
 		outcome := fmt.Sprint("version ", kept.Version)
 		if err != nil {
 			outcome = fault.From(err).Code
@@ -90,7 +99,7 @@ func TestRestoreAtOnce(t *testing.T) {
 	}
 	v.set(global("KEY"), "three")
 	at50(func(int) {
-		_, err := v.Restore(context.Background(), nobody, global("KEY"), 2)
+		_, err := v.Restore(ctx, nobody, global("KEY"), 2)
 		if err != nil && fault.From(err).Code != "secret_not_found" { // once it is too old to be kept
 			t.Error(err)
 		}
@@ -104,7 +113,7 @@ func TestRestoreAtOnce(t *testing.T) {
 func TestEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	v := newVault(t)
-	ctx := context.Background()
+	ctx := v.bounded()
 	expected := map[string]bool{"": true, "secret_not_found": true, "secret_not_deleted": true}
 	at50(func(i int) {
 		for range 4 {
