@@ -1,11 +1,15 @@
 package rotation_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -131,4 +135,82 @@ func TestRunWaitsForATransaction(t *testing.T) {
 		t.Error(got)
 	}
 	p.check(5)
+}
+
+// cut ends every connection of the owner's over and over until stop is called,
+// in the middle of whatever it is at. It returns how often it met a statement.
+func cut(t *testing.T, db *pgtest.Database, every time.Duration) (stop func() int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), db.AdminURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int)
+	go func() {
+		met := 0
+		for ctx.Err() == nil {
+			var n int
+			err := conn.QueryRow(context.WithoutCancel(ctx), `
+				with open as materialized (
+					select pid, state from pg_stat_activity where datname = current_database() and usename = 'fluxbase')
+				select count(*) filter (where state = 'active') from open where pg_terminate_backend(pid)`).Scan(&n)
+			if err != nil {
+				t.Errorf("cutting connections: %v", err)
+				break
+			}
+			met += n
+			time.Sleep(time.Duration(rand.Int64N(int64(2 * every))))
+		}
+		_ = conn.Close(context.WithoutCancel(ctx))
+		done <- met
+	}()
+	return func() int {
+		cancel()
+		return <-done
+	}
+}
+
+// TestConnectionsAreCut works while every connection is cut again and again.
+func TestConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	db := roomy(t)
+	p := start(t, db, 0, 1)
+	f := &traffic{t: t}
+	f.seed(t.Context(), p, 3000)
+	patiently := func(work func() (rotation.Run, error)) (run rotation.Run) {
+		t.Helper()
+		err := errors.New("not yet")
+		for try := 0; err != nil && try < 100; try++ { // to ask for a run is not the work on it
+			run, err = work()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return run
+	}
+	stop := cut(t, db, 40*time.Millisecond)
+	var runs []rotation.Run
+	for range 2 {
+		run := patiently(func() (rotation.Run, error) { return p.Rotate(t.Context(), audit.Actor{}) })
+		runs = append(runs, p.do(run, nil))
+		run = patiently(func() (rotation.Run, error) {
+			return p.RollBack(t.Context(), audit.Actor{}, 1, "cut", rotation.Pace{BatchSize: 20, Concurrency: 4})
+		})
+		runs = append(runs, p.do(run, nil))
+	}
+	met := stop()
+	for err := errors.New("not yet"); err != nil; {
+		err = db.Ping(t.Context())
+	}
+	t.Logf("%d statements were cut", met)
+	for _, run := range runs {
+		if run.State != rotation.Succeeded || run.Scanned != 3002 || run.ReEncrypted+run.AlreadyThere != 3002 {
+			t.Errorf("%s in %d attempts", counts(run), run.Attempts)
+		}
+	}
+	if got := states(t, p); got != "1 active, 2 rolled_back, 3 rolled_back" {
+		t.Error(got)
+	}
+	f.check(p)
 }

@@ -37,8 +37,8 @@ func newWorker(s *Service, r Run) *worker { return &worker{Service: s, run: r} }
 
 // now is the run with its counts as they are.
 func (w *worker) now() Run {
-	r := w.run
 	w.mu.Lock()
+	r := w.run
 	r.Failed = int64(len(w.damaged))
 	w.mu.Unlock()
 	r.ReEncrypted, r.AlreadyThere = w.moved.Load(), w.already.Load()
@@ -47,14 +47,26 @@ func (w *worker) now() Run {
 	return r
 }
 
+// goTo notes which version a rotation has made.
+func (w *worker) goTo(version uint32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.run.ToVersion = &version
+}
+
 // moveAll moves everything that the run is about.
 func (w *worker) moveAll(ctx context.Context) error {
-	keys, err := w.Keys.Keys(ctx)
-	if err != nil {
+	var from []uint32
+	var began time.Time
+	err := w.patiently(ctx, func() error {
+		keys, err := w.Keys.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		from = w.versionsOf(keys)
+		began, err = w.count(ctx, from)
 		return err
-	}
-	from := w.versionsOf(keys)
-	began, err := w.count(ctx, from)
+	})
 	if err != nil {
 		return err
 	}
@@ -62,11 +74,11 @@ func (w *worker) moveAll(ctx context.Context) error {
 		if err := w.moveVersion(ctx, version); err != nil {
 			return err
 		}
-		if err := w.Keys.Rewrap(ctx, version); err != nil {
+		if err := w.patiently(ctx, func() error { return w.Keys.Rewrap(ctx, version) }); err != nil {
 			return err
 		}
 	}
-	if err := w.countMissed(ctx, began); err != nil {
+	if err := w.patiently(ctx, func() error { return w.countMissed(ctx, began) }); err != nil {
 		return err
 	}
 	if len(w.damaged) > 0 {
@@ -79,7 +91,11 @@ func (w *worker) moveAll(ctx context.Context) error {
 // old versions, not when it has come to an end.
 func (w *worker) checkNothingLeft(ctx context.Context, from []uint32) error {
 	for _, version := range from {
-		counts, err := sealed.Counts(ctx, w.DB.Single(), version)
+		var counts []sealed.Count
+		err := w.patiently(ctx, func() (err error) {
+			counts, err = sealed.Counts(ctx, w.DB.Single(), version)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -172,7 +188,7 @@ func (w *worker) moveVersion(ctx context.Context, version uint32) error {
 
 // The pauses between tries grow from the first to the last.
 const (
-	firstPause = 100 * time.Millisecond
+	firstPause = 20 * time.Millisecond
 	lastPause  = 5 * time.Second
 )
 
@@ -251,20 +267,22 @@ func (w *worker) keepDamaged(values []id.Sealed) {
 	}
 }
 
-// patience is how long a batch is tried again before the attempt ends.
+// patience is how long a step is tried again before the attempt ends.
 const patience = 30 * time.Second
 
-// patiently tries again what may go away: a deadlock, a full disk, a database
-// that is starting again.
-func (w *worker) patiently(ctx context.Context, f func() error) error {
+// errDeadlock is the fault of one of two transactions that wait for each other.
+var errDeadlock = &fault.Error{Kind: fault.Conflict, Code: "serialization_failure"}
+
+// patiently tries again what may go away: a deadlock, a full disk, a connection
+// that is cut, a database that is starting again.
+func (s *Service) patiently(ctx context.Context, f func() error) error {
 	pause, waited := firstPause, time.Duration(0)
 	for {
 		err := f()
-		conflict := fault.KindOf(err) == fault.Conflict
-		if err == nil || !conflict && !transient(err) || errors.Is(err, sealed.ErrNotActive) || waited > patience {
+		if err == nil || !transient(err) && !errors.Is(err, errDeadlock) || waited > patience {
 			return err
 		}
-		w.Logger.WarnContext(ctx, "re-encryption waits", slog.Any("error", err), slog.Duration("retry_in", pause))
+		s.Logger.WarnContext(ctx, "re-encryption waits", slog.Any("error", err), slog.Duration("retry_in", pause))
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -74,8 +74,16 @@ func (s *Service) Wait() { s.work.Wait() }
 // it, Do follows it, and takes over if that one ends.
 func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run, error) {
 	for {
-		run, leave, found, err := s.claim(ctx, runID)
-		if err != nil {
+		var run Run
+		var leave func()
+		var found bool
+		err := s.patiently(ctx, func() (err error) {
+			if run, leave, found, err = s.claim(ctx, runID); err == nil && !found {
+				run, err = s.Get(ctx, runID)
+			}
+			return err
+		})
+		if err != nil || run.Over() {
 			return run, err
 		}
 		if found {
@@ -84,9 +92,6 @@ func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run
 			if !errors.Is(err, errTakenOver) {
 				return run, err
 			}
-		}
-		if run, err = s.Get(ctx, runID); err != nil || run.Over() {
-			return run, err
 		}
 		progress(run)
 		select {
@@ -148,7 +153,9 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 		return w.now(), context.Cause(ctx)
 	case err != nil && transient(err) && w.run.Attempts < maxAttempts:
 		pause := min(time.Minute, time.Second<<min(w.run.Attempts, 6))
-		return w.now(), errors.Join(err, release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error()))
+		return w.now(), errors.Join(err, w.patiently(ending, func() error {
+			return release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error())
+		}))
 	}
 	return w.finish(ending, err)
 }
@@ -204,23 +211,23 @@ func (w *worker) reportQuarter(ctx context.Context) {
 // steps are what a run does, each of which may have been done before.
 func (w *worker) steps(ctx context.Context) error {
 	if w.run.Kind == Rotation {
-		if err := w.makeKey(ctx); err != nil {
+		if err := w.patiently(ctx, func() error { return w.makeKey(ctx) }); err != nil {
 			return err
 		}
 	}
-	if err := w.Keys.AwaitHeld(ctx, *w.run.ToVersion, heldLimit); err != nil {
+	if err := w.patiently(ctx, func() error { return w.Keys.Reload(ctx) }); err != nil {
+		return err
+	}
+	if err := w.patiently(ctx, func() error { return w.Keys.AwaitHeld(ctx, *w.run.ToVersion, heldLimit) }); err != nil {
 		return err
 	}
 	if w.run.Kind != Rollback {
-		if err := w.Keys.Activate(ctx, *w.run.ToVersion); err != nil {
+		if err := w.patiently(ctx, func() error { return w.Keys.Activate(ctx, *w.run.ToVersion) }); err != nil {
 			return err
 		}
 	}
 	if w.run.Kind == Rotation && !w.Config.AutoReencrypt {
 		return nil
-	}
-	if err := w.Keys.Reload(ctx); err != nil {
-		return err
 	}
 	return w.moveAll(ctx)
 }
@@ -238,7 +245,7 @@ func (w *worker) makeKey(ctx context.Context) error {
 		return err
 	}
 	if run.ToVersion != nil {
-		w.run.ToVersion = run.ToVersion
+		w.goTo(*run.ToVersion)
 		return nil
 	}
 	version, err := w.Keys.Generate(ctx, func(q postgres.Querier, version uint32) error {
@@ -251,7 +258,7 @@ func (w *worker) makeKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.run.ToVersion = &version
+	w.goTo(version)
 	return nil
 }
 
@@ -264,28 +271,32 @@ func (w *worker) finish(ctx context.Context, err error) (Run, error) {
 		text := err.Error()
 		run.State, run.Error, event = Failed, &text, "failed"
 	}
-	writeErr := w.DB.InTx(ctx, func(q postgres.Querier) error {
-		kept, err := finish(ctx, q, &run, w.Keys.Instance())
-		if err != nil {
-			return err
-		}
-		if !kept {
-			return errTakenOver
-		}
-		if run.Kind == Rotation && run.State == Succeeded {
-			if _, err := w.Keys.Retire(ctx, q, w.Config.RetainOldKeys); err != nil {
-				return err
-			}
-		}
-		record := audit.Actor{}.Did(audit.EncryptionRunFinished, "run", id.UUID(run.ID), append(run.details(),
-			"scanned", fmt.Sprint(run.Scanned), "re_encrypted", fmt.Sprint(run.ReEncrypted), "failed", fmt.Sprint(run.Failed))...)
-		record.Failed = run.State == Failed
-		if err := audit.Write(ctx, q, record); err != nil {
-			return err
-		}
-		return w.notify(ctx, q, event, run)
+	writeErr := w.patiently(ctx, func() error {
+		return w.DB.InTx(ctx, func(q postgres.Querier) error { return w.writeEnd(ctx, q, &run, event) })
 	})
 	return run, errors.Join(err, writeErr)
+}
+
+func (w *worker) writeEnd(ctx context.Context, q postgres.Querier, run *Run, event string) error {
+	kept, err := finish(ctx, q, run, w.Keys.Instance())
+	if err != nil {
+		return err
+	}
+	if !kept {
+		return errTakenOver
+	}
+	if run.Kind == Rotation && run.State == Succeeded {
+		if _, err := w.Keys.Retire(ctx, q, w.Config.RetainOldKeys); err != nil {
+			return err
+		}
+	}
+	record := audit.Actor{}.Did(audit.EncryptionRunFinished, "run", id.UUID(run.ID), append(run.details(),
+		"scanned", fmt.Sprint(run.Scanned), "re_encrypted", fmt.Sprint(run.ReEncrypted), "failed", fmt.Sprint(run.Failed))...)
+	record.Failed = run.State == Failed
+	if err := audit.Write(ctx, q, record); err != nil {
+		return err
+	}
+	return w.notify(ctx, q, event, *run)
 }
 
 // versionsOf are the versions that a run moves values from.
