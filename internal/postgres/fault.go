@@ -92,6 +92,8 @@ func kindOf(state string) (fault.Kind, string) {
 		return fault.Timeout, "statement_timeout"
 	case "40001", "40P01":
 		return fault.Conflict, "serialization_failure"
+	case "55P03":
+		return fault.Conflict, "lock_not_available"
 	case "57P01", "57P02", "57P03", "57P05", "3D000":
 		return fault.Unavailable, ""
 	}

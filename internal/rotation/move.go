@@ -197,7 +197,7 @@ func (w *worker) pass(ctx context.Context, version uint32) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
-	batches := make(chan sealed.Batch)
+	batches := make(chan sealed.Batch, w.run.Concurrency)
 	var workers sync.WaitGroup
 	for range w.run.Concurrency {
 		workers.Go(func() {
@@ -217,23 +217,30 @@ func (w *worker) pass(ctx context.Context, version uint32) error {
 	return err
 }
 
+// readAtOnce is how many values are read at once, unless a batch is larger.
+const readAtOnce = 500
+
+// read reads several batches at once, so that the workers do not wait for it.
 func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed.Batch) error {
 	var after id.Sealed
+	limit := max(w.run.BatchSize, min(readAtOnce, w.run.BatchSize*w.run.Concurrency))
 	for {
-		var b sealed.Batch
+		var many sealed.Batch
 		w.pace.own.Add(1)
 		err := w.patiently(ctx, func() (err error) {
-			b, err = w.Values.Read(ctx, w.DB.Single(), version, after, w.run.BatchSize)
+			many, err = w.Values.Read(ctx, w.DB.Single(), version, after, limit)
 			return err
 		})
-		if err != nil || b.Len() == 0 {
+		if err != nil || many.Len() == 0 {
 			return err
 		}
-		after = b.Last()
-		select {
-		case batches <- b:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		after = many.Last()
+		for b := range many.Split(w.run.BatchSize) {
+			select {
+			case batches <- b:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
 		}
 	}
 }

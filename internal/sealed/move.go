@@ -3,8 +3,11 @@ package sealed
 import (
 	"context"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -61,6 +64,17 @@ func (s *Service) Read(ctx context.Context, q postgres.Querier, version uint32, 
 // Len is the number of values.
 func (b Batch) Len() int { return len(b.records) }
 
+// Split returns the values in batches of up to n.
+func (b Batch) Split(n int) iter.Seq[Batch] {
+	return func(yield func(Batch) bool) {
+		for part := range slices.Chunk(b.records, n) {
+			if !yield(Batch{part}) {
+				return
+			}
+		}
+	}
+}
+
 // Last is the id of the last value.
 func (b Batch) Last() id.Sealed { return b.records[len(b.records)-1].id }
 
@@ -83,29 +97,60 @@ func (s *Service) Move(ctx context.Context, q postgres.Querier, b Batch, version
 			return Moved{}, fmt.Errorf("sealing anew: version %d: %w", needed, keyring.ErrNoKey)
 		}
 	}
+	w, damaged := b.rewrap(ring, version)
+	m, err := w.write(ctx, q)
+	m.Damaged = damaged
+	if err != nil {
+		return m, fmt.Errorf("writing sealed values: %w", err)
+	}
+	return m, nil
+}
+
+// rewrapped is a batch as it is to be written.
+type rewrapped struct {
+	version   uint32
+	ids       [][16]byte // as PostgreSQL's driver likes them best
+	heads     [][]byte   // of the envelopes that were read
+	envelopes [][]byte
+}
+
+func (b Batch) rewrap(ring *keyring.Keyring, version uint32) (w rewrapped, damaged []id.Sealed) {
 	n := len(b.records)
-	var damaged []id.Sealed
-	ids, heads, envelopes := make([]id.Sealed, 0, n), make([][]byte, 0, n), make([][]byte, 0, n)
+	w = rewrapped{version, make([][16]byte, 0, n), make([][]byte, 0, n), make([][]byte, 0, n)}
 	for _, r := range b.records {
 		envelope, err := ring.Rewrap(r.binding(), r.envelope, version)
 		if err != nil {
 			damaged = append(damaged, r.id)
 			continue
 		}
-		ids, heads, envelopes = append(ids, r.id), append(heads, r.envelope[:keyring.HeadSize]), append(envelopes, envelope)
+		w.ids = append(w.ids, r.id)
+		w.heads = append(w.heads, r.envelope[:keyring.HeadSize])
+		w.envelopes = append(w.envelopes, envelope)
 	}
-	m, active, err := move(ctx, q, version, ids, heads, envelopes)
-	m.Damaged = damaged
-	if err != nil {
-		return m, fmt.Errorf("writing sealed values: %w", err)
+	return w, damaged
+}
+
+// write writes a batch. If a transaction is changing some of it, that has the
+// right of way: the batch is written around it.
+func (w rewrapped) write(ctx context.Context, q postgres.Querier) (Moved, error) {
+	var m Moved
+	var err error
+	m.Moved, err = move(ctx, q, w)
+	active := m.Moved > 0
+	if fault.KindOf(err) == fault.Conflict {
+		m, active, err = moveAround(ctx, q, w)
+	} else if err == nil && !active {
+		active, err = isActive(ctx, q, w.version)
 	}
-	if !active {
-		return m, ErrNotActive
-	}
-	if m.Moved < len(ids) {
-		there, err := countUnder(ctx, q, version, ids)
-		m.Already = max(there-m.Moved, 0)
+	switch {
+	case err != nil:
 		return m, err
+	case !active:
+		return m, ErrNotActive
+	case m.Moved == len(w.ids):
+		return m, nil
 	}
-	return m, nil
+	there, err := countUnder(ctx, q, w.version, w.ids)
+	m.Already = max(there-m.Moved, 0)
+	return m, err
 }

@@ -165,10 +165,24 @@ func selectBatch(ctx context.Context, q postgres.Querier, version uint32, after 
 }
 
 // A value is written only if it is still the one that was read: the beginning
-// of an envelope holds its nonce, which no other has. Values that a transaction
-// is changing are left alone: whoever changes several never waits for this
-// statement while it waits for them.
+// of an envelope holds its nonce, which no other has. The statement gives up
+// soon when it meets a value that a transaction is changing, long before that
+// transaction could be the one that PostgreSQL ends for a deadlock.
 const moveSQL = `
+update auth.sealed_values v set envelope = u.envelope, key_version = active.version
+from (select version from auth.encryption_keys
+		where version = $1 and state = 'active' and set_config('lock_timeout', '200ms', true) <> '' for share) active,
+	unnest($2::uuid[], $3::bytea[], $4::bytea[]) as u (id, head, envelope)
+where v.id = u.id and substr(v.envelope, 1, 17) = u.head`
+
+func move(ctx context.Context, q postgres.Querier, w rewrapped) (int, error) {
+	tag, err := q.Exec(ctx, moveSQL, w.version, w.ids, w.heads, w.envelopes)
+	return int(tag.RowsAffected()), postgres.Fault(err)
+}
+
+// moveAroundSQL is moveSQL that leaves alone what a transaction is changing. It
+// costs more, since each value is locked first.
+const moveAroundSQL = `
 with active as (select version from auth.encryption_keys where version = $1 and state = 'active' for share),
 free as (select id from auth.sealed_values where id = any ($2) for no key update skip locked),
 moved as (
@@ -178,15 +192,23 @@ moved as (
 	returning 1)
 select (select count(*) from moved), $5 - (select count(*) from free), exists (select from active)`
 
-func move(ctx context.Context, q postgres.Querier, version uint32, ids []id.Sealed, heads, envelopes [][]byte) (m Moved, active bool, err error) {
-	err = q.QueryRow(ctx, moveSQL, version, ids, heads, envelopes, len(ids)).Scan(&m.Moved, &m.Busy, &active)
+func moveAround(ctx context.Context, q postgres.Querier, w rewrapped) (m Moved, active bool, err error) {
+	err = q.QueryRow(ctx, moveAroundSQL, w.version, w.ids, w.heads, w.envelopes, len(w.ids)).Scan(&m.Moved, &m.Busy, &active)
 	return m, active, postgres.Fault(err)
+}
+
+const isActiveSQL = `select exists (select from auth.encryption_keys where version = $1 and state = 'active')`
+
+func isActive(ctx context.Context, q postgres.Querier, version uint32) (bool, error) {
+	var active bool
+	err := q.QueryRow(ctx, isActiveSQL, version).Scan(&active)
+	return active, postgres.Fault(err)
 }
 
 const countUnderSQL = `
 select count(*) from auth.sealed_values where id = any ($2) and key_version = $1`
 
-func countUnder(ctx context.Context, q postgres.Querier, version uint32, ids []id.Sealed) (int, error) {
+func countUnder(ctx context.Context, q postgres.Querier, version uint32, ids [][16]byte) (int, error) {
 	var n int
 	err := q.QueryRow(ctx, countUnderSQL, version, ids).Scan(&n)
 	return n, postgres.Fault(err)
