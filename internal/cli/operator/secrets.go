@@ -20,6 +20,14 @@ import (
 
 var errTenant = errors.New("--sub-tenant takes the id of a sub-tenant, a UUID")
 
+// What is wrong with a command line that sets a secret is not repeated: it may
+// be the value.
+var (
+	errSetArgs = errors.New("secrets set takes the name of a secret (letters, digits, underscores, dots and hyphens), " +
+		"and reads its value from standard input or --file")
+	errSetFlags = errors.New("secrets set does not take these flags; see: fluxbase-cli secrets set --help")
+)
+
 func secretsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secrets",
@@ -48,8 +56,8 @@ func setCommand() *cobra.Command {
 		Long: "Gives a secret a new value; the versions before stay in its history. The value is read from standard input, without the line break at " +
 			"its end, or from a file as it is: on the command line others on the machine could read it.",
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errors.New("secrets set takes the name of a secret, and reads its value from standard input or --file")
+			if len(args) != 1 || !secret.ValidName(args[0]) { // NAME=VALUE would travel in the path of the request
+				return errSetArgs
 			}
 			return nil
 		},
@@ -69,6 +77,7 @@ func setCommand() *cobra.Command {
 			return oneSecret(cmd, http.MethodPut, args[0], "", in, "Set")
 		},
 	}
+	cmd.SetFlagErrorFunc(func(*cobra.Command, error) error { return errSetFlags })
 	cmd.Flags().StringVar(&file, "file", "", "read the value from this file")
 	cmd.Flags().StringVar(&description, "description", "", "what the secret is for")
 	cmd.Flags().DurationVar(&expires, "expires-in", 0, "how long the value is good for, such as 720h")

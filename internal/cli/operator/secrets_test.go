@@ -1,0 +1,73 @@
+package operator_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/fluxbase/fluxbase/internal/cli"
+	"github.com/fluxbase/fluxbase/internal/cli/operator"
+)
+
+// marker is a value that must be nowhere but in the body of a request.
+const marker = "hunter2"
+
+// ran is a command line that has ended.
+type ran struct {
+	status         int
+	stdout, stderr string
+	requests       []string // method, path and body of each
+}
+
+// run runs fluxbase-cli beside a server that agrees with everything.
+func run(t *testing.T, stdin string, args ...string) ran {
+	t.Helper()
+	var r ran
+	var mu sync.Mutex
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		body, _ := io.ReadAll(request.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		r.requests = append(r.requests, fmt.Sprintf("%s %s %s", request.Method, request.URL, body))
+		if request.Method == http.MethodDelete {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":"01000000-0000-7000-8000-000000000001","name":"KEY","version":3,"value":"`+marker+`","items":[],"next_cursor":"KEY"}`)
+	}))
+	defer server.Close()
+	root := operator.Root()
+	root.SetIn(strings.NewReader(stdin))
+	var stdout, stderr bytes.Buffer
+	r.status = cli.Execute(root, append(args, "--url", server.URL, "--service-key", "fb_service_x"), &stdout, &stderr)
+	r.stdout, r.stderr = stdout.String(), stderr.String()
+	return r
+}
+
+// refused expects that a command line is told what is wrong with it, that
+// nothing is sent, and that nothing is repeated.
+func (r ran) refused(t *testing.T, what, because string) {
+	t.Helper()
+	if r.status != 1 || len(r.requests) > 0 || r.stdout != "" || !strings.Contains(r.stderr, because) || strings.Contains(r.stderr, marker) {
+		t.Errorf("%s: %+v; want %q", what, r, because)
+	}
+}
+
+func TestValuesAreNotTakenFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{
+		"KEY hunter2", "KEY=hunter2", "KEY = hunter2", "KEY:hunter2", "KEY -- -hunter2", "hunter2 KEY more", "", "KEY -phunter2", "KEY -hunter2", "KEY -p hunter2",
+		"KEY --hunter2", "KEY --value hunter2", "KEY --value=hunter2", "KEY --description", "KEY --expires-in=hunter2", "KEY --expires-in hunter2", "KEY --json=hunter2",
+	} {
+		run(t, "x", append([]string{"secrets", "set"}, strings.Fields(args)...)...).refused(t, args, "secrets set")
+	}
+	if r := run(t, marker, "secrets", "set", "KEY"); r.status != 0 || len(r.requests) != 1 || r.stdout != "Set KEY, version 3.\n" || r.stderr != "" ||
+		r.requests[0] != `PUT /api/v1/admin/secrets/KEY? {"value":"hunter2"}` {
+		t.Errorf("control: %+v", r)
+	}
+}
