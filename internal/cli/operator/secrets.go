@@ -62,6 +62,9 @@ func setCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("expires-in") && expires < time.Second {
+				return errors.New("--expires-in takes a duration of at least a second, such as 720h")
+			}
 			value, err := readValue(cmd, file)
 			if err != nil {
 				return err
@@ -70,7 +73,7 @@ func setCommand() *cobra.Command {
 			if cmd.Flags().Changed("description") {
 				in.Description = &description
 			}
-			if expires > 0 {
+			if cmd.Flags().Changed("expires-in") {
 				seconds := int64(expires / time.Second)
 				in.ExpiresIn = &seconds
 			}

@@ -71,3 +71,15 @@ func TestValuesAreNotTakenFromTheCommandLine(t *testing.T) {
 		t.Errorf("control: %+v", r)
 	}
 }
+
+func TestExpiryFlag(t *testing.T) {
+	t.Parallel()
+	for expiry, want := range map[string]string{"1s": `"expires_in":1`, "720h": `"expires_in":2592000`, "1m30s": `"expires_in":90`} {
+		if r := run(t, "x", "secrets", "set", "KEY", "--expires-in", expiry); r.status != 0 || !strings.Contains(r.requests[0], want) {
+			t.Errorf("%s: %+v", expiry, r)
+		}
+	}
+	for _, expiry := range []string{"0", "0s", "-1h", "999ms", "-1ns"} {
+		run(t, "x", "secrets", "set", "KEY", "--expires-in="+expiry).refused(t, expiry, "--expires-in")
+	}
+}
