@@ -219,9 +219,17 @@ func printSecrets(cmd *cobra.Command, page secret.Page) error {
 		return err
 	}
 	if page.NextCursor != nil {
-		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "More: fluxbase-cli secrets list --cursor %s\n", *page.NextCursor)
+		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "More: fluxbase-cli secrets list --cursor %s%s\n", *page.NextCursor, sameTenant(cmd))
 	}
 	return nil
+}
+
+// sameTenant is what a command that is about the same sub-tenant ends with.
+func sameTenant(cmd *cobra.Command) string {
+	if f := cmd.Flags().Lookup("sub-tenant"); f.Changed {
+		return " --sub-tenant " + f.Value.String()
+	}
+	return ""
 }
 
 func deleteCommand() *cobra.Command {
@@ -233,7 +241,7 @@ func deleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			done := "Deleted. Bring it back with: fluxbase-cli secrets restore " + args[0]
+			done := "Deleted. Bring it back with: fluxbase-cli secrets restore " + printable(args[0]) + sameTenant(cmd)
 			if purge {
 				query.Set("purge", "true")
 				done = "Destroyed, with every version of its value."

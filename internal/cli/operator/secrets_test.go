@@ -17,6 +17,8 @@ import (
 // marker is a value that must be nowhere but in the body of a request.
 const marker = "hunter2"
 
+const tenant = "01000000-0000-7000-8000-000000000000"
+
 // ran is a command line that has ended.
 type ran struct {
 	status         int
@@ -81,5 +83,28 @@ func TestExpiryFlag(t *testing.T) {
 	}
 	for _, expiry := range []string{"0", "0s", "-1h", "999ms", "-1ns"} {
 		run(t, "x", "secrets", "set", "KEY", "--expires-in="+expiry).refused(t, expiry, "--expires-in")
+	}
+}
+
+// TestSubTenantFlag never takes a sub-tenant that is not one, such as a variable
+// that is not set, for the whole installation.
+func TestSubTenantFlag(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"set KEY", "get KEY", "list", "delete KEY", "delete KEY --purge", "history KEY", "restore KEY", "restore KEY --version 1"} {
+		args := append([]string{"secrets"}, strings.Fields(command)...)
+		for _, bad := range []string{"", " ", "acme", "01000000000070008000000000000000", tenant + " "} {
+			run(t, "x", append(args, "--sub-tenant", bad)...).refused(t, command+" of "+bad, "--sub-tenant")
+		}
+		r := run(t, "x", append(args, "--sub-tenant", tenant)...)
+		if r.status != 0 || len(r.requests) != 1 || !strings.Contains(r.requests[0], "sub_tenant_id="+tenant) {
+			t.Errorf("%s: %+v", command, r)
+		}
+		// What is said about the next command is about the same sub-tenant.
+		if strings.Contains(r.stdout, "fluxbase-cli") && !strings.Contains(r.stdout, "--sub-tenant "+tenant) {
+			t.Errorf("%s: %s", command, r.stdout)
+		}
+		if r := run(t, "x", args...); r.status != 0 || len(r.requests) != 1 || strings.Contains(r.requests[0], "sub_tenant_id") {
+			t.Errorf("%s: %+v", command, r)
+		}
 	}
 }
