@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -110,7 +111,10 @@ func readValue(cmd *cobra.Command, file string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the value: %w", err)
 	}
-	return checkValue([]byte(strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")))
+	if line, ok := bytes.CutSuffix(text, []byte("\n")); ok {
+		text = bytes.TrimSuffix(line, []byte("\r"))
+	}
+	return checkValue(text)
 }
 
 func checkValue(text []byte) (string, error) {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -107,4 +109,40 @@ func TestSubTenantFlag(t *testing.T) {
 			t.Errorf("%s: %+v", command, r)
 		}
 	}
+}
+
+// TestValuesAreReadExactly from standard input without the line break at their
+// end, and from a file as they are.
+func TestValuesAreReadExactly(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 65536)
+	for stdin, want := range map[string]string{
+		"v": "v", "v\n": "v", "v\r\n": "v", "v\n\n": `v\n`, "v\r": `v\r`, " v ": " v ", "a\nb\n": `a\nb`, "\n\n": `\n`, "a\x00b": `a\u0000b`, "\ufeffv": "\ufeffv",
+		long: long, long + "\n": long, long + "\r\n": long,
+	} {
+		r := run(t, stdin, "secrets", "set", "KEY")
+		if r.status != 0 || len(r.requests) != 1 || !strings.HasSuffix(r.requests[0], ` {"value":"`+want+`"}`) {
+			t.Errorf("%.80q: %d, %s, %.200q", stdin, r.status, r.stderr, r.requests)
+		}
+	}
+	for stdin, because := range map[string]string{
+		"": "empty", "\n": "empty", "\r\n": "empty", long + "x": "longer", long + "\n\n": "longer", strings.Repeat("y", 1<<20): "longer", marker + "\xff": "UTF-8",
+	} {
+		run(t, stdin, "secrets", "set", "KEY").refused(t, fmt.Sprintf("%.20q", stdin), because)
+		file := filepath.Join(t.TempDir(), "value")
+		if err := os.WriteFile(file, []byte(strings.TrimRight(stdin, "\r\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if because != "longer" || len(stdin) > 1<<19 {
+			run(t, "unread", "secrets", "set", "KEY", "--file", file).refused(t, fmt.Sprintf("a file of %.20q", stdin), because)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "value")
+	if err := os.WriteFile(file, []byte("of a file\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := run(t, "unread", "secrets", "set", "KEY", "--file", file); r.status != 0 || !strings.HasSuffix(r.requests[0], `{"value":"of a file\r\n"}`) {
+		t.Errorf("%+v", r)
+	}
+	run(t, "unread", "secrets", "set", "KEY", "--file", file+"x").refused(t, "no file", "reading the value")
 }
