@@ -98,9 +98,9 @@ func readValue(cmd *cobra.Command, file string) (string, error) {
 		}
 		return checkValue(text)
 	}
-	if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor
+	if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		_, _ = fmt.Fprint(cmd.ErrOrStderr(), "Value: ")
-		text, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // a file descriptor
+		text, err := term.ReadPassword(int(f.Fd()))
 		_, _ = fmt.Fprintln(cmd.ErrOrStderr())
 		if err != nil {
 			return "", fmt.Errorf("reading the value: %w", err)
