@@ -96,9 +96,12 @@ type Service struct {
 
 var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,127}$`)
 
+// ValidName says whether a secret can have a name.
+func ValidName(name string) bool { return nameForm.MatchString(name) }
+
 func (s *Service) check(n Name, in Input) error {
 	switch {
-	case !nameForm.MatchString(n.Name):
+	case !ValidName(n.Name):
 		return fault.New(fault.Invalid, "invalid_secret_name",
 			"A name begins with a letter or an underscore and goes on with letters, digits, underscores, dots and hyphens, 128 at most.")
 	case in.Value == "" || len(in.Value) > MaxValue:

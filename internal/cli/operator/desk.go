@@ -103,11 +103,12 @@ func (a *answer) Header() http.Header         { return a.header }
 func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 func (a *answer) WriteHeader(status int)      { a.status = status }
 
-// tenantQuery is the sub-tenant that a flag names, as a query.
+// tenantQuery is the sub-tenant that a flag names, as a query. An empty one is
+// refused: it is a variable that is not set, and not the whole installation.
 func tenantQuery(cmd *cobra.Command) (url.Values, error) {
 	query := url.Values{}
 	tenant, err := cmd.Flags().GetString("sub-tenant")
-	if err != nil || tenant == "" {
+	if err != nil || !cmd.Flags().Changed("sub-tenant") {
 		return query, err
 	}
 	if _, err := id.Parse(tenant); err != nil {

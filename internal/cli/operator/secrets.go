@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,14 @@ import (
 )
 
 var errTenant = errors.New("--sub-tenant takes the id of a sub-tenant, a UUID")
+
+// What is wrong with a command line that sets a secret is not repeated: it may
+// be the value.
+var (
+	errSetArgs = errors.New("secrets set takes the name of a secret (letters, digits, underscores, dots and hyphens), " +
+		"and reads its value from standard input or --file")
+	errSetFlags = errors.New("secrets set does not take these flags; see: fluxbase-cli secrets set --help")
+)
 
 func secretsCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -48,12 +57,15 @@ func setCommand() *cobra.Command {
 		Long: "Gives a secret a new value; the versions before stay in its history. The value is read from standard input, without the line break at " +
 			"its end, or from a file as it is: on the command line others on the machine could read it.",
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errors.New("secrets set takes the name of a secret, and reads its value from standard input or --file")
+			if len(args) != 1 || !secret.ValidName(args[0]) { // NAME=VALUE would travel in the path of the request
+				return errSetArgs
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("expires-in") && expires < time.Second {
+				return errors.New("--expires-in takes a duration of at least a second, such as 720h")
+			}
 			value, err := readValue(cmd, file)
 			if err != nil {
 				return err
@@ -62,13 +74,14 @@ func setCommand() *cobra.Command {
 			if cmd.Flags().Changed("description") {
 				in.Description = &description
 			}
-			if expires > 0 {
+			if cmd.Flags().Changed("expires-in") {
 				seconds := int64(expires / time.Second)
 				in.ExpiresIn = &seconds
 			}
 			return oneSecret(cmd, http.MethodPut, args[0], "", in, "Set")
 		},
 	}
+	cmd.SetFlagErrorFunc(func(*cobra.Command, error) error { return errSetFlags })
 	cmd.Flags().StringVar(&file, "file", "", "read the value from this file")
 	cmd.Flags().StringVar(&description, "description", "", "what the secret is for")
 	cmd.Flags().DurationVar(&expires, "expires-in", 0, "how long the value is good for, such as 720h")
@@ -98,7 +111,10 @@ func readValue(cmd *cobra.Command, file string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the value: %w", err)
 	}
-	return checkValue([]byte(strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")))
+	if line, ok := bytes.CutSuffix(text, []byte("\n")); ok {
+		text = bytes.TrimSuffix(line, []byte("\r"))
+	}
+	return checkValue(text)
 }
 
 func checkValue(text []byte) (string, error) {
@@ -207,9 +223,17 @@ func printSecrets(cmd *cobra.Command, page secret.Page) error {
 		return err
 	}
 	if page.NextCursor != nil {
-		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "More: fluxbase-cli secrets list --cursor %s\n", *page.NextCursor)
+		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "More: fluxbase-cli secrets list --cursor %s%s\n", *page.NextCursor, sameTenant(cmd))
 	}
 	return nil
+}
+
+// sameTenant is what a command that is about the same sub-tenant ends with.
+func sameTenant(cmd *cobra.Command) string {
+	if f := cmd.Flags().Lookup("sub-tenant"); f.Changed {
+		return " --sub-tenant " + f.Value.String()
+	}
+	return ""
 }
 
 func deleteCommand() *cobra.Command {
@@ -221,7 +245,7 @@ func deleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			done := "Deleted. Bring it back with: fluxbase-cli secrets restore " + args[0]
+			done := "Deleted. Bring it back with: fluxbase-cli secrets restore " + printable(args[0]) + sameTenant(cmd)
 			if purge {
 				query.Set("purge", "true")
 				done = "Destroyed, with every version of its value."
