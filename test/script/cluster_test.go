@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +30,8 @@ type cluster struct {
 	t       *testing.T
 	options embedded.Options
 	pg      *embedded.Cluster
-	url     string // as the owner
+	url     string       // as the owner
+	crashes atomic.Int64 // how often PostgreSQL has gone and come back; odd while it is away
 }
 
 // newCluster starts one and migrates its database. Settings are those of
@@ -50,10 +53,59 @@ func newCluster(t *testing.T, settings map[string]string) *cluster {
 
 func (c *cluster) start() {
 	c.t.Helper()
-	var err error
-	if c.pg, err = embedded.Start(context.Background(), c.options); err != nil {
+	pg, err := embedded.Start(context.Background(), c.options)
+	if err != nil {
 		c.t.Fatal(err)
 	}
+	c.pg = pg
+}
+
+// crash kills PostgreSQL with all its processes, as a power cut would, and
+// starts it again.
+func (c *cluster) crash() {
+	c.t.Helper()
+	pid, err := postmasterOf(c.options.Dir)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.crashes.Add(1)
+	for _, p := range append(childrenOf(pid), pid) {
+		_ = syscall.Kill(p, syscall.SIGKILL)
+	}
+	<-c.pg.Done()
+	c.start()
+	c.crashes.Add(1)
+}
+
+// postmasterOf is the process of the PostgreSQL in a data directory of ours.
+func postmasterOf(data string) (int, error) {
+	home := filepath.Join(data, "postgres")
+	if text, err := os.ReadFile(filepath.Join(home, "location")); err == nil {
+		home = strings.TrimSpace(string(text))
+	}
+	text, err := os.ReadFile(filepath.Join(home, "data", "postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	return strconv.Atoi(first)
+}
+
+// childrenOf finds the processes that a process has started, where /proc tells.
+func childrenOf(parent int) (pids []int) {
+	found, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range found {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err == nil && len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // ask runs statements and returns their rows.

@@ -9,10 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -163,23 +160,9 @@ func (p *process) kill() {
 	p.cmd = nil
 }
 
-// postmaster is the process of the server's PostgreSQL.
-func (p *process) postmaster() (int, error) {
-	home := filepath.Join(p.data, "postgres")
-	if text, err := os.ReadFile(filepath.Join(home, "location")); err == nil {
-		home = strings.TrimSpace(string(text))
-	}
-	text, err := os.ReadFile(filepath.Join(home, "data", "postmaster.pid"))
-	if err != nil {
-		return 0, err
-	}
-	first, _, _ := strings.Cut(string(text), "\n")
-	return strconv.Atoi(first)
-}
-
 // killPostgres ends the server's PostgreSQL as a power cut would.
 func (p *process) killPostgres() error {
-	pid, err := p.postmaster()
+	pid, err := postmasterOf(p.data)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package script_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -43,8 +44,10 @@ func setting(name string, usual int) int {
 }
 
 // TestKilledReEncryption kills a re-encryption at random points until 200 kills
-// have met it at work. The same command goes on at once each time, and at the
-// end every value is there as it was put in. Somebody reads all the time.
+// have met it at work: the command mostly, PostgreSQL under it now and then,
+// and both at once. What has lost its database goes on by itself, and the same
+// command goes on at once where a killed one was. At the end every value is
+// there as it was put in. Somebody reads all the time.
 func TestKilledReEncryption(t *testing.T) {
 	t.Parallel()
 	const values = 10_000
@@ -60,7 +63,7 @@ func TestKilledReEncryption(t *testing.T) {
 	m = c.join(versions...)
 	reading, stop := context.WithCancel(t.Context())
 	var reader sync.WaitGroup
-	reader.Go(func() { m.readAll(reading, t, ids, texts) })
+	reader.Go(func() { m.readAll(reading, c, ids, texts) })
 
 	environ := c.environ(versions...)
 	s := siege{cluster: c, from: 1}
@@ -79,7 +82,8 @@ func TestKilledReEncryption(t *testing.T) {
 	}
 	stop()
 	reader.Wait()
-	t.Logf("%d kills at work, %d before or after, %d runs", s.met, s.missed, s.from-1)
+	t.Logf("%d kills at work, %d of PostgreSQL, %d of that alone, %d kills before or after, %d runs",
+		s.met, c.crashes.Load()/2, s.alone, s.missed, s.from)
 	m.check(t, ids, texts, s.from+1)
 	if n := c.count(`select count(*) from auth.encryption_runs where state <> 'succeeded' or total <> scanned
 		or scanned <> re_encrypted + already + failed or scanned <> ` + strconv.Itoa(values)); n != 0 {
@@ -98,45 +102,72 @@ type siege struct {
 	from   uint32 // to the next version
 	met    int    // kills that met it at work
 	missed int    // that came too early or too late
+	alone  int    // kills of PostgreSQL, and not of the command
 }
 
 func (s *siege) args() []string {
 	return []string{"secrets", "re-encrypt", "--from-version", fmt.Sprint(s.from), "--to-version", fmt.Sprint(s.from + 1), "--batch-size", "5", "--concurrency", "2"}
 }
 
-// attack begins the command and kills it soon. It returns true, and goes on to
-// the next version, when the command was faster.
+// attack begins the command and kills it soon, or PostgreSQL, or both. It
+// returns true, and goes on to the next version, when the command has ended.
 func (s *siege) attack(environ []string) bool {
 	s.t.Helper()
 	const state = `select coalesce(sum(attempts), 0) || ' ' || count(*) filter (where finished_at is null) from auth.encryption_runs`
 	before, _, _ := strings.Cut(s.ask(state), " ")
 	r := s.begin(environ, s.args()...)
 	if r.over(time.Duration(rand.IntN(200)) * time.Millisecond) {
-		if r.err != nil {
-			s.t.Fatalf("%v: %s", r.err, r.output.String())
-		}
-		if n := s.count(fmt.Sprintf(`select count(*) from auth.sealed_values where key_version = %d`, s.from)); n != 0 {
-			s.t.Errorf("a run from version %d succeeded and left %d values", s.from, n)
-		}
-		s.from++
+		s.succeeded(r)
 		return true
 	}
-	r.kill()
-	if attempts, open, _ := strings.Cut(s.ask(state), " "); attempts != before && open == "1" {
-		s.met++
-	} else {
+	attempts, open, _ := strings.Cut(s.ask(state), " ")
+	if attempts == before || open != "1" {
 		s.missed++
+		r.kill()
+		return false
+	}
+	s.met++
+	switch s.met % 20 {
+	case 0: // both
+		r.kill()
+		s.crash()
+	case 10:
+		s.alone++
+		s.crash()
+		if !r.over(time.Minute) {
+			s.t.Errorf("the command does not end after PostgreSQL is back: %s", s.ask(`table auth.encryption_runs`))
+		}
+		s.succeeded(r)
+		return true
+	default:
+		r.kill()
 	}
 	return false
 }
 
+// succeeded goes on to the next version after a command.
+func (s *siege) succeeded(r *command) {
+	s.t.Helper()
+	if r.err != nil {
+		s.t.Fatalf("%v: %s", r.err, r.output.String())
+	}
+	if n := s.count(fmt.Sprintf(`select count(*) from auth.sealed_values where key_version = %d`, s.from)); n != 0 {
+		s.t.Errorf("a run from version %d succeeded and left %d values", s.from, n)
+	}
+	s.from++
+}
+
 // readAll reads random values until ctx is done.
-func (m *member) readAll(ctx context.Context, t *testing.T, ids []id.Sealed, texts []string) {
-	t.Helper()
+func (m *member) readAll(ctx context.Context, c *cluster, ids []id.Sealed, texts []string) {
 	for ctx.Err() == nil {
-		i := rand.IntN(len(ids))
-		if text, err := m.values.Open(context.WithoutCancel(ctx), m.db.Single(), ids[i]); err != nil || string(text) != texts[i] {
-			t.Errorf("value %d is %q, %v", i, text, err)
+		i, crashes := rand.IntN(len(ids)), c.crashes.Load()
+		text, err := m.values.Open(context.WithoutCancel(ctx), m.db.Single(), ids[i])
+		switch {
+		case err == nil && string(text) != texts[i]:
+			c.t.Errorf("value %d is %q", i, text)
+		case errors.Is(err, postgres.ErrUnavailable) && (crashes%2 == 1 || c.crashes.Load() != crashes):
+		case err != nil:
+			c.t.Errorf("reading value %d: %v", i, err)
 		}
 		time.Sleep(time.Millisecond)
 	}
