@@ -57,7 +57,7 @@ func (s *Service) PutFor(ctx context.Context, q postgres.Querier, tenant id.Tena
 
 // Replace seals another value in the place of one. It returns ErrNotFound.
 func (s *Service) Replace(ctx context.Context, q postgres.Querier, sealedID id.Sealed, plaintext []byte) error {
-	r, err := selectForUpdate(ctx, q, sealedID)
+	r, err := selectByID(ctx, q, sealedID)
 	if err == nil {
 		err = s.write(ctx, q, update, r, plaintext)
 	}
