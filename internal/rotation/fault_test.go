@@ -214,3 +214,63 @@ func TestConnectionsAreCut(t *testing.T) {
 	}
 	f.check(p)
 }
+
+// slow is a database that has something happen between a row and its reader.
+type slow struct {
+	postgres.Querier
+
+	meanwhile func()
+}
+
+func (s *slow) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return slowRow{s.Querier.QueryRow(ctx, sql, args...), s}
+}
+
+type slowRow struct {
+	pgx.Row
+	*slow
+}
+
+func (r slowRow) Scan(into ...any) error {
+	err := r.Row.Scan(into...)
+	if r.meanwhile != nil {
+		meanwhile := r.meanwhile
+		r.meanwhile = nil
+		meanwhile()
+	}
+	return err
+}
+
+// TestReaderIsOvertaken moves a value to another key, and destroys the one
+// before, between the moment that somebody has read the value and the moment
+// that they open it.
+func TestReaderIsOvertaken(t *testing.T) {
+	t.Parallel()
+	db := roomy(t)
+	p := start(t, db, 0, 1)
+	p.Config.RetainOldKeys = 0
+	kept, err := p.Values.Put(t.Context(), db.Single(), "test", "0", []byte("value 0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.do(p.Rotate(t.Context(), audit.Actor{}))
+	for name, read := range map[string]func(postgres.Querier) ([]byte, error){
+		"by id": func(q postgres.Querier) ([]byte, error) { return p.Values.Open(t.Context(), q, kept) },
+		"by name": func(q postgres.Querier) ([]byte, error) {
+			return p.Values.Ensure(t.Context(), q, "test", "0", func() []byte { return []byte("lost") })
+		},
+	} {
+		text, err := read(&slow{db.Single(), func() {
+			p.do(p.Rotate(t.Context(), audit.Actor{}))
+			if err := p.Keys.Reload(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}})
+		if err != nil || string(text) != "value 0" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if got := states(t, p); got != "1 retired, 2 destroyed, 3 destroyed, 4 active" {
+		t.Error(got)
+	}
+}

@@ -57,7 +57,7 @@ func (s *Service) PutFor(ctx context.Context, q postgres.Querier, tenant id.Tena
 
 // Replace seals another value in the place of one. It returns ErrNotFound.
 func (s *Service) Replace(ctx context.Context, q postgres.Querier, sealedID id.Sealed, plaintext []byte) error {
-	r, err := selectForUpdate(ctx, q, sealedID)
+	r, err := selectByID(ctx, q, sealedID)
 	if err == nil {
 		err = s.write(ctx, q, update, r, plaintext)
 	}
@@ -84,11 +84,7 @@ func (s *Service) write(ctx context.Context, q postgres.Querier, write writer, r
 
 // Open returns the value with an id.
 func (s *Service) Open(ctx context.Context, q postgres.Querier, sealedID id.Sealed) ([]byte, error) {
-	r, err := selectByID(ctx, q, sealedID)
-	if err != nil {
-		return nil, fmt.Errorf("reading a sealed value: %w", err)
-	}
-	return s.open(ctx, r)
+	return s.open(ctx, func() (record, error) { return selectByID(ctx, q, sealedID) })
 }
 
 // Find returns the id of the value of a purpose and subject. It returns
@@ -118,18 +114,16 @@ func (s *Service) OpenFor(ctx context.Context, q postgres.Querier, sealedID id.S
 // Ensure returns the value of a purpose and subject, and makes it if there is
 // none. Of several callers at once all get the same.
 func (s *Service) Ensure(ctx context.Context, q postgres.Querier, purpose, subject string, generate func() []byte) ([]byte, error) {
-	r, err := selectByName(ctx, q, purpose, subject)
-	if errors.Is(err, ErrNotFound) {
-		r = record{id: id.Sealed(id.New(s.Now())), purpose: purpose, subject: subject}
-		if err := s.write(ctx, q, insertIfMissing, r, generate()); err != nil {
-			return nil, fmt.Errorf("keeping a sealed value: %w", err)
-		}
-		r, err = selectByName(ctx, q, purpose, subject)
+	named := func() (record, error) { return selectByName(ctx, q, purpose, subject) }
+	plaintext, err := s.open(ctx, named)
+	if !errors.Is(err, ErrNotFound) {
+		return plaintext, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading a sealed value: %w", err)
+	r := record{id: id.Sealed(id.New(s.Now())), purpose: purpose, subject: subject}
+	if err := s.write(ctx, q, insertIfMissing, r, generate()); err != nil {
+		return nil, fmt.Errorf("keeping a sealed value: %w", err)
 	}
-	return s.open(ctx, r)
+	return s.open(ctx, named)
 }
 
 // Delete destroys values. Those that do not exist are no error.
@@ -147,12 +141,21 @@ func (s *Service) seal(r record, plaintext []byte) record {
 	return r
 }
 
-// open asks for the keys again if it meets a version that it has not heard of.
-func (s *Service) open(ctx context.Context, r record) ([]byte, error) {
+// open reads a value and opens it. If it meets a version that it does not hold,
+// it asks for the keys again and reads the value again: the version may be new,
+// or so old that the value has moved and the key is gone by now.
+func (s *Service) open(ctx context.Context, read func() (record, error)) ([]byte, error) {
+	r, err := read()
+	if err != nil {
+		return nil, fmt.Errorf("reading a sealed value: %w", err)
+	}
 	plaintext, err := s.Keys.Keyring().Open(r.binding(), r.envelope)
 	if errors.Is(err, keyring.ErrNoKey) {
 		if err := s.Keys.Reload(ctx); err != nil {
 			return nil, fmt.Errorf("opening the %s of %s: %w", r.purpose, r.subject, err)
+		}
+		if r, err = read(); err != nil {
+			return nil, fmt.Errorf("reading a sealed value: %w", err)
 		}
 		plaintext, err = s.Keys.Keyring().Open(r.binding(), r.envelope)
 	}

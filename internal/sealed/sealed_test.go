@@ -7,9 +7,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/sealed"
 )
 
@@ -88,5 +91,50 @@ func TestEnsureAtOnce(t *testing.T) {
 	wg.Wait()
 	if len(got) != 1 {
 		t.Errorf("%d values", len(got))
+	}
+}
+
+// slow is a database that has something happen once, between a row and its
+// reader.
+type slow struct {
+	postgres.Querier
+
+	meanwhile func()
+}
+
+func (s *slow) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return slowRow{s.Querier.QueryRow(ctx, sql, args...), s}
+}
+
+type slowRow struct {
+	pgx.Row
+	*slow
+}
+
+func (r slowRow) Scan(into ...any) error {
+	err := r.Row.Scan(into...)
+	if r.meanwhile != nil {
+		meanwhile := r.meanwhile
+		r.meanwhile = nil
+		meanwhile()
+	}
+	return err
+}
+
+// TestReplaceWhatIsGone deletes a value just before another is put in its place.
+func TestReplaceWhatIsGone(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db, secrets := pgtest.New(t), pgtest.Secrets()
+	kept, err := secrets.Put(ctx, db.Single(), "test", "a", []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &slow{db.Single(), func() { db.Exec(t, `delete from auth.sealed_values where id = $1`, kept) }}
+	if err := secrets.Replace(ctx, q, kept, []byte("y")); !errors.Is(err, sealed.ErrNotFound) {
+		t.Errorf("replaced: %v", err)
+	}
+	if text, err := secrets.Open(ctx, db.Single(), kept); !errors.Is(err, sealed.ErrNotFound) {
+		t.Errorf("it is back: %q, %v", text, err)
 	}
 }

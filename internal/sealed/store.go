@@ -52,13 +52,21 @@ func insertIfMissing(ctx context.Context, q postgres.Querier, r record) (int64, 
 }
 
 const updateSQL = `
-with active as (select version from auth.encryption_keys where version = $2 and state = 'active' for share)
-update auth.sealed_values v set envelope = $3, key_version = active.version, updated_at = now()
-from active where v.id = $1`
+with active as (select version from auth.encryption_keys where version = $2 and state = 'active' for share),
+written as (
+	update auth.sealed_values v set envelope = $3, key_version = active.version, updated_at = now()
+	from active where v.id = $1
+	returning 1)
+select (select count(*) from written), exists (select from active)`
 
-func update(ctx context.Context, q postgres.Querier, r record) (int64, error) {
-	tag, err := q.Exec(ctx, updateSQL, r.id, r.keyVersion, r.envelope)
-	return tag.RowsAffected(), postgres.Fault(err)
+// update returns ErrNotFound if the key version is active and the value is gone.
+func update(ctx context.Context, q postgres.Querier, r record) (n int64, err error) {
+	var active bool
+	err = q.QueryRow(ctx, updateSQL, r.id, r.keyVersion, r.envelope).Scan(&n, &active)
+	if err == nil && active && n == 0 {
+		return 0, ErrNotFound
+	}
+	return n, postgres.Fault(err)
 }
 
 const selectByIDSQL = `
@@ -66,12 +74,6 @@ select id, sub_tenant_id, purpose, subject, key_version, envelope from auth.seal
 
 func selectByID(ctx context.Context, q postgres.Querier, sealedID id.Sealed) (record, error) {
 	return scan(q.QueryRow(ctx, selectByIDSQL, sealedID))
-}
-
-const selectForUpdateSQL = selectByIDSQL + ` for update`
-
-func selectForUpdate(ctx context.Context, q postgres.Querier, sealedID id.Sealed) (record, error) {
-	return scan(q.QueryRow(ctx, selectForUpdateSQL, sealedID))
 }
 
 const selectByNameSQL = `
