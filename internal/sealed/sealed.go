@@ -101,14 +101,13 @@ func (s *Service) Find(ctx context.Context, q postgres.Querier, purpose, subject
 // sub-tenant. Whoever can write the reference to a value, and no more than that,
 // cannot have another one opened in its place: that is keyring.ErrNotOpened.
 func (s *Service) OpenFor(ctx context.Context, q postgres.Querier, sealedID id.Sealed, tenant id.Tenant, purpose, subject string) ([]byte, error) {
-	r, err := selectByID(ctx, q, sealedID)
-	if err != nil {
-		return nil, fmt.Errorf("reading a sealed value: %w", err)
-	}
-	if r.tenant != tenant || r.purpose != purpose || r.subject != subject {
-		return nil, fmt.Errorf("opening the %s of %s in the place of the %s of %s: %w", r.purpose, r.subject, purpose, subject, keyring.ErrNotOpened)
-	}
-	return s.open(ctx, r)
+	return s.open(ctx, func() (record, error) {
+		r, err := selectByID(ctx, q, sealedID)
+		if err == nil && (r.tenant != tenant || r.purpose != purpose || r.subject != subject) {
+			err = fmt.Errorf("the %s of %s in the place of the %s of %s: %w", r.purpose, r.subject, purpose, subject, keyring.ErrNotOpened)
+		}
+		return r, err
+	})
 }
 
 // Ensure returns the value of a purpose and subject, and makes it if there is
