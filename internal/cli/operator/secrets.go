@@ -21,12 +21,12 @@ import (
 
 var errTenant = errors.New("--sub-tenant takes the id of a sub-tenant, a UUID")
 
-// What is wrong with a command line that sets a secret is not repeated: it may
-// be the value.
+// What is wrong with a command line is not repeated: it may be a value.
 var (
 	errSetArgs = errors.New("secrets set takes the name of a secret (letters, digits, underscores, dots and hyphens), " +
 		"and reads its value from standard input or --file")
-	errSetFlags = errors.New("secrets set does not take these flags; see: fluxbase-cli secrets set --help")
+	errNoCommand = errors.New("there is no such command; see: fluxbase-cli secrets --help")
+	errSetFlags  = errors.New("secrets set does not take these flags; see: fluxbase-cli secrets set --help")
 )
 
 func secretsCommand() *cobra.Command {
@@ -37,6 +37,13 @@ func secretsCommand() *cobra.Command {
 			"With FLUXBASE_URL and FLUXBASE_SERVICE_KEY (or --url and --service-key) the server does the work. Without, this program does it on the " +
 			"database of the configuration (database.url), or of the development server that runs on the data directory; it needs the same " +
 			"encryption keys as the server.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return errNoCommand
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().String("config", "", "configuration file (default: fluxbase.yaml, if there is one)")
 	cmd.PersistentFlags().String("data-dir", "", "folder of the development server (default .fluxbase)")

@@ -111,6 +111,17 @@ func TestSubTenantFlag(t *testing.T) {
 	}
 }
 
+// TestUnknownCommands do not look as if they had been done.
+func TestUnknownCommands(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"put KEY hunter2", "purge KEY", "remove KEY --json", "hunter2", "KEY=hunter2", "SET KEY"} {
+		run(t, "x", append([]string{"secrets"}, strings.Fields(args)...)...).refused(t, args, "no such command")
+	}
+	if r := run(t, "", "secrets"); r.status != 0 || !strings.Contains(r.stdout, "re-encrypt") || len(r.requests) > 0 {
+		t.Errorf("the command alone: %+v", r)
+	}
+}
+
 // TestValuesAreReadExactly from standard input without the line break at their
 // end, and from a file as they are.
 func TestValuesAreReadExactly(t *testing.T) {
