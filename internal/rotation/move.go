@@ -228,7 +228,7 @@ func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed
 		var many sealed.Batch
 		w.pace.own.Add(1)
 		err := w.patiently(ctx, func() (err error) {
-			many, err = w.Values.Read(ctx, w.DB.Single(), version, after, limit)
+			many, err = w.Values.Read(ctx, w.DB.Single(), version, after, w.pace.atOnce(limit))
 			return err
 		})
 		if err != nil || many.Len() == 0 {
@@ -245,7 +245,19 @@ func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed
 	}
 }
 
+// moveBatch moves a batch, in smaller pieces while the database is busy.
 func (w *worker) moveBatch(ctx context.Context, b sealed.Batch) error {
+	for b.Len() > 0 {
+		var piece sealed.Batch
+		piece, b = b.Cut(w.pace.atOnce(b.Len()))
+		if err := w.movePiece(ctx, piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *worker) movePiece(ctx context.Context, b sealed.Batch) error {
 	return w.patiently(ctx, func() error {
 		var m sealed.Moved
 		err := w.pace.do(ctx, func() (err error) {

@@ -24,9 +24,19 @@ const (
 	// quietRate is up to how many transactions a second of others the database
 	// counts as having nothing to do; servers that are idle make a few each.
 	quietRate = 100
+	// gentleSize is how many values a gentle run reads or writes at once.
+	gentleSize = 10
 	// rest is how long a gentle run pauses after a statement, in times that it took.
 	rest = 4
 )
+
+// atOnce is how many of n values to handle in one statement.
+func (p *pacer) atOnce(n int) int {
+	if p.fast.Load() {
+		return n
+	}
+	return min(n, gentleSize)
+}
 
 // do runs one statement at the pace of the moment.
 func (p *pacer) do(ctx context.Context, f func() error) error {

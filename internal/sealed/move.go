@@ -75,6 +75,12 @@ func (b Batch) Split(n int) iter.Seq[Batch] {
 	}
 }
 
+// Cut returns the first n values, and the rest.
+func (b Batch) Cut(n int) (first, rest Batch) {
+	n = min(n, len(b.records))
+	return Batch{b.records[:n]}, Batch{b.records[n:]}
+}
+
 // Last is the id of the last value.
 func (b Batch) Last() id.Sealed { return b.records[len(b.records)-1].id }
 
