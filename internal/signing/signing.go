@@ -26,7 +26,7 @@ import (
 // Sealer keeps private keys.
 type Sealer interface {
 	Put(ctx context.Context, q postgres.Querier, purpose, subject string, plaintext []byte) (id.Sealed, error)
-	Open(ctx context.Context, q postgres.Querier, secretID id.Sealed) ([]byte, error)
+	OpenFor(ctx context.Context, q postgres.Querier, sealedID id.Sealed, tenant id.Tenant, purpose, subject string) ([]byte, error)
 }
 
 // Database is the owner's door.
@@ -40,6 +40,10 @@ const (
 	accessToken  = "access_token"
 	refreshToken = "refresh_token"
 )
+
+// sealedPurpose is that of private keys among the sealed values; their subject
+// is the kid.
+const sealedPurpose = "signing_key"
 
 // configuredKID names the key that comes from the configuration. It is not
 // derived from the secret, so as to tell nothing about a weak one.
@@ -98,7 +102,7 @@ func (s *Service) ensure(ctx context.Context, q postgres.Querier, purpose string
 			return err
 		}
 	}
-	r.secretID, err = s.Secrets.Put(ctx, q, "signing_key", r.kid, material)
+	r.secretID, err = s.Secrets.Put(ctx, q, sealedPurpose, r.kid, material)
 	if err != nil {
 		return err
 	}
@@ -127,7 +131,7 @@ func (s *Service) use(ctx context.Context, records []record) error {
 	var public []JWK
 	var active, refresh *key
 	for _, r := range records {
-		material, err := s.Secrets.Open(ctx, s.DB.Single(), r.secretID)
+		material, err := s.Secrets.OpenFor(ctx, s.DB.Single(), r.secretID, id.Tenant{}, sealedPurpose, r.kid)
 		if err != nil {
 			return fmt.Errorf("loading signing keys: %w", err)
 		}

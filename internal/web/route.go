@@ -12,7 +12,9 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
+	"slices"
 
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
@@ -79,6 +81,25 @@ func (c *Call) Query() url.Values { return c.request.URL.Query() }
 // None stands for no body or no answer.
 type None struct{}
 
+// checkQuery refuses, on the routes of operators, a query that is malformed or
+// has a parameter that the route does not: a slip in its name would otherwise
+// do the deed without it.
+func (r *Route) checkQuery(req *http.Request) error {
+	if r.Access != Service || req.URL.RawQuery == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(req.URL.RawQuery)
+	if err != nil {
+		return fault.New(fault.Invalid, "invalid_query", "The query is malformed.")
+	}
+	for name := range query {
+		if !slices.ContainsFunc(r.Params, func(p Param) bool { return p.In == "query" && p.Name == name }) {
+			return fault.New(fault.Invalid, "unknown_parameter", "The query has a parameter that there is not here; see the description of the API.")
+		}
+	}
+	return nil
+}
+
 // Typed completes a route with a handler whose body and answer are JSON of
 // the types In and Out. Either may be None.
 func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Out, error)) Route {
@@ -95,6 +116,9 @@ func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Ou
 		}
 	}
 	r.Serve = func(w http.ResponseWriter, req *http.Request, c *Call) error {
+		if err := r.checkQuery(req); err != nil {
+			return err
+		}
 		var in In
 		if r.Body != nil && (req.ContentLength != 0 || !r.OptionalBody) {
 			if err := decode(req, &in); err != nil {

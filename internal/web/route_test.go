@@ -62,3 +62,20 @@ func TestAccessInWords(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A slip in the name of a parameter must not do an operator's deed without it.
+func TestOperatorsQueriesAreStrict(t *testing.T) {
+	t.Parallel()
+	for access, want := range map[Access]bool{Service: true, Public: false} {
+		r := Typed(Route{Access: access, Params: []Param{{Name: "tenant", In: "query"}, {Name: "id", In: "path"}}},
+			func(context.Context, *Call, None) (None, error) { return None{}, nil })
+		for query, refused := range map[string]bool{"": false, "tenant=x": false, "tenant=": false, "tennant=x": true, "id=1": true, "tenant=x;y=1": true, "tenant=%zz": true} {
+			request := httptest.NewRequest(http.MethodGet, "/", nil)
+			request.URL.RawQuery = query
+			err := r.Serve(httptest.NewRecorder(), request, &Call{})
+			if got := fault.KindOf(err) == fault.Invalid && err != nil; got != (refused && want) {
+				t.Errorf("%s ?%s: %v", access, query, err)
+			}
+		}
+	}
+}

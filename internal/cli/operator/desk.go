@@ -3,6 +3,8 @@ package operator
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -28,9 +30,18 @@ type desk struct {
 }
 
 // openDesk takes the server that the flags or the environment name, or else the
-// database of the configuration.
+// database of the configuration. A flag that names a database wins over an
+// environment that names a server.
 func openDesk(cmd *cobra.Command) (*desk, error) {
-	if address, err := cmd.Flags().GetString("url"); err != nil || address != "" {
+	address, err := cmd.Flags().GetString("url")
+	if err != nil {
+		return nil, fmt.Errorf("reading flags: %w", err)
+	}
+	database := cmd.Flags().Changed("data-dir") || cmd.Flags().Changed("config")
+	if database && cmd.Flags().Changed("url") {
+		return nil, errors.New("a server or a database? --url names the one, --config and --data-dir the other")
+	}
+	if address != "" && !database {
 		c, err := connect(cmd)
 		if err != nil {
 			return nil, err
