@@ -198,6 +198,9 @@ func (s *Service) start(ctx context.Context, by audit.Actor, r Run, check func(p
 	r.ID, r.State = id.Run(id.New(s.Keys.Now())), Queued
 	for try := 1; ; try++ {
 		err := s.DB.InTx(ctx, func(q postgres.Querier) error {
+			if err := lockStart(ctx, q); err != nil {
+				return err
+			}
 			if err := check(q); err != nil {
 				return err
 			}
