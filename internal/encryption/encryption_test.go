@@ -283,34 +283,6 @@ func TestRollBack(t *testing.T) {
 	}
 }
 
-// A value that is being sealed while the key changes is under the old key
-// before the change, or under the new one after it.
-func TestSealingAndChangingKeysExcludeEachOther(t *testing.T) {
-	t.Parallel()
-	db := pgtest.New(t)
-	s := open(t, service(db, 0, configured(1, 2)...))
-	changed := make(chan error, 1)
-	err := db.InTx(t.Context(), func(q postgres.Querier) error {
-		values := &sealed.Service{Keys: s, Now: time.Now}
-		if _, err := values.Put(t.Context(), q, "test", "a", []byte("x")); err != nil {
-			return err
-		}
-		go func() { changed <- s.Activate(context.Background(), 2) }()
-		select {
-		case err := <-changed:
-			t.Errorf("the key changed under a transaction that seals: %v", err)
-		case <-time.After(300 * time.Millisecond):
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := <-changed; err != nil {
-		t.Error(err)
-	}
-}
-
 func TestRetire(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)

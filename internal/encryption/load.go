@@ -25,6 +25,7 @@ func (s *Service) load(ctx context.Context, opening bool) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 
+	busy := false
 	for range 5 {
 		keys, err := selectKeys(ctx, s.DB.Single())
 		if err != nil {
@@ -33,7 +34,7 @@ func (s *Service) load(ctx context.Context, opening bool) error {
 		if s.local, err = newLocal(s.Configured, keys); err != nil {
 			return err
 		}
-		l := &load{Service: s, opening: opening, keys: keys, closed: map[uint32]error{}}
+		l := &load{Service: s, opening: opening, busy: busy, keys: keys, closed: map[uint32]error{}}
 		l.unwrap(ctx)
 		if err := l.make(ctx); err != nil {
 			return err
@@ -42,7 +43,8 @@ func (s *Service) load(ctx context.Context, opening bool) error {
 		if err == nil {
 			return l.use(ctx)
 		}
-		if !errors.Is(err, errChanged) {
+		busy = errors.Is(err, ErrBusy)
+		if !busy && !errors.Is(err, errChanged) {
 			return err
 		}
 	}
@@ -53,6 +55,7 @@ func (s *Service) load(ctx context.Context, opening bool) error {
 type load struct {
 	*Service
 	opening bool
+	busy    bool             // another time for a key to become active
 	keys    []Key            // of the database
 	closed  map[uint32]error // generated keys that do not unwrap, and why
 	made    *Key             // a key that the configuration asks for and the database lacks

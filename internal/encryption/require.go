@@ -174,7 +174,7 @@ func (l *load) active() *Key {
 // active one.
 func (l *load) canPromote() bool {
 	want, active := l.find(l.wanted()), l.active()
-	return want != nil && want.State == Standby && (active == nil || want.Version > active.Version)
+	return !l.busy && want != nil && want.State == Standby && (active == nil || want.Version > active.Version)
 }
 
 // promote makes the wanted version active once every instance holds its key.
@@ -185,6 +185,8 @@ func (l *load) promote(ctx context.Context, q postgres.Querier) error {
 		return fmt.Errorf("active_key_version is %d, and there is no key of that version", l.Active)
 	case active == nil && (want == nil || want.State != Standby):
 		return errors.New("there is no key that could be active: set secret_key, or security.encryption")
+	case l.busy:
+		return nil
 	case !l.canPromote():
 		l.explain(ctx, want, active)
 		return nil

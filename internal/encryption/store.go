@@ -2,10 +2,13 @@ package encryption
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -17,6 +20,36 @@ const lockSQL = `select pg_advisory_xact_lock(7160933)`
 func lock(ctx context.Context, q postgres.Querier) error {
 	_, err := q.Exec(ctx, lockSQL)
 	return postgres.Fault(err)
+}
+
+// ErrBusy is the fault of a change for which there was no gap between the
+// transactions that seal values.
+var ErrBusy = fault.New(fault.Unavailable, "encryption_keys_busy", "Transactions that keep secrets hold on to the active key.")
+
+const (
+	lockTimeoutSQL = `select set_config('lock_timeout', $1, true)`
+	lockTableSQL   = `lock table auth.encryption_keys in exclusive mode`
+)
+
+// lockTable waits for the transactions that are sealing, each of which has a
+// lock on the key that is active. Those that come later queue behind this one,
+// which would find no gap between them otherwise; so it waits for a second at
+// most, and returns ErrBusy.
+func lockTable(ctx context.Context, q postgres.Querier) error {
+	for _, step := range []func() error{
+		func() error { _, err := q.Exec(ctx, lockTimeoutSQL, "1s"); return err },
+		func() error { _, err := q.Exec(ctx, lockTableSQL); return err },
+		func() error { _, err := q.Exec(ctx, lockTimeoutSQL, "0"); return err },
+	} {
+		err := step()
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "55P03" {
+			return ErrBusy.Because(err)
+		}
+		if err != nil {
+			return postgres.Fault(err)
+		}
+	}
+	return nil
 }
 
 const selectKeysSQL = `
@@ -60,8 +93,11 @@ const activateSQL = `
 update auth.encryption_keys set state = 'active', activated_at = now(), retired_at = null where version = $1`
 
 // activate waits for transactions that are sealing under the key that was
-// active before.
+// active before. It returns ErrBusy.
 func activate(ctx context.Context, q postgres.Querier, version uint32) error {
+	if err := lockTable(ctx, q); err != nil {
+		return err
+	}
 	if _, err := q.Exec(ctx, retireActiveSQL); err != nil {
 		return postgres.Fault(err)
 	}
@@ -73,7 +109,11 @@ const rollBackSQL = `
 update auth.encryption_keys set state = 'rolled_back', reason = $2, retired_at = coalesce(retired_at, now())
 where version > $1 and state in ('standby', 'active', 'retired')`
 
+// rollBack returns ErrBusy.
 func rollBack(ctx context.Context, q postgres.Querier, to uint32, reason string) (int64, error) {
+	if err := lockTable(ctx, q); err != nil {
+		return 0, err
+	}
 	tag, err := q.Exec(ctx, rollBackSQL, to, reason)
 	return tag.RowsAffected(), postgres.Fault(err)
 }

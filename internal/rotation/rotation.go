@@ -11,6 +11,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -198,19 +199,30 @@ func (s *Service) Rotate(ctx context.Context, by audit.Actor) (Run, error) {
 // start writes a run down, unless the same one is open, after check has agreed.
 func (s *Service) start(ctx context.Context, by audit.Actor, r Run, check func(postgres.Querier) error) (Run, error) {
 	r.ID, r.State = id.Run(id.New(s.Keys.Now())), Queued
-	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		if err := check(q); err != nil {
-			return err
+	for try := 1; ; try++ {
+		err := s.DB.InTx(ctx, func(q postgres.Querier) error {
+			if err := lockStart(ctx, q); err != nil {
+				return err
+			}
+			if err := check(q); err != nil {
+				return err
+			}
+			open, found, err := selectOpen(ctx, q, r)
+			if err != nil || found {
+				r = open
+				return err
+			}
+			return s.enter(ctx, q, by, &r)
+		})
+		if try == busyTries || !errors.Is(err, encryption.ErrBusy) {
+			return r, err
 		}
-		open, found, err := selectOpen(ctx, q, r)
-		if err != nil || found {
-			r = open
-			return err
-		}
-		return s.enter(ctx, q, by, &r)
-	})
-	return r, err
+	}
 }
+
+// busyTries is how often a change of keys waits for a gap between transactions
+// that seal values, for a second each.
+const busyTries = 10
 
 // enter inserts a run with its audit record and its notification.
 func (s *Service) enter(ctx context.Context, q postgres.Querier, by audit.Actor, r *Run) error {

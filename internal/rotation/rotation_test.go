@@ -418,3 +418,38 @@ func TestOneProgramWorksOnARun(t *testing.T) {
 	wg.Wait()
 	a.check(300)
 }
+
+// TestAskedAtOnce has many ask for the same thing at the same moment: there is
+// one run, and each of them is given it.
+func TestAskedAtOnce(t *testing.T) {
+	t.Parallel()
+	db := roomy(t)
+	p := start(t, db, 0, 1, 2)
+	p.put(10)
+	if err := p.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []rotation.Kind{rotation.ReEncryption, rotation.Rotation, rotation.Rollback} {
+		ask := map[rotation.Kind]func() (rotation.Run, error){
+			rotation.ReEncryption: func() (rotation.Run, error) { return p.reEncrypt(1, 2) },
+			rotation.Rotation:     func() (rotation.Run, error) { return p.Rotate(t.Context(), audit.Actor{}) },
+			rotation.Rollback: func() (rotation.Run, error) {
+				return p.RollBack(t.Context(), audit.Actor{}, 1, "the test", rotation.DefaultPace)
+			},
+		}[kind]
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if _, err := ask(); err != nil {
+					t.Errorf("%s: %v", kind, err)
+				}
+			})
+		}
+		wg.Wait()
+		var runs int
+		db.Scan(t, `select count(*) from auth.encryption_runs where kind = $1`, []any{kind}, &runs)
+		if runs != 1 {
+			t.Errorf("%s: %d runs", kind, runs)
+		}
+	}
+}

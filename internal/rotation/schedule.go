@@ -32,6 +32,9 @@ func (s *Service) schedule(ctx context.Context) error {
 		return nil
 	}
 	return s.DB.InTx(ctx, func(q postgres.Querier) error {
+		if err := lockStart(ctx, q); err != nil {
+			return err
+		}
 		mine, err := advanceSchedule(ctx, q, due, next)
 		if err != nil || !mine {
 			return err

@@ -15,6 +15,14 @@ import (
 
 var errNoRun = fault.New(fault.NotFound, "run_not_found", "There is no such run.")
 
+const lockStartSQL = `select pg_advisory_xact_lock(7160935)`
+
+// lockStart lets one transaction at a time see which runs are open and add one.
+func lockStart(ctx context.Context, q postgres.Querier) error {
+	_, err := q.Exec(ctx, lockStartSQL)
+	return postgres.Fault(err)
+}
+
 const insertRunSQL = `
 insert into auth.encryption_runs (id, kind, from_version, to_version, reason, batch_size, concurrency, state)
 values ($1, $2, $3, $4, $5, $6, $7, $8) returning created_at`

@@ -34,8 +34,8 @@ type cluster struct {
 	crashes atomic.Int64 // how often PostgreSQL has gone and come back; odd while it is away
 }
 
-// newCluster starts one and migrates its database. Settings are those of
-// embedded.Options.
+// newCluster starts one, migrates its database and makes version 1 its active
+// key. Settings are those of embedded.Options.
 func newCluster(t *testing.T, settings map[string]string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, options: embedded.Options{Dir: folder(t), BundleRoots: []string{filepath.Join("..", "..", "tools", "postgres")}, Settings: settings}}
@@ -48,6 +48,7 @@ func newCluster(t *testing.T, settings map[string]string) *cluster {
 	if _, err := migrate.Up(t.Context(), c.url, slog.New(slog.DiscardHandler), migrate.Server()); err != nil {
 		t.Fatal(err)
 	}
+	c.join(1).keys.Close(t.Context())
 	return c
 }
 

@@ -16,14 +16,14 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-// seed puts n values, and returns what is in each.
-func (m *member) seed(t *testing.T, n int) ([]id.Sealed, []string) {
+// seed puts n values of a purpose, and returns what is in each.
+func (m *member) seed(t *testing.T, purpose string, n int) ([]id.Sealed, []string) {
 	t.Helper()
 	ids, texts := make([]id.Sealed, n), make([]string, n)
 	err := m.db.InTx(t.Context(), func(q postgres.Querier) (err error) {
 		for i := range n {
-			texts[i] = fmt.Sprintf("value %d: %s", i, strings.Repeat("x", i%97))
-			if ids[i], err = m.values.Put(t.Context(), q, "test", strconv.Itoa(i), []byte(texts[i])); err != nil {
+			texts[i] = fmt.Sprintf("%s %d: %s", purpose, i, strings.Repeat("x", i%97))
+			if ids[i], err = m.values.Put(t.Context(), q, purpose, strconv.Itoa(i), []byte(texts[i])); err != nil {
 				return err
 			}
 		}
@@ -57,10 +57,8 @@ func TestKilledReEncryption(t *testing.T) {
 	for i := range versions {
 		versions[i] = uint32(i + 1)
 	}
-	m := c.join(1)
-	ids, texts := m.seed(t, values)
-	m.keys.Close(t.Context())
-	m = c.join(versions...)
+	m := c.join(versions...)
+	ids, texts := m.seed(t, "test", values)
 	reading, stop := context.WithCancel(t.Context())
 	var reader sync.WaitGroup
 	reader.Go(func() { m.readAll(reading, c, ids, texts) })
@@ -183,7 +181,8 @@ func (m *member) check(t *testing.T, ids []id.Sealed, texts []string, version ui
 		}
 	}
 	var there, moved int
-	err := m.db.Single().QueryRow(t.Context(), `select count(*), count(*) filter (where key_version = $1) from auth.sealed_values`, version).Scan(&there, &moved)
+	err := m.db.Single().QueryRow(t.Context(), `
+		select count(*), count(*) filter (where key_version = $1) from auth.sealed_values where purpose in ('test', 'first', 'second')`, version).Scan(&there, &moved)
 	if err != nil || there != len(ids) || moved != len(ids) {
 		t.Errorf("%d values, of which %d are under version %d, and there should be %d: %v", there, moved, version, len(ids), err)
 	}
