@@ -32,6 +32,7 @@ const (
 
 	EncryptionKeyGenerated Action = "encryption.key_generated"
 	EncryptionKeyActivated Action = "encryption.key_activated"
+	EncryptionKeyReplaced  Action = "encryption.key_replaced" // one that had never been used
 	EncryptionKeyDestroyed Action = "encryption.key_destroyed"
 	EncryptionRolledBack   Action = "encryption.rolled_back"
 	EncryptionRunStarted   Action = "encryption.run_started"

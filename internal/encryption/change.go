@@ -2,8 +2,10 @@ package encryption
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +49,9 @@ func (s *Service) Generate(ctx context.Context, keep func(q postgres.Querier, ve
 		}
 		k, err := s.generateNext(ctx, keys)
 		if err != nil {
+			return 0, err
+		}
+		if err := s.checkWrapping(ctx, *k.WrappingKey); err != nil {
 			return 0, err
 		}
 		entered, err := s.enterKey(ctx, k, keep)
@@ -96,7 +101,7 @@ func (s *Service) generateNext(ctx context.Context, keys []Key) (Key, error) {
 
 // Lacking names the running programs that do not hold the key of a version.
 func (s *Service) Lacking(ctx context.Context, version uint32) ([]string, error) {
-	return selectLacking(ctx, s.DB.Single(), version)
+	return selectLacking(ctx, s.DB.Single(), version, s.instance)
 }
 
 // AwaitHeld waits until every running program holds the key of a version. It
@@ -138,7 +143,10 @@ func (s *Service) Activate(ctx context.Context, version uint32) error {
 		if k.State != Standby {
 			return fault.Newf(fault.Conflict, "encryption_key_not_usable", "The key of version %d is %s.", version, k.State)
 		}
-		lacking, err := selectLacking(ctx, q, version)
+		if err := checkForward(ctx, q, version); err != nil {
+			return err
+		}
+		lacking, err := selectLacking(ctx, q, version, s.instance)
 		if err != nil {
 			return err
 		}
@@ -151,6 +159,16 @@ func (s *Service) Activate(ctx context.Context, version uint32) error {
 		return err
 	}
 	return s.Reload(ctx)
+}
+
+// checkForward refuses to go back: that is a rollback.
+func checkForward(ctx context.Context, q postgres.Querier, version uint32) error {
+	active, err := selectActive(ctx, q)
+	if err == nil && active > version {
+		return fault.Newf(fault.Conflict, "encryption_key_behind",
+			"Version %d is active, and %d is an earlier one: going back is a rollback, which has a reason.", active, version)
+	}
+	return err
 }
 
 // RollBack makes an earlier version the active one, and keeps every later one
@@ -168,7 +186,10 @@ func (s *Service) RollBack(ctx context.Context, q postgres.Querier, to uint32, r
 		return 0, fault.Newf(fault.Conflict, "encryption_key_not_usable",
 			"The key of version %d is %s; a rollback goes back to one that has been active.", to, k.State)
 	}
-	lacking, err := selectLacking(ctx, q, to)
+	if err := checkBack(ctx, q, to); err != nil {
+		return 0, err
+	}
+	lacking, err := selectLacking(ctx, q, to, s.instance)
 	if err != nil {
 		return 0, err
 	}
@@ -180,6 +201,15 @@ func (s *Service) RollBack(ctx context.Context, q postgres.Querier, to uint32, r
 		return barred, err
 	}
 	return barred, makeActive(ctx, q, to)
+}
+
+// checkBack refuses a rollback to a later version than the active one.
+func checkBack(ctx context.Context, q postgres.Querier, to uint32) error {
+	active, err := selectActive(ctx, q)
+	if err == nil && active < to {
+		return fault.Newf(fault.Conflict, "encryption_key_ahead", "Version %d is active, and %d is a later one.", active, to)
+	}
+	return err
 }
 
 // makeActive is the one way in which a version becomes active.
@@ -231,7 +261,26 @@ func (s *Service) rewrapOne(ctx context.Context, k *Key, from uint32) error {
 	if s.Provider == Local && wrapped.KeyID == text(from) {
 		return nil // there is no newer configured key
 	}
+	if err := s.checkWrapping(ctx, wrapped.KeyID); errors.Is(err, ErrNotHeld) {
+		return nil // it stays under the key that everybody has
+	} else if err != nil {
+		return err
+	}
 	return updateWrapped(ctx, s.DB.Single(), k, s.Provider, wrapped)
+}
+
+// checkWrapping returns ErrNotHeld if a running program lacks the configured key
+// that something is wrapped under. The keys of services are everybody's.
+func (s *Service) checkWrapping(ctx context.Context, wrappingKey string) error {
+	version, err := strconv.ParseUint(wrappingKey, 10, 31)
+	if s.Provider != Local || err != nil {
+		return nil //nolint:nilerr // a name in the words of a service
+	}
+	lacking, err := s.Lacking(ctx, uint32(version))
+	if err == nil && len(lacking) > 0 {
+		err = notHeld(uint32(version), lacking)
+	}
+	return err
 }
 
 // Retire destroys the generated keys that are older than the newest retain of

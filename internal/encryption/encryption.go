@@ -53,6 +53,10 @@ type Service struct {
 	Now        func() time.Time
 	Logger     *slog.Logger
 
+	// Reader is a program that only uses the keys that there are: it brings no
+	// key in, makes none active, and is not counted among those that hold them.
+	Reader bool
+
 	// Wrapper opens a provider other than Local.
 	Wrapper func(ctx context.Context, provider string) (keyring.Wrapper, error)
 
@@ -64,6 +68,7 @@ type Service struct {
 	local    *local
 	material map[uint32][]byte // of generated keys, unwrapped
 	wrappers map[string]keyring.Wrapper
+	attempts map[uint32]attempt // at keys that did not unwrap
 	warned   map[string]bool
 
 	mu   sync.RWMutex
@@ -110,6 +115,7 @@ func (s *Service) Open(ctx context.Context) error {
 	s.instance = id.Instance(id.New(s.Now()))
 	s.wake = make(chan struct{}, 1)
 	s.material, s.wrappers, s.warned = map[uint32][]byte{}, map[string]keyring.Wrapper{}, map[string]bool{}
+	s.attempts = map[uint32]attempt{}
 	if err := s.load(ctx, true); err != nil {
 		return fmt.Errorf("opening the encryption keys: %w", err)
 	}
@@ -152,11 +158,14 @@ const beat = 5 * time.Second
 // Run keeps the keys current and this instance registered until ctx is done,
 // and calls each after every turn. What goes wrong is logged and tried again.
 func (s *Service) Run(ctx context.Context, each func(context.Context)) {
+	var present sync.WaitGroup
+	present.Go(func() { s.stay(ctx) })
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			present.Wait()
 			s.leave(context.WithoutCancel(ctx))
 			return
 		case <-ticker.C:
@@ -171,9 +180,33 @@ func (s *Service) Run(ctx context.Context, each func(context.Context)) {
 	}
 }
 
+// stay says that this instance is there and what it holds. It waits for nothing
+// but the database: an instance whose key management service hangs is still
+// there, without the keys that it could not open.
+func (s *Service) stay(ctx context.Context) {
+	if s.Reader {
+		return
+	}
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		turn, cancel := context.WithTimeout(ctx, beat)
+		_ = upsertInstance(turn, s.DB.Single(), s.instance, name(), s.Keyring().Versions()) // Reload says what is wrong with the database
+		cancel()
+	}
+}
+
 // leave takes this instance out of the register. The time that it may take is
 // short: an instance that is not seen again counts as gone soon enough.
 func (s *Service) leave(ctx context.Context) {
+	if s.Reader {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_ = deleteInstance(ctx, s.DB.Single(), s.instance)

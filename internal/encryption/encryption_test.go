@@ -150,10 +150,59 @@ func TestWrongAndMissingKeysAreRefused(t *testing.T) {
 func TestWrongKeyWithoutValuesIsRefused(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	first := open(t, service(db, 0, configured(1, 2)...))
+	first := open(t, service(db, 2, configured(1, 2)...))
 	first.Close(t.Context())
 	wrong := encryption.Configured{Version: 2, Key: key(9), Place: "x"}
-	wantRefused(t, service(db, 0, configured(1)[0], wrong), "version 2", "0 sealed values")
+	wantRefused(t, service(db, 2, configured(1)[0], wrong), "version 2", "0 sealed values")
+}
+
+// A key that was mistyped, and never used, does not keep the right one out.
+func TestUnusedKeyIsReplaced(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	mistyped := encryption.Configured{Version: 2, Key: key(9), Place: "x"}
+	holder := open(t, service(db, 1, configured(1)[0], mistyped))
+	wantRefused(t, service(db, 1, configured(1, 2)...), "version 2", "not the key that this database knows")
+	holder.Close(t.Context())
+	if s := open(t, service(db, 2, configured(1, 2)...)); s.ActiveVersion() != 2 {
+		t.Errorf("version %d", s.ActiveVersion())
+	}
+	var replaced int
+	db.Scan(t, `select count(*) from auth.audit_log where action = 'encryption.key_replaced'`, nil, &replaced)
+	if replaced != 1 {
+		t.Errorf("%d audit records", replaced)
+	}
+}
+
+// A program that only uses keys brings none in and makes none active, whatever
+// its configuration says, and still finds a wrong one.
+func TestReaderChangesNothing(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	before := tables(t, db)
+	reader := service(db, 2, configured(1, 2)...)
+	reader.Reader = true
+	if err := reader.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if reader.ActiveVersion() != 1 || tables(t, db) != before {
+		t.Errorf("version %d; %s", reader.ActiveVersion(), tables(t, db))
+	}
+	put(t, db, reader, "a")
+	get(t, db, reader, "a")
+	wrong := service(db, 0, encryption.Configured{Version: 1, Key: key(9), Place: "x"})
+	wrong.Reader = true
+	wantRefused(t, wrong, "version 1", "not the key")
+	db.Exec(t, `delete from auth.encryption_keys`)
+	empty := service(db, 0, configured(1)...)
+	empty.Reader = true
+	wantRefused(t, empty, "start the server first")
+}
+
+func tables(t *testing.T, db *pgtest.Database) (text string) {
+	t.Helper()
+	db.Scan(t, `select coalesce((select string_agg(k::text, ';') from auth.encryption_keys k), '') || coalesce((select string_agg(i::text, ';') from auth.instances i), '')`, nil, &text)
+	return text
 }
 
 func TestActiveVersionWaitsForEveryInstance(t *testing.T) {
@@ -186,10 +235,46 @@ func TestActiveVersionWaitsForEveryInstance(t *testing.T) {
 func TestGoneInstancesDoNotCount(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
+	gone := open(t, service(db, 0, configured(1)...))
+	db.Exec(t, `update auth.instances set seen_at = now() - interval '16 seconds' where id = $1`, gone.Instance())
+	s := open(t, service(db, 2, configured(1, 2)...))
+	if s.ActiveVersion() != 1 {
+		t.Error("whoever has just come cannot know who is gone")
+	}
+	db.Exec(t, `update auth.instances set steady_since = now() - interval '16 seconds' where id = $1`, s.Instance())
+	if err := s.Reload(t.Context()); err != nil || s.ActiveVersion() != 2 {
+		t.Errorf("version %d, %v", s.ActiveVersion(), err)
+	}
+}
+
+// After an outage of the database nobody has been seen, and nobody is gone.
+func TestOutageMakesNobodyGone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
 	open(t, service(db, 0, configured(1)...))
-	db.Exec(t, `update auth.instances set seen_at = now() - interval '16 seconds'`)
-	if s := open(t, service(db, 2, configured(1, 2)...)); s.ActiveVersion() != 2 {
-		t.Errorf("version %d", s.ActiveVersion())
+	s := open(t, service(db, 2, configured(1, 2)...))
+	db.Exec(t, `update auth.instances set seen_at = now() - interval '18 seconds', steady_since = now() - interval '1 hour'`)
+	if err := s.Reload(t.Context()); err != nil || s.ActiveVersion() != 1 {
+		t.Errorf("version %d, %v", s.ActiveVersion(), err)
+	}
+}
+
+// The active version goes back by a rollback and in no other way.
+func TestActivateDoesNotGoBack(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	open(t, service(db, 3, configured(1, 3)...)).Close(t.Context())
+	s := open(t, service(db, 2, configured(1, 2, 3)...))
+	if err := s.Activate(t.Context(), 2); err == nil || !strings.Contains(err.Error(), "rollback") || s.ActiveVersion() != 3 {
+		t.Errorf("version %d, %v", s.ActiveVersion(), err)
+	}
+	open(t, service(db, 4, configured(1, 2, 3, 4)...)).Close(t.Context())
+	err := db.InTx(t.Context(), func(q postgres.Querier) error {
+		_, err := s.RollBack(t.Context(), q, 4, "forward")
+		return err
+	})
+	if err == nil {
+		t.Error("a rollback went forward")
 	}
 }
 
@@ -343,6 +428,87 @@ func TestOpeningAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// hanging is a key management service that does not answer.
+type hanging struct{ failing }
+
+func (h *hanging) Unwrap(ctx context.Context, w keyring.Wrapped, b map[string]string) ([]byte, error) {
+	if h.err != nil {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return h.failing.Unwrap(ctx, w, b)
+}
+
+// An instance whose service hangs is there, without the new key: no key becomes
+// active that it does not have.
+func TestHangingServiceMakesNobodyGone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	with := func(w keyring.Wrapper) *encryption.Service {
+		s := service(db, 0, configured(1)...)
+		s.Provider = "vault"
+		s.Wrapper = func(context.Context, string) (keyring.Wrapper, error) { return w, nil }
+		return s
+	}
+	kms, stuck := &failing{}, &hanging{}
+	a, b := open(t, with(kms)), open(t, with(stuck))
+	stuck.err = errors.New("hangs")
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for _, s := range []*encryption.Service{a, b} {
+		running.Go(func() { s.Run(ctx, func(context.Context) {}) })
+	}
+	version, err := a.Generate(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Notified("")
+	for deadline := time.Now().Add(12 * time.Second); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
+		if lacking, err := a.Lacking(t.Context(), version); err != nil || len(lacking) == 0 {
+			t.Fatalf("nobody lacks it: %v", err)
+		}
+	}
+	var seen bool
+	db.Scan(t, `select bool_and(seen_at > now() - interval '7 seconds') from auth.instances`, nil, &seen)
+	if !seen {
+		t.Error("an instance does not say that it is there")
+	}
+	stop()
+	running.Wait()
+}
+
+// What comes after a rollback from a key of a service is for the operator to say.
+func TestRollBackFromAService(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	kms := &failing{}
+	with := func() *encryption.Service {
+		s := service(db, 0, configured(1)...)
+		s.Provider = "vault"
+		s.Wrapper = func(context.Context, string) (keyring.Wrapper, error) { return kms, nil }
+		return s
+	}
+	s := open(t, with())
+	if s.ActiveVersion() != 2 {
+		t.Fatalf("version %d", s.ActiveVersion())
+	}
+	err := db.InTx(t.Context(), func(q postgres.Querier) error {
+		_, err := s.RollBack(t.Context(), q, 1, "the test")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := open(t, with()); again.ActiveVersion() != 1 {
+		t.Errorf("version %d became active by itself", again.ActiveVersion())
+	}
+	var keys int
+	db.Scan(t, `select count(*) from auth.encryption_keys`, nil, &keys)
+	if keys != 2 {
+		t.Errorf("%d keys", keys)
+	}
 }
 
 // failing is a key management service that can be switched off.

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
+	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
@@ -72,13 +74,42 @@ func (l *load) unwrap(ctx context.Context) {
 			continue
 		}
 		delete(l.material, k.Version)
-		material, err := l.unwrapOne(ctx, k)
+		material, err := l.try(ctx, k)
 		if err != nil {
 			l.closed[k.Version] = err
 			continue
 		}
 		l.material[k.Version] = material
 	}
+}
+
+// unwrapLimit is how long the unwrapping of one key may take.
+const unwrapLimit = 8 * time.Second
+
+// attempt remembers a key that did not unwrap, so that a service that is away
+// is not asked all the time.
+type attempt struct {
+	err   error
+	pause time.Duration
+	next  time.Time
+}
+
+// try unwraps a key, unless it has just been tried in vain.
+func (l *load) try(ctx context.Context, k *Key) ([]byte, error) {
+	last := l.attempts[k.Version]
+	if !l.opening && l.Now().Before(last.next) {
+		return nil, last.err
+	}
+	ctx, cancel := context.WithTimeout(ctx, unwrapLimit)
+	defer cancel()
+	material, err := l.unwrapOne(ctx, k)
+	if err != nil {
+		pause := min(max(2*last.pause, beat), time.Minute)
+		l.attempts[k.Version] = attempt{err, pause, l.Now().Add(pause)}
+		return nil, err
+	}
+	delete(l.attempts, k.Version)
+	return material, nil
 }
 
 func (s *Service) unwrapOne(ctx context.Context, k *Key) ([]byte, error) {
@@ -117,12 +148,12 @@ func (s *Service) wrapper(ctx context.Context, provider string) (keyring.Wrapper
 // make generates the key that the configuration asks for, if a key management
 // service is to wrap it and the database does not have it.
 func (l *load) make(ctx context.Context) error {
-	if !l.opening || l.Provider == Local {
+	if !l.opening || l.Reader || l.Provider == Local {
 		return nil
 	}
 	version := l.Active
 	if version == 0 {
-		if l.newestOf(l.Provider) != nil {
+		if l.newestOf(l.Provider) != nil || l.wentBack() {
 			return nil
 		}
 		version = l.nextVersion(l.keys)
@@ -165,7 +196,10 @@ func (s *Service) generate(ctx context.Context, version uint32) (Key, []byte, er
 
 // enter writes what the database does not know yet.
 func (l *load) enter(ctx context.Context) error {
-	if !l.opening && !l.canPromote() {
+	switch {
+	case l.Reader:
+		return l.check(ctx)
+	case !l.opening && !l.canPromote():
 		return upsertInstance(ctx, l.DB.Single(), l.instance, name(), l.versions())
 	}
 	err := l.DB.InTx(ctx, func(q postgres.Querier) error {
@@ -181,6 +215,24 @@ func (l *load) enter(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// check is enter for a program that changes nothing.
+func (l *load) check(ctx context.Context) error {
+	if !l.opening {
+		return nil
+	}
+	if l.active() == nil {
+		return errors.New("the database has no active encryption key yet; start the server first")
+	}
+	return l.DB.InTx(ctx, func(q postgres.Querier) error {
+		for _, c := range l.Configured {
+			if known := l.find(c.Version); known != nil && known.Source == fromConfiguration && !known.matches(c.Key) {
+				return l.wrongKey(ctx, q, c)
+			}
+		}
+		return l.complete(ctx, q)
+	})
 }
 
 // errExamined undoes a transaction that was only to see whether it works.
@@ -228,8 +280,11 @@ func (l *load) introduce(ctx context.Context, q postgres.Querier) error {
 			return fmt.Errorf("key version %d (%s) is taken by a key that the server generated; give yours the version %d",
 				c.Version, c.Place, l.nextVersion(l.keys))
 		}
-		if !known.matches(c.Key) {
-			return l.wrongKey(ctx, q, c)
+		if known.matches(c.Key) {
+			continue
+		}
+		if err := l.replaceUnused(ctx, q, c, known); err != nil {
+			return err
 		}
 	}
 	if l.made == nil {
@@ -240,6 +295,24 @@ func (l *load) introduce(ctx context.Context, q postgres.Querier) error {
 		return err
 	}
 	return audit.Write(ctx, q, generatedEvent(*l.made))
+}
+
+// replaceUnused takes another key for a version that has never been used, such
+// as one that was mistyped at first. It refuses one that anything depends on.
+func (l *load) replaceUnused(ctx context.Context, q postgres.Querier, c Configured, known *Key) error {
+	check, err := checkValue(c.Version, c.Key)
+	if err != nil {
+		return err
+	}
+	n, err := replaceCheck(ctx, q, c.Version, check)
+	if err != nil {
+		return err
+	}
+	if n == 0 || len(wrappedUnder(l.keys, c.Version)) > 0 {
+		return l.wrongKey(ctx, q, c)
+	}
+	known.check = check
+	return audit.Write(ctx, q, audit.Actor{}.Did(audit.EncryptionKeyReplaced, "", id.UUID{}, "key_version", text(c.Version)))
 }
 
 func (l *load) introduceOne(ctx context.Context, q postgres.Querier, c Configured) error {

@@ -151,7 +151,7 @@ func (l *load) wanted() uint32 {
 		return l.Active
 	}
 	if l.Provider != Local {
-		if k := l.newestOf(l.Provider); k != nil {
+		if k := l.newestOf(l.Provider); k != nil && !l.wentBack() {
 			return k.Version
 		}
 		return 0
@@ -160,6 +160,13 @@ func (l *load) wanted() uint32 {
 		return l.local.ring.ActiveVersion()
 	}
 	return 0
+}
+
+// wentBack says whether a rollback has led to the active key: what comes after
+// it is for the operator to say.
+func (l *load) wentBack() bool {
+	active := l.active()
+	return active != nil && slices.ContainsFunc(l.keys, func(k Key) bool { return k.State == RolledBack && k.Version > active.Version })
 }
 
 func (l *load) active() *Key {
@@ -194,7 +201,10 @@ func (l *load) promote(ctx context.Context, q postgres.Querier) error {
 	if !l.holds(*want) {
 		return nil
 	}
-	lacking, err := selectLacking(ctx, q, want.Version)
+	if active == nil {
+		return makeActive(ctx, q, want.Version) // nobody can be using another one
+	}
+	lacking, err := selectLacking(ctx, q, want.Version, l.instance)
 	if err != nil {
 		return err
 	}

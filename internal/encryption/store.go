@@ -14,7 +14,8 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-const lockSQL = `select pg_advisory_xact_lock(7160933)`
+// No API role may lock a table of ours, as it may take any advisory lock.
+const lockSQL = `lock table auth.encryption_keys in share row exclusive mode`
 
 // lock lets one transaction at a time change what keys are for.
 func lock(ctx context.Context, q postgres.Querier) error {
@@ -70,6 +71,14 @@ func selectKeys(ctx context.Context, q postgres.Querier) ([]Key, error) {
 	return keys, postgres.Fault(err)
 }
 
+const selectActiveSQL = `select coalesce(max(version), 0) from auth.encryption_keys where state = 'active'`
+
+func selectActive(ctx context.Context, q postgres.Querier) (uint32, error) {
+	var version uint32
+	err := q.QueryRow(ctx, selectActiveSQL).Scan(&version)
+	return version, postgres.Fault(err)
+}
+
 const insertKeySQL = `
 insert into auth.encryption_keys (version, source, provider, wrapping_key, wrapped, check_value, state)
 values ($1, $2, $3, $4, $5, $6, 'standby')`
@@ -83,6 +92,19 @@ const insertKeyIfMissingSQL = insertKeySQL + ` on conflict (version) do nothing`
 
 func insertKeyIfMissing(ctx context.Context, q postgres.Querier, k Key) (int64, error) {
 	tag, err := q.Exec(ctx, insertKeyIfMissingSQL, k.Version, k.Source, k.Provider, k.WrappingKey, k.wrapped, k.check)
+	return tag.RowsAffected(), postgres.Fault(err)
+}
+
+// A key is unused if it was never active, nothing is sealed under it, and no
+// running program but this one has it.
+const replaceCheckSQL = `
+update auth.encryption_keys k set check_value = $2
+where version = $1 and source = 'configuration' and state = 'standby' and activated_at is null
+	and not exists (select from auth.sealed_values where key_version = $1)
+	and not exists (select from auth.instances i where i.key_versions @> array[$1::integer] and i.seen_at > now() - interval '15 seconds')`
+
+func replaceCheck(ctx context.Context, q postgres.Querier, version uint32, check []byte) (int64, error) {
+	tag, err := q.Exec(ctx, replaceCheckSQL, version, check)
 	return tag.RowsAffected(), postgres.Fault(err)
 }
 
@@ -141,7 +163,8 @@ func destroy(ctx context.Context, q postgres.Querier, version uint32) (int64, er
 
 const upsertInstanceSQL = `
 insert into auth.instances (id, name, key_versions) values ($1, $2, $3)
-on conflict (id) do update set key_versions = excluded.key_versions, seen_at = now()`
+on conflict (id) do update set key_versions = excluded.key_versions, seen_at = now(),
+	steady_since = case when instances.seen_at < now() - interval '15 seconds' then now() else instances.steady_since end`
 
 func upsertInstance(ctx context.Context, q postgres.Querier, instance id.Instance, name string, versions []uint32) error {
 	_, err := q.Exec(ctx, upsertInstanceSQL, instance, name, versions)
@@ -156,14 +179,18 @@ func deleteInstance(ctx context.Context, q postgres.Querier, instance id.Instanc
 	return postgres.Fault(err)
 }
 
-// An instance is running if it has been seen within three of its beats.
+// An instance is gone if it has not been seen for three of its beats, while the
+// one that asks has been there all the time: after an outage nobody is gone
+// before they have had the time to say that they are there.
 const selectLackingSQL = `
-select name from auth.instances
-where seen_at > now() - interval '15 seconds' and not key_versions @> array[$1::integer]
-order by name`
+select o.name from auth.instances o, auth.instances me
+where me.id = $2 and not o.key_versions @> array[$1::integer]
+	and (o.seen_at > now() - interval '15 seconds' or me.steady_since > now() - interval '15 seconds')
+	and o.seen_at > now() - interval '1 day'
+order by o.name`
 
-func selectLacking(ctx context.Context, q postgres.Querier, version uint32) ([]string, error) {
-	rows, err := q.Query(ctx, selectLackingSQL, version)
+func selectLacking(ctx context.Context, q postgres.Querier, version uint32, asking id.Instance) ([]string, error) {
+	rows, err := q.Query(ctx, selectLackingSQL, version, asking)
 	if err != nil {
 		return nil, fmt.Errorf("reading the instances: %w", postgres.Fault(err))
 	}

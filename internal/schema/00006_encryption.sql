@@ -41,6 +41,7 @@ create table auth.instances (
   name         text not null,                   -- host and process, for people
   key_versions integer[] not null,
   started_at   timestamptz not null default now(),
+  steady_since timestamptz not null default now(), -- since when it has been seen without a gap
   seen_at      timestamptz not null default now()
 ) with (fillfactor = 50);
 

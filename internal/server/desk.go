@@ -31,14 +31,15 @@ type Desk struct {
 	done chan struct{}
 }
 
-// OpenDesk opens the database with the keys of the configuration, as one more
-// of the programs that hold them. Close it.
-func OpenDesk(ctx context.Context, c *config.Config, ownerURL string, logger *slog.Logger) (*Desk, error) {
+// OpenDesk opens the database with the keys of the configuration. If keys are to
+// be changed it is one more of the programs that hold them, and may bring in
+// those that the configuration has; if not, it only uses what there is. Close it.
+func OpenDesk(ctx context.Context, c *config.Config, ownerURL string, changes bool, logger *slog.Logger) (*Desk, error) {
 	db, err := openBackground(ctx, c, ownerURL)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := openKeys(ctx, c, db, logger)
+	keys, err := openKeys(ctx, c, db, !changes, logger)
 	if err != nil {
 		db.Close()
 		if fault.KindOf(err) == fault.NotFound {

@@ -18,11 +18,12 @@ import (
 )
 
 // openKeys opens the keys that values are sealed under.
-func openKeys(ctx context.Context, c *config.Config, db *postgres.DB, logger *slog.Logger) (*encryption.Service, error) {
+func openKeys(ctx context.Context, c *config.Config, db *postgres.DB, reader bool, logger *slog.Logger) (*encryption.Service, error) {
 	keys, err := newKeys(ctx, c, db, logger)
 	if err != nil {
 		return nil, err
 	}
+	keys.Reader = reader
 	if err := keys.Open(ctx); err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func (s *Server) open(ctx context.Context, now func() time.Time) error {
 	if s.background, err = openBackground(ctx, c, s.ownerURL); err != nil {
 		return err
 	}
-	if s.encryption, err = openKeys(ctx, c, s.background, s.logger); err != nil {
+	if s.encryption, err = openKeys(ctx, c, s.background, false, s.logger); err != nil {
 		return err
 	}
 	values := &sealed.Service{Keys: s.encryption, Now: now}

@@ -32,7 +32,7 @@ type desk struct {
 // openDesk takes the server that the flags or the environment name, or else the
 // database of the configuration. A flag that names a database wins over an
 // environment that names a server.
-func openDesk(cmd *cobra.Command) (*desk, error) {
+func openDesk(cmd *cobra.Command, changes bool) (*desk, error) {
 	address, err := cmd.Flags().GetString("url")
 	if err != nil {
 		return nil, fmt.Errorf("reading flags: %w", err)
@@ -53,7 +53,7 @@ func openDesk(cmd *cobra.Command) (*desk, error) {
 		return nil, err
 	}
 	c.Log.Level, c.Log.Format = "warn", "text" // for a person, beside what the command prints
-	d, err := server.OpenDesk(cmd.Context(), c, databaseURL, cli.Logger(c, cmd.ErrOrStderr()))
+	d, err := server.OpenDesk(cmd.Context(), c, databaseURL, changes, cli.Logger(c, cmd.ErrOrStderr()))
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +64,12 @@ func openDesk(cmd *cobra.Command) (*desk, error) {
 	return &desk{client: inProcess, do: do, close: d.Close}, nil
 }
 
-// withDesk runs f with an open desk.
-func withDesk(cmd *cobra.Command, f func(*desk) error) error {
-	d, err := openDesk(cmd)
+// withDesk runs f with a desk that uses the encryption keys as they are.
+func withDesk(cmd *cobra.Command, f func(*desk) error) error { return atDesk(cmd, false, f) }
+
+// atDesk runs f with an open desk, at which keys may be changed or not.
+func atDesk(cmd *cobra.Command, changes bool, f func(*desk) error) error {
+	d, err := openDesk(cmd, changes)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func rotateCommand() *cobra.Command {
 
 // runOver starts a run, watches it to its end and says what became of it.
 func runOver(cmd *cobra.Command, path string, body any, title string) error {
-	return withDesk(cmd, func(d *desk) error {
+	return atDesk(cmd, true, func(d *desk) error {
 		began := time.Now()
 		var run rotation.Run
 		if err := d.send(cmd.Context(), http.MethodPost, path, body, &run); err != nil {
