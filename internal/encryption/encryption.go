@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -71,8 +72,9 @@ type Service struct {
 	attempts map[uint32]attempt // at keys that did not unwrap
 	warned   map[string]bool
 
-	mu   sync.RWMutex
-	ring *keyring.Keyring
+	mu    sync.RWMutex
+	ring  *keyring.Keyring
+	lacks atomic.Bool // the active key
 }
 
 // State is what a key version is used for.
@@ -214,6 +216,15 @@ func (s *Service) leave(ctx context.Context) {
 
 // Close takes this instance out of the register, if Run has not done so.
 func (s *Service) Close(ctx context.Context) { s.leave(ctx) }
+
+// Ready says whether this instance has the active key. It returns an error if it
+// does not.
+func (s *Service) Ready(context.Context) error {
+	if s.lacks.Load() {
+		return errors.New("the active encryption key is not among those of this instance")
+	}
+	return nil
+}
 
 // Instance identifies this program.
 func (s *Service) Instance() id.Instance { return s.instance }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/encryption"
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -334,6 +335,33 @@ func TestUnknownVersionIsLearntOnSight(t *testing.T) {
 	}
 	put(t, db, s, "a")
 	get(t, db, reader, "a")
+}
+
+// An instance that was left behind says so, where a load balancer asks.
+func TestInstanceWithoutTheActiveKeyIsNotReady(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	behind := open(t, service(db, 0, configured(1)...))
+	s := open(t, service(db, 0, configured(1, 2)...))
+	if err := behind.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	db.Exec(t, `update auth.instances set key_versions = '{1,2}'`)
+	if err := s.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := behind.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if behind.Ready(t.Context()) == nil || s.Ready(t.Context()) != nil {
+		t.Errorf("%v, %v", behind.Ready(t.Context()), s.Ready(t.Context()))
+	}
+	put(t, db, s, "a")
+	values := &sealed.Service{Keys: behind, Now: time.Now}
+	_, err := values.Ensure(t.Context(), db.Single(), "test", "a", nil)
+	if fault.KindOf(err) != fault.Unavailable || !errors.Is(err, keyring.ErrNoKey) {
+		t.Errorf("reading what it has no key for: %v", err)
+	}
 }
 
 func TestRollBack(t *testing.T) {

@@ -373,11 +373,13 @@ func (l *load) use(ctx context.Context) error {
 			active = k.Version
 		}
 	}
-	if held[active] == nil && !l.opening {
-		l.Logger.ErrorContext(ctx, "this instance does not have the active encryption key and cannot keep secrets",
-			slog.Uint64("key_version", uint64(active)), slog.Any("error", l.closed[active]))
+	lacks := held[active] == nil && !l.opening
+	if lacks {
+		l.once(ctx, fmt.Sprintf("this instance does not have the active encryption key, of version %d, and cannot keep secrets", active),
+			slog.Any("error", l.closed[active]))
 		active = l.Keyring().ActiveVersion()
 	}
+	l.lacks.Store(lacks)
 	ring, err := keyring.New(active, held)
 	if err != nil {
 		return err

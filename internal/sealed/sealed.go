@@ -28,6 +28,9 @@ var ErrNotFound = errors.New("no such sealed value")
 var ErrNotActive = fault.New(fault.Unavailable, "encryption_key_unavailable",
 	"This instance does not have the active encryption key, so it cannot keep secrets.")
 
+// errNoKey is the fault of an instance that lacks the key of a value.
+var errNoKey = fault.New(fault.Unavailable, "encryption_key_unavailable", "This instance does not have the encryption key of this secret.")
+
 // Keys are the keys that values are sealed under.
 type Keys interface {
 	Keyring() *keyring.Keyring
@@ -157,6 +160,9 @@ func (s *Service) open(ctx context.Context, read func() (record, error)) ([]byte
 			return nil, fmt.Errorf("reading a sealed value: %w", err)
 		}
 		plaintext, err = s.Keys.Keyring().Open(r.binding(), r.envelope)
+	}
+	if errors.Is(err, keyring.ErrNoKey) {
+		err = errNoKey.Because(err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the %s of %s: %w", r.purpose, r.subject, err)

@@ -167,7 +167,10 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	operators := &admin.Service{DB: s.db, Users: users, Sessions: sessions}
-	health := &telemetry.Health{Checks: []telemetry.Check{{Name: "the database does not answer", Run: s.db.Ping}}}
+	health := &telemetry.Health{Checks: []telemetry.Check{
+		{Name: "the database does not answer", Run: s.db.Ping},
+		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
+	}}
 
 	s.metrics = telemetry.NewMetrics(Version)
 	if err := s.metrics.Register(s.rotation); err != nil {

@@ -19,7 +19,8 @@ type record struct {
 	status    string
 }
 
-const lockSQL = `select pg_advisory_xact_lock(7160932)`
+// No API role may lock a table of ours, as it may take any advisory lock.
+const lockSQL = `lock table auth.signing_keys in share row exclusive mode`
 
 func lock(ctx context.Context, q postgres.Querier) error {
 	_, err := q.Exec(ctx, lockSQL)
