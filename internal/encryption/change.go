@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,14 +108,19 @@ func (s *Service) Lacking(ctx context.Context, version uint32) ([]string, error)
 // AwaitHeld waits until every running program holds the key of a version. It
 // returns ErrNotHeld, naming those that do not, when limit is over.
 func (s *Service) AwaitHeld(ctx context.Context, version uint32, limit time.Duration) error {
-	deadline := s.Now().Add(limit)
+	began, said := s.Now(), false
 	for {
 		lacking, err := s.Lacking(ctx, version)
 		if err != nil || len(lacking) == 0 {
 			return err
 		}
-		if s.Now().After(deadline) {
+		switch waited := s.Now().Sub(began); {
+		case waited > limit:
 			return notHeld(version, lacking)
+		case waited > time.Second && !said:
+			s.Logger.WarnContext(ctx, "waiting for every instance to have an encryption key; one that has ended counts for 15 s",
+				slog.Uint64("key_version", uint64(version)), slog.Any("lacking", lacking))
+			said = true
 		}
 		select {
 		case <-ctx.Done():
@@ -317,6 +323,19 @@ func (s *Service) Retire(ctx context.Context, q postgres.Querier, retain int) ([
 		}
 	}
 	return destroyed, nil
+}
+
+// Discard destroys a generated key that has never been active. Any other it
+// leaves alone.
+func (s *Service) Discard(ctx context.Context, q postgres.Querier, version uint32) error {
+	if err := lock(ctx, q); err != nil {
+		return err
+	}
+	n, err := discard(ctx, q, version)
+	if err != nil || n == 0 {
+		return err
+	}
+	return audit.Write(ctx, q, audit.Actor{}.Did(audit.EncryptionKeyDestroyed, "", id.UUID{}, "key_version", text(version)))
 }
 
 // Holds says whether this instance has the key of a version.

@@ -161,6 +161,15 @@ func destroy(ctx context.Context, q postgres.Querier, version uint32) (int64, er
 	return tag.RowsAffected(), postgres.Fault(err)
 }
 
+const discardSQL = `
+update auth.encryption_keys set state = 'destroyed', wrapped = null
+where version = $1 and source = 'generated' and state = 'standby'`
+
+func discard(ctx context.Context, q postgres.Querier, version uint32) (int64, error) {
+	tag, err := q.Exec(ctx, discardSQL, version)
+	return tag.RowsAffected(), postgres.Fault(err)
+}
+
 const upsertInstanceSQL = `
 insert into auth.instances (id, name, key_versions) values ($1, $2, $3)
 on conflict (id) do update set key_versions = excluded.key_versions, seen_at = now(),

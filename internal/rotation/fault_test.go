@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,6 +65,28 @@ func TestKeyAndRunAreOne(t *testing.T) {
 		}
 	}
 	if got := states(t, p); got != "1 retired, 2 active" {
+		t.Error(got)
+	}
+	p.check(20)
+}
+
+// TestKeyMadeInVain has a rotation fail for good before its key is active: the
+// key is destroyed with it.
+func TestKeyMadeInVain(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1)
+	p.put(20)
+	failing(t, db, 1, "XX000", "update", "auth.encryption_keys", "new.state = 'active'")
+	run, err := p.Rotate(t.Context(), audit.Actor{})
+	if err == nil {
+		run, err = p.Do(t.Context(), run.ID, func(rotation.Run) {})
+	}
+	if got := states(t, p); err == nil || run.State != rotation.Failed || got != "1 active, 2 destroyed" {
+		t.Errorf("%s, %v; %s", counts(run), err, got)
+	}
+	p.do(p.Rotate(t.Context(), audit.Actor{}))
+	if got := states(t, p); got != "1 retired, 2 destroyed, 3 active" {
 		t.Error(got)
 	}
 	p.check(20)
@@ -272,5 +295,48 @@ func TestReaderIsOvertaken(t *testing.T) {
 	}
 	if got := states(t, p); got != "1 retired, 2 destroyed, 3 destroyed, 4 active" {
 		t.Error(got)
+	}
+}
+
+// slowDB is slow where a statement is by itself.
+type slowDB struct {
+	*pgtest.Database
+
+	q *slow
+}
+
+func (d slowDB) Single() postgres.Querier { return d.q }
+
+// TestScheduleIsSeenLate has an instance see that a rotation is due, and come to
+// starting it when another one has already done the whole rotation.
+func TestScheduleIsSeenLate(t *testing.T) {
+	t.Parallel()
+	db := roomy(t)
+	a, b := start(t, db, 0, 1), start(t, db, 0, 1)
+	for _, p := range []*program{a, b} {
+		p.Config.Enabled, p.Config.Schedule = true, "0 2 1 * *"
+		p.Config.Next = func(after time.Time) (time.Time, error) { return after.Add(time.Hour), nil }
+	}
+	a.Turn(t.Context())
+	db.Exec(t, `update auth.encryption_schedule set due_at = now() - interval '1 minute'`)
+	other, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { b.Keys.Run(other, func(context.Context) {}) })
+	wg.Go(func() { hear(other, b) })
+	b.DB = slowDB{db, &slow{db.Single(), func() {
+		a.Turn(t.Context())
+		a.Wait()
+	}}}
+	b.Turn(t.Context())
+	b.Wait()
+	stop()
+	wg.Wait()
+	if got := states(t, a); got != "1 retired, 2 active" {
+		t.Error(got)
+	}
+	var runs int
+	db.Scan(t, `select count(*) from auth.encryption_runs`, nil, &runs)
+	if runs != 1 {
+		t.Errorf("%d runs", runs)
 	}
 }

@@ -151,7 +151,7 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 	case ctx.Err() != nil:
 		_ = release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), 0, "")
 		return w.now(), context.Cause(ctx)
-	case err != nil && transient(err) && w.run.Attempts < maxAttempts:
+	case err != nil && (transient(err) || errors.Is(err, encryption.ErrNotHeld)) && w.run.Attempts < maxAttempts:
 		pause := min(time.Minute, time.Second<<min(w.run.Attempts, 6))
 		return w.now(), errors.Join(err, w.patiently(ending, func() error {
 			return release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error())
@@ -285,10 +285,8 @@ func (w *worker) writeEnd(ctx context.Context, q postgres.Querier, run *Run, eve
 	if !kept {
 		return errTakenOver
 	}
-	if run.Kind == Rotation && run.State == Succeeded {
-		if _, err := w.Keys.Retire(ctx, q, w.Config.RetainOldKeys); err != nil {
-			return err
-		}
+	if err := w.dropKeys(ctx, q, run); err != nil {
+		return err
 	}
 	record := audit.Actor{}.Did(audit.EncryptionRunFinished, "run", id.UUID(run.ID), append(run.details(),
 		"scanned", fmt.Sprint(run.Scanned), "re_encrypted", fmt.Sprint(run.ReEncrypted), "failed", fmt.Sprint(run.Failed))...)
@@ -297,6 +295,21 @@ func (w *worker) writeEnd(ctx context.Context, q postgres.Querier, run *Run, eve
 		return err
 	}
 	return w.notify(ctx, q, event, *run)
+}
+
+// dropKeys destroys the keys that are too old to be kept, after a rotation, or
+// the one that it has made in vain.
+func (w *worker) dropKeys(ctx context.Context, q postgres.Querier, run *Run) error {
+	switch {
+	case run.Kind != Rotation:
+		return nil
+	case run.State == Succeeded:
+		_, err := w.Keys.Retire(ctx, q, w.Config.RetainOldKeys)
+		return err
+	case run.ToVersion != nil:
+		return w.Keys.Discard(ctx, q, *run.ToVersion)
+	}
+	return nil
 }
 
 // versionsOf are the versions that a run moves values from.

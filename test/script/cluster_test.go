@@ -154,7 +154,7 @@ func (c *cluster) environ(versions ...uint32) []string {
 		"FLUXBASE_ENV=development", "FLUXBASE_DATABASE_URL="+c.url, "FLUXBASE_SECURITY_ENCRYPTION_KEYS="+string(text))
 }
 
-// command is one run of fluxbase-cli.
+// command is one run of a program.
 type command struct {
 	cmd    *exec.Cmd
 	output bytes.Buffer
@@ -165,7 +165,12 @@ type command struct {
 // begin starts fluxbase-cli on the database.
 func (c *cluster) begin(environ []string, args ...string) *command {
 	c.t.Helper()
-	run := &command{cmd: exec.CommandContext(context.Background(), program("fluxbase-cli"), args...), ended: make(chan struct{})}
+	return c.beginProgram("fluxbase-cli", environ, args...)
+}
+
+func (c *cluster) beginProgram(name string, environ []string, args ...string) *command {
+	c.t.Helper()
+	run := &command{cmd: exec.CommandContext(context.Background(), program(name), args...), ended: make(chan struct{})}
 	run.cmd.Env, run.cmd.Dir, run.cmd.Stdout, run.cmd.Stderr = environ, c.options.Dir, &run.output, &run.output
 	if err := run.cmd.Start(); err != nil {
 		c.t.Fatal(err)
