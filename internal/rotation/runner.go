@@ -22,10 +22,10 @@ var errTakenOver = errors.New("another instance has taken the run over")
 // Turn looks for something to do: a rotation that is due, a run that nobody is
 // at. Work goes on in the background; Wait waits for it.
 func (s *Service) Turn(ctx context.Context) {
-	if err := s.schedule(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := s.within(ctx, s.limit(), s.schedule); err != nil && !errors.Is(err, context.Canceled) {
 		s.Logger.ErrorContext(ctx, "scheduling the key rotation failed", slog.Any("error", err))
 	}
-	if err := s.observe(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := s.within(ctx, s.limit(), s.observe); err != nil && !errors.Is(err, context.Canceled) {
 		s.Logger.WarnContext(ctx, "the latest re-encryptions could not be read", slog.Any("error", err))
 	}
 	if !s.busy.TryLock() {
@@ -58,7 +58,11 @@ func (s *Service) Turn(ctx context.Context) {
 
 // claimAny takes the oldest run that there is something to do for.
 func (s *Service) claimAny(ctx context.Context) (run Run, leave func(), found bool, err error) {
-	due, err := selectDue(ctx, s.DB.Single())
+	var due []id.Run
+	err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
+		due, err = selectDue(ctx, s.DB.Single())
+		return err
+	})
 	for _, runID := range due {
 		if run, leave, found, err = s.claim(ctx, runID); err != nil || found {
 			break
@@ -77,9 +81,12 @@ func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run
 		var run Run
 		var leave func()
 		var found bool
-		err := s.patiently(ctx, func() (err error) {
+		err := s.patientlyFor(ctx, 0, func(ctx context.Context) (err error) {
 			if run, leave, found, err = s.claim(ctx, runID); err == nil && !found {
-				run, err = s.Get(ctx, runID)
+				err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
+					run, err = s.Get(ctx, runID)
+					return err
+				})
 			}
 			return err
 		})
@@ -134,7 +141,13 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 	var beside sync.WaitGroup
 	beside.Go(func() { w.hold(working, stop) })
 	beside.Go(func() {
-		w.pace.watch(working, func(ctx context.Context) (int64, error) { return transactions(ctx, s.DB.Single()) })
+		w.pace.watch(working, func(ctx context.Context) (n int64, err error) {
+			err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
+				n, err = transactions(ctx, s.DB.Single())
+				return err
+			})
+			return n, err
+		})
 	})
 	err := w.steps(working)
 	if cause := context.Cause(working); cause != nil && err != nil {
@@ -153,8 +166,8 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 		return w.now(), context.Cause(ctx)
 	case err != nil && transient(err) && w.run.Attempts < maxAttempts:
 		pause := min(time.Minute, time.Second<<min(w.run.Attempts, 6))
-		return w.now(), errors.Join(err, w.patiently(ending, func() error {
-			return release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error())
+		return w.now(), errors.Join(err, w.patiently(ending, func(ctx context.Context) error {
+			return release(ctx, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error())
 		}))
 	}
 	return w.finish(ending, err)
@@ -183,7 +196,11 @@ func (w *worker) hold(ctx context.Context, stop context.CancelCauseFunc) {
 			return
 		case <-ticker.C:
 		}
-		kept, err := keep(ctx, w.DB.Single(), w.now(), w.Keys.Instance())
+		var kept bool
+		err := w.within(ctx, w.limit(), func(ctx context.Context) (err error) {
+			kept, err = keep(ctx, w.DB.Single(), w.now(), w.Keys.Instance())
+			return err
+		})
 		if err == nil && !kept {
 			stop(errTakenOver)
 			return
@@ -202,7 +219,9 @@ func (w *worker) reportQuarter(ctx context.Context) {
 	if w.quarter > 3 {
 		return
 	}
-	err := w.DB.InTx(ctx, func(q postgres.Querier) error { return w.notify(ctx, q, "progress", now) })
+	err := w.within(ctx, w.limit(), func(ctx context.Context) error {
+		return w.DB.InTx(ctx, func(q postgres.Querier) error { return w.notify(ctx, q, "progress", now) })
+	})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		w.Logger.WarnContext(ctx, "a notification could not be written", slog.Any("error", err))
 	}
@@ -211,18 +230,21 @@ func (w *worker) reportQuarter(ctx context.Context) {
 // steps are what a run does, each of which may have been done before.
 func (w *worker) steps(ctx context.Context) error {
 	if w.run.Kind == Rotation {
-		if err := w.patiently(ctx, func() error { return w.makeKey(ctx) }); err != nil {
+		if err := w.patiently(ctx, w.makeKey); err != nil {
 			return err
 		}
 	}
-	if err := w.patiently(ctx, func() error { return w.Keys.Reload(ctx) }); err != nil {
+	if err := w.patiently(ctx, w.Keys.Reload); err != nil {
 		return err
 	}
-	if err := w.patiently(ctx, func() error { return w.Keys.AwaitHeld(ctx, *w.run.ToVersion, heldLimit) }); err != nil {
+	err := w.patientlyFor(ctx, heldLimit+w.limit(), func(ctx context.Context) error {
+		return w.Keys.AwaitHeld(ctx, *w.run.ToVersion, heldLimit)
+	})
+	if err != nil {
 		return err
 	}
 	if w.run.Kind != Rollback {
-		if err := w.patiently(ctx, func() error { return w.Keys.Activate(ctx, *w.run.ToVersion) }); err != nil {
+		if err := w.patiently(ctx, func(ctx context.Context) error { return w.Keys.Activate(ctx, *w.run.ToVersion) }); err != nil {
 			return err
 		}
 	}
@@ -271,7 +293,7 @@ func (w *worker) finish(ctx context.Context, err error) (Run, error) {
 		text := err.Error()
 		run.State, run.Error, event = Failed, &text, "failed"
 	}
-	writeErr := w.patiently(ctx, func() error {
+	writeErr := w.patiently(ctx, func(ctx context.Context) error {
 		return w.DB.InTx(ctx, func(q postgres.Querier) error { return w.writeEnd(ctx, q, &run, event) })
 	})
 	return run, errors.Join(err, writeErr)
