@@ -12,6 +12,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/sealed"
 )
@@ -164,8 +165,8 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 	case ctx.Err() != nil:
 		_ = release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), 0, "")
 		return w.now(), context.Cause(ctx)
-	case err != nil && transient(err) && w.run.Attempts < maxAttempts:
-		pause := min(time.Minute, time.Second<<min(w.run.Attempts, 6))
+	case err != nil && w.goesOn(err) && w.run.Attempts < maxAttempts:
+		pause := w.pause()
 		return w.now(), errors.Join(err, w.patiently(ending, func(ctx context.Context) error {
 			return release(ctx, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error())
 		}))
@@ -175,6 +176,22 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 
 // maxAttempts is how often a run is begun before it has failed.
 const maxAttempts = 20
+
+// goesOn says that a run is to be tried again after an error. A rotation, which
+// nobody may be watching, also waits for instances that lack its key.
+func (w *worker) goesOn(err error) bool {
+	return transient(err) || w.run.Kind == Rotation && errors.Is(err, encryption.ErrNotHeld)
+}
+
+// pause is how long a run rests after an attempt: a rotation for up to an hour,
+// which outlasts most outages of a key management service.
+func (w *worker) pause() time.Duration {
+	longest := time.Minute
+	if w.run.Kind == Rotation {
+		longest = time.Hour
+	}
+	return min(longest, time.Second<<min(w.run.Attempts, 12))
+}
 
 // transient says that something may work when it is tried again.
 func transient(err error) bool {
@@ -231,7 +248,7 @@ func (w *worker) reportQuarter(ctx context.Context) {
 func (w *worker) steps(ctx context.Context) error {
 	if w.run.Kind == Rotation {
 		if err := w.patiently(ctx, w.makeKey); err != nil {
-			return err
+			return notWrapped(err)
 		}
 	}
 	if err := w.patiently(ctx, w.Keys.Reload); err != nil {
@@ -257,6 +274,24 @@ func (w *worker) steps(ctx context.Context) error {
 // heldLimit is how long a run waits for every instance to hold its key. An
 // instance that was killed counts as gone after 15 s.
 const heldLimit = 25 * time.Second
+
+// errNotWrapped is the fault of a rotation whose key management service did not
+// do what was asked of it.
+var errNotWrapped = fault.New(fault.Unavailable, "encryption_key_not_wrapped", "The new key could not be wrapped.")
+
+// notWrapped makes an error of a key management service, which is not sorted, a
+// transient one. It comes after the patience of one attempt: whoever waits for
+// the run is told at once.
+func notWrapped(err error) error {
+	_, sorted := errors.AsType[*fault.Error](err)
+	for _, lasting := range []error{keyring.ErrNotOpened, context.Canceled, errTakenOver} {
+		sorted = sorted || errors.Is(err, lasting)
+	}
+	if sorted {
+		return err
+	}
+	return errNotWrapped.Because(err)
+}
 
 // makeKey generates the key of a rotation, unless an earlier attempt has. The
 // key and the run that it is for are written down together: no key is left
@@ -325,13 +360,23 @@ func (w *worker) writeEnd(ctx context.Context, q postgres.Querier, run *Run, eve
 func (w *worker) versionsOf(keys []encryption.Key) []uint32 {
 	var from []uint32
 	for _, k := range keys {
-		switch {
-		case k.Version == *w.run.ToVersion:
-		case w.run.Kind == ReEncryption && k.Version != *w.run.FromVersion:
-		case w.run.Kind == Rollback && k.Version < *w.run.ToVersion:
-		default:
+		if w.run.moves(k.Version) {
 			from = append(from, k.Version)
 		}
 	}
 	return from
+}
+
+// moves says whether a run moves the values of a version.
+func (r Run) moves(version uint32) bool {
+	switch {
+	case r.ToVersion == nil || version == *r.ToVersion:
+		return false
+	case r.Kind == ReEncryption:
+		return version == *r.FromVersion
+	case r.Kind == Rollback:
+		return version > *r.ToVersion
+	default:
+		return true
+	}
 }
