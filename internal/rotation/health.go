@@ -3,6 +3,7 @@ package rotation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -82,7 +83,7 @@ func (s *Service) Findings(ctx context.Context) ([]telemetry.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := ofRuns(latest)
+	found := ofRuns(latest, counts)
 	found = append(found, ofValues(keys, counts, latest)...)
 	found = append(found, s.ofActiveKey(keys)...)
 	overdue, err := s.overdue(ctx)
@@ -92,26 +93,28 @@ func (s *Service) Findings(ctx context.Context) ([]telemetry.Finding, error) {
 	return append(found, overdue...), nil
 }
 
-// ofRuns finds runs that have failed, unless a later one has succeeded.
-func ofRuns(latest []Run) []telemetry.Finding {
-	var succeeded time.Time
-	for _, r := range latest {
-		if r.State == Succeeded && r.FinishedAt.After(succeeded) {
-			succeeded = *r.FinishedAt
-		}
-	}
+// ofRuns finds runs that have failed and left something undone. A rotation
+// stays on the list until a later one succeeds; what another run was to empty
+// may be empty by now.
+func ofRuns(latest []Run, counts []sealed.Count) []telemetry.Finding {
 	var found []telemetry.Finding
 	for _, r := range latest {
-		if r.State != Failed || r.FinishedAt.Before(succeeded) {
+		if r.State != Failed || r.Kind != Rotation && !leftBy(r, counts) {
 			continue
 		}
-		f := telemetry.Finding{
+		found = append(found, telemetry.Finding{
 			Severity: telemetry.Problem, Subject: string(r.Kind), Detail: fmt.Sprintf("The latest %s has failed, at %s: %s", r.Kind, r.FinishedAt.Format(time.RFC3339), *r.Error),
 			Fix: "Mend what it says, and start it again: fluxbase-cli secrets " + command(r),
-		}
-		found = append(found, f)
+		})
 	}
 	return found
+}
+
+// leftBy says whether there are values that a run was to move.
+func leftBy(r Run, counts []sealed.Count) bool {
+	return slices.ContainsFunc(counts, func(c sealed.Count) bool {
+		return r.moves(c.Version) && c.Count > 0
+	})
 }
 
 // command is how a run is started again.
