@@ -86,6 +86,7 @@ func (s *Service) Findings(ctx context.Context) ([]telemetry.Finding, error) {
 	found := ofRuns(latest, counts)
 	found = append(found, ofValues(keys, counts, latest)...)
 	found = append(found, s.ofActiveKey(keys)...)
+	found = append(found, s.ofConfiguration(keys)...)
 	overdue, err := s.overdue(ctx)
 	if err != nil {
 		return nil, err
@@ -181,6 +182,46 @@ func (s *Service) ofActiveKey(keys []encryption.Key) []telemetry.Finding {
 		}}
 	}
 	return nil
+}
+
+// ofConfiguration finds that the configuration asks for another active key than
+// the database has. A key that a rotation has generated may be ahead of it.
+func (s *Service) ofConfiguration(keys []encryption.Key) []telemetry.Finding {
+	active := slices.IndexFunc(keys, func(k encryption.Key) bool { return k.State == encryption.Activated })
+	if active < 0 {
+		return nil
+	}
+	k := keys[active]
+	var found []telemetry.Finding
+	warn := func(detail, fix string) {
+		found = append(found, telemetry.Finding{Severity: telemetry.Warning, Subject: "encryption keys", Detail: detail, Fix: fix})
+	}
+	set := fmt.Sprintf("Set security.encryption.active_key_version: %d", k.Version)
+	switch asked := s.Keys.Active; {
+	case asked > k.Version:
+		detail := fmt.Sprintf("Version %d becomes active when the server starts with this configuration; version %d is active.", asked, k.Version)
+		fix := "Start every server with this configuration."
+		i := slices.IndexFunc(keys, func(k encryption.Key) bool { return k.Version == asked })
+		if i >= 0 && keys[i].State != encryption.Standby {
+			detail = fmt.Sprintf("The configuration asks for version %d, which is %s; version %d is active.", asked, keys[i].State, k.Version)
+			fix = set
+		}
+		warn(detail, fix)
+	case asked != 0 && asked < k.Version && k.Provider == nil:
+		warn(fmt.Sprintf("The configuration asks for version %d, which is behind; version %d is active.", asked, k.Version), set)
+	}
+	if s.Keys.Provider != "" && s.Keys.Provider != encryption.Local && s.Keys.Active <= k.Version && (k.Provider == nil || *k.Provider != s.Keys.Provider) {
+		warn(fmt.Sprintf("The active key, version %d, is %s, and the configuration says %s.", k.Version, origin(k), s.Keys.Provider), "fluxbase-cli secrets rotate")
+	}
+	return found
+}
+
+// origin says where the material of a key is.
+func origin(k encryption.Key) string {
+	if k.Provider == nil {
+		return "in the configuration"
+	}
+	return fmt.Sprintf("wrapped by %s under %s", *k.Provider, *k.WrappingKey)
 }
 
 // overdue finds a rotation that no server has started.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
+	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 )
@@ -74,5 +75,34 @@ func TestFailedReEncryption(t *testing.T) {
 	p.do(p.Rotate(t.Context(), audit.Actor{}))
 	if got := found(t, p); got != "" {
 		t.Error(got)
+	}
+}
+
+// TestConfigurationAsksForAnotherKey holds what a configuration asks for against
+// what is active.
+func TestConfigurationAsksForAnotherKey(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1, 2, 3)
+	if err := p.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	p.do(p.reEncrypt(1, 2))
+	for _, is := range []struct {
+		active   uint32
+		provider string
+		want     string
+	}{
+		{0, encryption.Local, ""},
+		{2, encryption.Local, ""},
+		{3, encryption.Local, "Version 3 becomes active when the server starts"},
+		{4, encryption.Local, "Version 4 becomes active when the server starts"},
+		{1, encryption.Local, "version 1, which is behind"},
+		{0, "vault", "is in the configuration, and the configuration says vault"},
+	} {
+		p.Keys.Active, p.Keys.Provider = is.active, is.provider
+		if got := found(t, p); !strings.Contains(got, is.want) || (is.want == "") != (got == "") {
+			t.Errorf("%d, %s: %s", is.active, is.provider, got)
+		}
 	}
 }
