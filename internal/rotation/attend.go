@@ -18,7 +18,10 @@ import (
 func (s *Service) claim(ctx context.Context, runID id.Run) (run Run, leave func(), found bool, err error) {
 	locked, leave, err := s.attend(ctx, runID)
 	if err == nil {
-		run, found, err = claim(ctx, s.DB.Single(), s.Keys.Instance(), runID, locked)
+		err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
+			run, found, err = claim(ctx, s.DB.Single(), s.Keys.Instance(), runID, locked)
+			return err
+		})
 	}
 	if err != nil || !found {
 		leave()
@@ -61,17 +64,12 @@ type presence struct {
 // that takes.
 func (p *presence) hold(ctx context.Context) {
 	for said := false; ; said = true {
-		err := p.DB.InTx(ctx, func(q postgres.Querier) error {
-			locked, err := lockRun(ctx, q, p.runID)
-			if err == nil && !said {
+		err := p.holdOnce(ctx, func(locked bool) {
+			if !said {
 				p.locked = locked
 				p.first <- nil
 				said = true
 			}
-			for err == nil && locked && p.stays(time.Second) {
-				_, err = clock(ctx, q) // is the connection still there?
-			}
-			return err
 		})
 		if !said {
 			p.first <- err
@@ -80,6 +78,35 @@ func (p *presence) hold(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// holdOnce holds the lock over one connection, and gives up one that does not
+// answer. It tells whether it has the lock.
+func (p *presence) holdOnce(ctx context.Context, tell func(locked bool)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watchdog := time.AfterFunc(p.limit(), func() { cancel(postgres.ErrStatementTimeout) })
+	defer watchdog.Stop()
+	err := p.DB.InTx(ctx, func(q postgres.Querier) error {
+		locked, err := lockRun(ctx, q, p.runID)
+		if err != nil {
+			return err
+		}
+		tell(locked)
+		for err == nil && locked {
+			watchdog.Stop()
+			if !p.stays(time.Second) {
+				break
+			}
+			watchdog.Reset(p.limit())
+			_, err = clock(ctx, q) // is the connection still there?
+		}
+		return err
+	})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
 }
 
 // stays waits, and says whether the program is to go on being present.

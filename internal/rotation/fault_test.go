@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/rotation"
@@ -338,5 +340,89 @@ func TestScheduleIsSeenLate(t *testing.T) {
 	db.Scan(t, `select count(*) from auth.encryption_runs`, nil, &runs)
 	if runs != 1 {
 		t.Errorf("%d runs", runs)
+	}
+}
+
+// absent is a key management service that is down for a number of requests.
+type absent struct{ left atomic.Int32 }
+
+func (a *absent) Wrap(_ context.Context, key []byte, _ map[string]string) (keyring.Wrapped, error) {
+	if a.left.Add(-1) >= 0 {
+		return keyring.Wrapped{}, errors.New("down, says the test")
+	}
+	return keyring.Wrapped{KeyID: "test", Ciphertext: key}, nil
+}
+
+func (a *absent) Unwrap(_ context.Context, w keyring.Wrapped, _ map[string]string) ([]byte, error) {
+	return w.Ciphertext, nil
+}
+
+// TestKeyServiceIsDown begins a rotation while the key management service is
+// down: whoever waits is told at once, and the run goes on when it is back.
+func TestKeyServiceIsDown(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1)
+	service := &absent{}
+	service.left.Store(2)
+	p.Keys.Provider = "vault"
+	p.Keys.Wrapper = func(context.Context, string) (keyring.Wrapper, error) { return service, nil }
+	run, err := p.Rotate(t.Context(), audit.Actor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	run, err = p.Do(t.Context(), run.ID, func(rotation.Run) {})
+	if err == nil || !strings.Contains(err.Error(), "down, says the test") || run.Over() || time.Since(began) > 5*time.Second {
+		t.Errorf("%s after %s: %v", counts(run), time.Since(began), err)
+	}
+	rests(t, db, 2)
+	untilOver(t, p, run)
+}
+
+// TestRotationWaitsForInstances has an instance lack the key of a rotation for
+// longer than an attempt waits.
+func TestRotationWaitsForInstances(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1)
+	db.Exec(t, `insert into auth.instances (id, name, key_versions, seen_at) values (gen_random_uuid(), 'one that lacks it', '{1}', now() + interval '1 hour')`)
+	run, err := p.Rotate(t.Context(), audit.Actor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err = p.Do(t.Context(), run.ID, func(rotation.Run) {})
+	if err == nil || !strings.Contains(err.Error(), "one that lacks it") || run.Over() {
+		t.Errorf("%s, %v", counts(run), err)
+	}
+	rests(t, db, 2)
+	db.Exec(t, `delete from auth.instances where name = 'one that lacks it'`)
+	untilOver(t, p, run)
+}
+
+// rests checks that a run is to be tried again after some seconds.
+func rests(t *testing.T, db *pgtest.Database, seconds float64) {
+	t.Helper()
+	var pause float64
+	var why string
+	db.Scan(t, `select extract(epoch from retry_at - now()), error from auth.encryption_runs`, nil, &pause, &why)
+	if pause > seconds || pause < seconds-1.5 || why == "" {
+		t.Errorf("tried again in %v s because of %q", pause, why)
+	}
+}
+
+// untilOver has an instance look for work until a run has succeeded.
+func untilOver(t *testing.T, p *program, run rotation.Run) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !run.Over() && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		p.Turn(t.Context())
+		p.Wait()
+		var err error
+		if run, err = p.Get(t.Context(), run.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if run.State != rotation.Succeeded {
+		t.Errorf("%s: %s", counts(run), *run.Error)
 	}
 }

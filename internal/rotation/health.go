@@ -3,6 +3,7 @@ package rotation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -82,9 +83,10 @@ func (s *Service) Findings(ctx context.Context) ([]telemetry.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := ofRuns(latest)
+	found := ofRuns(latest, counts)
 	found = append(found, ofValues(keys, counts, latest)...)
 	found = append(found, s.ofActiveKey(keys)...)
+	found = append(found, s.ofConfiguration(keys)...)
 	overdue, err := s.overdue(ctx)
 	if err != nil {
 		return nil, err
@@ -92,26 +94,28 @@ func (s *Service) Findings(ctx context.Context) ([]telemetry.Finding, error) {
 	return append(found, overdue...), nil
 }
 
-// ofRuns finds runs that have failed, unless a later one has succeeded.
-func ofRuns(latest []Run) []telemetry.Finding {
-	var succeeded time.Time
-	for _, r := range latest {
-		if r.State == Succeeded && r.FinishedAt.After(succeeded) {
-			succeeded = *r.FinishedAt
-		}
-	}
+// ofRuns finds runs that have failed and left something undone. A rotation
+// stays on the list until a later one succeeds; what another run was to empty
+// may be empty by now.
+func ofRuns(latest []Run, counts []sealed.Count) []telemetry.Finding {
 	var found []telemetry.Finding
 	for _, r := range latest {
-		if r.State != Failed || r.FinishedAt.Before(succeeded) {
+		if r.State != Failed || r.Kind != Rotation && !leftBy(r, counts) {
 			continue
 		}
-		f := telemetry.Finding{
+		found = append(found, telemetry.Finding{
 			Severity: telemetry.Problem, Subject: string(r.Kind), Detail: fmt.Sprintf("The latest %s has failed, at %s: %s", r.Kind, r.FinishedAt.Format(time.RFC3339), *r.Error),
 			Fix: "Mend what it says, and start it again: fluxbase-cli secrets " + command(r),
-		}
-		found = append(found, f)
+		})
 	}
 	return found
+}
+
+// leftBy says whether there are values that a run was to move.
+func leftBy(r Run, counts []sealed.Count) bool {
+	return slices.ContainsFunc(counts, func(c sealed.Count) bool {
+		return r.moves(c.Version) && c.Count > 0
+	})
 }
 
 // command is how a run is started again.
@@ -178,6 +182,46 @@ func (s *Service) ofActiveKey(keys []encryption.Key) []telemetry.Finding {
 		}}
 	}
 	return nil
+}
+
+// ofConfiguration finds that the configuration asks for another active key than
+// the database has. A key that a rotation has generated may be ahead of it.
+func (s *Service) ofConfiguration(keys []encryption.Key) []telemetry.Finding {
+	active := slices.IndexFunc(keys, func(k encryption.Key) bool { return k.State == encryption.Activated })
+	if active < 0 {
+		return nil
+	}
+	k := keys[active]
+	var found []telemetry.Finding
+	warn := func(detail, fix string) {
+		found = append(found, telemetry.Finding{Severity: telemetry.Warning, Subject: "encryption keys", Detail: detail, Fix: fix})
+	}
+	set := fmt.Sprintf("Set security.encryption.active_key_version: %d", k.Version)
+	switch asked := s.Keys.Active; {
+	case asked > k.Version:
+		detail := fmt.Sprintf("Version %d becomes active when the server starts with this configuration; version %d is active.", asked, k.Version)
+		fix := "Start every server with this configuration."
+		i := slices.IndexFunc(keys, func(k encryption.Key) bool { return k.Version == asked })
+		if i >= 0 && keys[i].State != encryption.Standby {
+			detail = fmt.Sprintf("The configuration asks for version %d, which is %s; version %d is active.", asked, keys[i].State, k.Version)
+			fix = set
+		}
+		warn(detail, fix)
+	case asked != 0 && asked < k.Version && k.Provider == nil:
+		warn(fmt.Sprintf("The configuration asks for version %d, which is behind; version %d is active.", asked, k.Version), set)
+	}
+	if s.Keys.Provider != "" && s.Keys.Provider != encryption.Local && s.Keys.Active <= k.Version && (k.Provider == nil || *k.Provider != s.Keys.Provider) {
+		warn(fmt.Sprintf("The active key, version %d, is %s, and the configuration says %s.", k.Version, origin(k), s.Keys.Provider), "fluxbase-cli secrets rotate")
+	}
+	return found
+}
+
+// origin says where the material of a key is.
+func origin(k encryption.Key) string {
+	if k.Provider == nil {
+		return "in the configuration"
+	}
+	return fmt.Sprintf("wrapped by %s under %s", *k.Provider, *k.WrappingKey)
 }
 
 // overdue finds a rotation that no server has started.

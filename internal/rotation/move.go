@@ -13,6 +13,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/sealed"
 )
 
@@ -58,7 +59,7 @@ func (w *worker) goTo(version uint32) {
 func (w *worker) moveAll(ctx context.Context) error {
 	var from []uint32
 	var began time.Time
-	err := w.patiently(ctx, func() error {
+	err := w.patientlyFor(ctx, countLimit, func(ctx context.Context) error {
 		keys, err := w.Keys.Keys(ctx)
 		if err != nil {
 			return err
@@ -74,11 +75,11 @@ func (w *worker) moveAll(ctx context.Context) error {
 		if err := w.moveVersion(ctx, version); err != nil {
 			return err
 		}
-		if err := w.patiently(ctx, func() error { return w.Keys.Rewrap(ctx, version) }); err != nil {
+		if err := w.patiently(ctx, func(ctx context.Context) error { return w.Keys.Rewrap(ctx, version) }); err != nil {
 			return err
 		}
 	}
-	if err := w.patiently(ctx, func() error { return w.countMissed(ctx, began) }); err != nil {
+	if err := w.patientlyFor(ctx, countLimit, func(ctx context.Context) error { return w.countMissed(ctx, began) }); err != nil {
 		return err
 	}
 	if len(w.damaged) > 0 {
@@ -92,7 +93,7 @@ func (w *worker) moveAll(ctx context.Context) error {
 func (w *worker) checkNothingLeft(ctx context.Context, from []uint32) error {
 	for _, version := range from {
 		var counts []sealed.Count
-		err := w.patiently(ctx, func() (err error) {
+		err := w.patientlyFor(ctx, countLimit, func(ctx context.Context) (err error) {
 			counts, err = sealed.Counts(ctx, w.DB.Single(), version)
 			return err
 		})
@@ -227,7 +228,7 @@ func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed
 	for {
 		var many sealed.Batch
 		w.pace.own.Add(1)
-		err := w.patiently(ctx, func() (err error) {
+		err := w.patiently(ctx, func(ctx context.Context) (err error) {
 			many, err = w.Values.Read(ctx, w.DB.Single(), version, after, w.pace.atOnce(limit))
 			return err
 		})
@@ -258,11 +259,13 @@ func (w *worker) moveBatch(ctx context.Context, b sealed.Batch) error {
 }
 
 func (w *worker) movePiece(ctx context.Context, b sealed.Batch) error {
-	return w.patiently(ctx, func() error {
+	return w.patientlyFor(ctx, 0, func(ctx context.Context) error {
 		var m sealed.Moved
-		err := w.pace.do(ctx, func() (err error) {
-			m, err = w.Values.Move(ctx, w.DB.Single(), b, *w.run.ToVersion)
-			return err
+		err := w.pace.do(ctx, func() error {
+			return w.within(ctx, w.limit(), func(ctx context.Context) (err error) {
+				m, err = w.Values.Move(ctx, w.DB.Single(), b, *w.run.ToVersion)
+				return err
+			})
 		})
 		if err != nil {
 			return err
@@ -293,11 +296,16 @@ const patience = 30 * time.Second
 var errDeadlock = &fault.Error{Kind: fault.Conflict, Code: "serialization_failure"}
 
 // patiently tries again what may go away: a deadlock, a full disk, a connection
-// that is cut, a database that is starting again.
-func (s *Service) patiently(ctx context.Context, f func() error) error {
+// that is cut or does not answer, a database that is starting again.
+func (s *Service) patiently(ctx context.Context, f func(context.Context) error) error {
+	return s.patientlyFor(ctx, s.limit(), f)
+}
+
+// patientlyFor gives each try its own limit, or none for 0.
+func (s *Service) patientlyFor(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
 	pause, waited := firstPause, time.Duration(0)
 	for {
-		err := f()
+		err := s.within(ctx, limit, f)
 		if err == nil || !transient(err) && !errors.Is(err, errDeadlock) || waited > patience {
 			return err
 		}
@@ -310,4 +318,34 @@ func (s *Service) patiently(ctx context.Context, f func() error) error {
 		waited += pause
 		pause = min(2*pause, lastPause)
 	}
+}
+
+// How long a step may take. A connection whose other end is gone without a word
+// would hold it up for ever.
+const (
+	stepLimit  = 30 * time.Second
+	countLimit = 15 * time.Minute // reads every value there is
+)
+
+// limit is that of a step.
+func (s *Service) limit() time.Duration {
+	if s.StepLimit > 0 {
+		return s.StepLimit
+	}
+	return stepLimit
+}
+
+// within gives f up when it takes longer than limit, which is a time-out then,
+// whatever f makes of it. No limit is 0.
+func (s *Service) within(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	if limit == 0 {
+		return f(ctx)
+	}
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := f(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return postgres.ErrStatementTimeout.Because(err)
+	}
+	return err
 }

@@ -121,6 +121,10 @@ type Service struct {
 	// be nil.
 	Notify func(ctx context.Context, q postgres.Querier, event string, r Run) error
 
+	// StepLimit is how long a statement may take before it is given up and tried
+	// again; 30 s for 0.
+	StepLimit time.Duration
+
 	busy   sync.Mutex // held while this instance works on a run
 	work   sync.WaitGroup
 	latest atomic.Pointer[[]Run] // of each kind, for the metrics

@@ -12,6 +12,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/sealed"
 )
@@ -22,10 +23,10 @@ var errTakenOver = errors.New("another instance has taken the run over")
 // Turn looks for something to do: a rotation that is due, a run that nobody is
 // at. Work goes on in the background; Wait waits for it.
 func (s *Service) Turn(ctx context.Context) {
-	if err := s.schedule(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := s.within(ctx, s.limit(), s.schedule); err != nil && !errors.Is(err, context.Canceled) {
 		s.Logger.ErrorContext(ctx, "scheduling the key rotation failed", slog.Any("error", err))
 	}
-	if err := s.observe(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := s.within(ctx, s.limit(), s.observe); err != nil && !errors.Is(err, context.Canceled) {
 		s.Logger.WarnContext(ctx, "the latest re-encryptions could not be read", slog.Any("error", err))
 	}
 	if !s.busy.TryLock() {
@@ -58,7 +59,11 @@ func (s *Service) Turn(ctx context.Context) {
 
 // claimAny takes the oldest run that there is something to do for.
 func (s *Service) claimAny(ctx context.Context) (run Run, leave func(), found bool, err error) {
-	due, err := selectDue(ctx, s.DB.Single())
+	var due []id.Run
+	err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
+		due, err = selectDue(ctx, s.DB.Single())
+		return err
+	})
 	for _, runID := range due {
 		if run, leave, found, err = s.claim(ctx, runID); err != nil || found {
 			break
@@ -77,9 +82,12 @@ func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run
 		var run Run
 		var leave func()
 		var found bool
-		err := s.patiently(ctx, func() (err error) {
+		err := s.patientlyFor(ctx, 0, func(ctx context.Context) (err error) {
 			if run, leave, found, err = s.claim(ctx, runID); err == nil && !found {
-				run, err = s.Get(ctx, runID)
+				err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
+					run, err = s.Get(ctx, runID)
+					return err
+				})
 			}
 			return err
 		})
@@ -134,7 +142,13 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 	var beside sync.WaitGroup
 	beside.Go(func() { w.hold(working, stop) })
 	beside.Go(func() {
-		w.pace.watch(working, func(ctx context.Context) (int64, error) { return transactions(ctx, s.DB.Single()) })
+		w.pace.watch(working, func(ctx context.Context) (n int64, err error) {
+			err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
+				n, err = transactions(ctx, s.DB.Single())
+				return err
+			})
+			return n, err
+		})
 	})
 	err := w.steps(working)
 	if cause := context.Cause(working); cause != nil && err != nil {
@@ -151,10 +165,10 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 	case ctx.Err() != nil:
 		_ = release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), 0, "")
 		return w.now(), context.Cause(ctx)
-	case err != nil && (transient(err) || errors.Is(err, encryption.ErrNotHeld)) && w.run.Attempts < maxAttempts:
-		pause := min(time.Minute, time.Second<<min(w.run.Attempts, 6))
-		return w.now(), errors.Join(err, w.patiently(ending, func() error {
-			return release(ending, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error())
+	case err != nil && w.goesOn(err) && w.run.Attempts < maxAttempts:
+		pause := w.pause()
+		return w.now(), errors.Join(err, w.patiently(ending, func(ctx context.Context) error {
+			return release(ctx, s.DB.Single(), w.run.ID, s.Keys.Instance(), pause, err.Error())
 		}))
 	}
 	return w.finish(ending, err)
@@ -162,6 +176,22 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 
 // maxAttempts is how often a run is begun before it has failed.
 const maxAttempts = 20
+
+// goesOn says that a run is to be tried again after an error. A rotation, which
+// nobody may be watching, also waits for instances that lack its key.
+func (w *worker) goesOn(err error) bool {
+	return transient(err) || w.run.Kind == Rotation && errors.Is(err, encryption.ErrNotHeld)
+}
+
+// pause is how long a run rests after an attempt: a rotation for up to an hour,
+// which outlasts most outages of a key management service.
+func (w *worker) pause() time.Duration {
+	longest := time.Minute
+	if w.run.Kind == Rotation {
+		longest = time.Hour
+	}
+	return min(longest, time.Second<<min(w.run.Attempts, 12))
+}
 
 // transient says that something may work when it is tried again.
 func transient(err error) bool {
@@ -183,7 +213,11 @@ func (w *worker) hold(ctx context.Context, stop context.CancelCauseFunc) {
 			return
 		case <-ticker.C:
 		}
-		kept, err := keep(ctx, w.DB.Single(), w.now(), w.Keys.Instance())
+		var kept bool
+		err := w.within(ctx, w.limit(), func(ctx context.Context) (err error) {
+			kept, err = keep(ctx, w.DB.Single(), w.now(), w.Keys.Instance())
+			return err
+		})
 		if err == nil && !kept {
 			stop(errTakenOver)
 			return
@@ -202,7 +236,9 @@ func (w *worker) reportQuarter(ctx context.Context) {
 	if w.quarter > 3 {
 		return
 	}
-	err := w.DB.InTx(ctx, func(q postgres.Querier) error { return w.notify(ctx, q, "progress", now) })
+	err := w.within(ctx, w.limit(), func(ctx context.Context) error {
+		return w.DB.InTx(ctx, func(q postgres.Querier) error { return w.notify(ctx, q, "progress", now) })
+	})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		w.Logger.WarnContext(ctx, "a notification could not be written", slog.Any("error", err))
 	}
@@ -211,18 +247,21 @@ func (w *worker) reportQuarter(ctx context.Context) {
 // steps are what a run does, each of which may have been done before.
 func (w *worker) steps(ctx context.Context) error {
 	if w.run.Kind == Rotation {
-		if err := w.patiently(ctx, func() error { return w.makeKey(ctx) }); err != nil {
-			return err
+		if err := w.patiently(ctx, w.makeKey); err != nil {
+			return notWrapped(err)
 		}
 	}
-	if err := w.patiently(ctx, func() error { return w.Keys.Reload(ctx) }); err != nil {
+	if err := w.patiently(ctx, w.Keys.Reload); err != nil {
 		return err
 	}
-	if err := w.patiently(ctx, func() error { return w.Keys.AwaitHeld(ctx, *w.run.ToVersion, heldLimit) }); err != nil {
+	err := w.patientlyFor(ctx, heldLimit+w.limit(), func(ctx context.Context) error {
+		return w.Keys.AwaitHeld(ctx, *w.run.ToVersion, heldLimit)
+	})
+	if err != nil {
 		return err
 	}
 	if w.run.Kind != Rollback {
-		if err := w.patiently(ctx, func() error { return w.Keys.Activate(ctx, *w.run.ToVersion) }); err != nil {
+		if err := w.patiently(ctx, func(ctx context.Context) error { return w.Keys.Activate(ctx, *w.run.ToVersion) }); err != nil {
 			return err
 		}
 	}
@@ -235,6 +274,24 @@ func (w *worker) steps(ctx context.Context) error {
 // heldLimit is how long a run waits for every instance to hold its key. An
 // instance that was killed counts as gone after 15 s.
 const heldLimit = 25 * time.Second
+
+// errNotWrapped is the fault of a rotation whose key management service did not
+// do what was asked of it.
+var errNotWrapped = fault.New(fault.Unavailable, "encryption_key_not_wrapped", "The new key could not be wrapped.")
+
+// notWrapped makes an error of a key management service, which is not sorted, a
+// transient one. It comes after the patience of one attempt: whoever waits for
+// the run is told at once.
+func notWrapped(err error) error {
+	_, sorted := errors.AsType[*fault.Error](err)
+	for _, lasting := range []error{keyring.ErrNotOpened, context.Canceled, errTakenOver} {
+		sorted = sorted || errors.Is(err, lasting)
+	}
+	if sorted {
+		return err
+	}
+	return errNotWrapped.Because(err)
+}
 
 // makeKey generates the key of a rotation, unless an earlier attempt has. The
 // key and the run that it is for are written down together: no key is left
@@ -271,7 +328,7 @@ func (w *worker) finish(ctx context.Context, err error) (Run, error) {
 		text := err.Error()
 		run.State, run.Error, event = Failed, &text, "failed"
 	}
-	writeErr := w.patiently(ctx, func() error {
+	writeErr := w.patiently(ctx, func(ctx context.Context) error {
 		return w.DB.InTx(ctx, func(q postgres.Querier) error { return w.writeEnd(ctx, q, &run, event) })
 	})
 	return run, errors.Join(err, writeErr)
@@ -316,13 +373,23 @@ func (w *worker) dropKeys(ctx context.Context, q postgres.Querier, run *Run) err
 func (w *worker) versionsOf(keys []encryption.Key) []uint32 {
 	var from []uint32
 	for _, k := range keys {
-		switch {
-		case k.Version == *w.run.ToVersion:
-		case w.run.Kind == ReEncryption && k.Version != *w.run.FromVersion:
-		case w.run.Kind == Rollback && k.Version < *w.run.ToVersion:
-		default:
+		if w.run.moves(k.Version) {
 			from = append(from, k.Version)
 		}
 	}
 	return from
+}
+
+// moves says whether a run moves the values of a version.
+func (r Run) moves(version uint32) bool {
+	switch {
+	case r.ToVersion == nil || version == *r.ToVersion:
+		return false
+	case r.Kind == ReEncryption:
+		return version == *r.FromVersion
+	case r.Kind == Rollback:
+		return version > *r.ToVersion
+	default:
+		return true
+	}
 }

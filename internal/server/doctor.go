@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/encryption"
@@ -86,15 +87,45 @@ func diagnoseEncryption(ctx context.Context, c *config.Config, db *postgres.DB) 
 	if err != nil {
 		return []telemetry.Finding{{Severity: telemetry.Problem, Subject: "encryption keys", Detail: err.Error()}}
 	}
+	known, err := keys.Keys(ctx)
+	if err != nil {
+		return append(found, telemetry.Finding{Severity: telemetry.Problem, Subject: "encryption keys", Detail: err.Error()})
+	}
+	found = append(found, diagnoseWrapping(c, known)...)
 	if len(found) == 0 {
-		found = append(found, fineKeys(keys))
+		found = append(found, fineKeys(known))
 	}
 	return found
 }
 
-func fineKeys(keys *encryption.Service) telemetry.Finding {
-	return telemetry.Finding{
-		Severity: telemetry.Fine, Subject: "encryption keys",
-		Detail: fmt.Sprintf("Everything is sealed under version %d.", keys.ActiveVersion()),
+// fineKeys says what the database says: an examination has made nothing active.
+func fineKeys(known []encryption.Key) telemetry.Finding {
+	detail := "The database has none yet; the server makes them known when it starts."
+	for _, k := range known {
+		if k.State == encryption.Activated {
+			detail = fmt.Sprintf("Everything is sealed under version %d.", k.Version)
+		}
 	}
+	return telemetry.Finding{Severity: telemetry.Fine, Subject: "encryption keys", Detail: detail}
+}
+
+// diagnoseWrapping finds that the active key is wrapped under another key of the
+// key management service than the configuration names. An alias may be any key.
+func diagnoseWrapping(c *config.Config, known []encryption.Key) []telemetry.Finding {
+	e := c.Security.Encryption
+	for _, k := range known {
+		if k.State != encryption.Activated || k.Provider == nil || *k.Provider != e.Provider || e.Provider == encryption.Local {
+			continue
+		}
+		under := *k.WrappingKey
+		if e.KMSKeyID == "" || strings.Contains(e.KMSKeyID, "alias/") || strings.Contains(under, e.KMSKeyID) {
+			continue
+		}
+		return []telemetry.Finding{{
+			Severity: telemetry.Warning, Subject: "encryption keys",
+			Detail: fmt.Sprintf("The active key, version %d, is wrapped by %s under %s, and the configuration says %s.", k.Version, *k.Provider, under, e.KMSKeyID),
+			Fix:    "fluxbase-cli secrets rotate",
+		}}
+	}
+	return nil
 }

@@ -245,6 +245,27 @@ func TestKeyManagementService(t *testing.T) { //nolint:paralleltest // the AWS S
 	if run := started(t, last, "rotate", ""); run.State != rotation.Succeeded || *run.ToVersion != 3 {
 		t.Errorf("%+v", run)
 	}
+	for id, warned := range map[string]bool{"alias/fluxbase-secrets": false, "arn:aws:kms:eu-west-1:111122223333:key/another": true} {
+		c := servertest.Config(t, db, append(with, servertest.With("secret_key", ""), encryption("kms_key_id", id))...)
+		if text := fmt.Sprintf("%+v", server.Diagnose(t.Context(), c, db.OwnerURL)); strings.Contains(text, "secrets rotate") != warned {
+			t.Errorf("%s: %s", id, text)
+		}
+	}
+}
+
+// TestDoctorSaysWhatIsActive: to look at a configuration makes nothing active.
+func TestDoctorSaysWhatIsActive(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	with := encryption("keys", `[{"version":2,"key":"`+strings.Repeat("0123456789abcdef", 4)+`"}]`)
+	ahead := servertest.Config(t, s.DB, with, encryption("active_key_version", "2"))
+	text := fmt.Sprintf("%+v", server.Diagnose(t.Context(), ahead, s.DB.OwnerURL))
+	if strings.Contains(text, "under version 2") || !strings.Contains(text, "Version 2 becomes active when the server starts") {
+		t.Error(text)
+	}
+	if text := fmt.Sprintf("%+v", diagnose(t, s.DB)); !strings.Contains(text, "Everything is sealed under version 1.") {
+		t.Error(text)
+	}
 }
 
 // TestKeysInVault reads keys where the configuration says they are.

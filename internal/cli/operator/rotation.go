@@ -106,6 +106,8 @@ func runOver(cmd *cobra.Command, path string, body any, title string) error {
 		switch {
 		case run.State == rotation.Failed && run.Error != nil:
 			return errors.New(*run.Error)
+		case err != nil && run.Kind == rotation.Rotation:
+			return fmt.Errorf("%w; a running server goes on with it by itself, and so does the same command", err)
 		case err != nil:
 			return fmt.Errorf("%w; the same command goes on from there", err)
 		}
