@@ -128,6 +128,8 @@ type Service struct {
 	busy   sync.Mutex // held while this instance works on a run
 	work   sync.WaitGroup
 	latest atomic.Pointer[[]Run] // of each kind, for the metrics
+
+	scheduled, warned atomic.Bool // this instance has noted its schedule; has told of another one
 }
 
 // ReEncrypt starts moving the values of one version to another, which has to be

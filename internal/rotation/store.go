@@ -206,11 +206,21 @@ func selectSchedule(ctx context.Context, q postgres.Querier) (dueAt, error) {
 
 const putScheduleSQL = `
 insert into auth.encryption_schedule (schedule, due_at) values ($1, $2)
-on conflict (one) do update set schedule = excluded.schedule, due_at = excluded.due_at
-where encryption_schedule.schedule <> excluded.schedule`
+on conflict (one) do update set schedule = excluded.schedule, due_at = least(encryption_schedule.due_at, excluded.due_at)
+returning due_at`
 
-func putSchedule(ctx context.Context, q postgres.Querier, schedule string, at time.Time) error {
-	_, err := q.Exec(ctx, putScheduleSQL, schedule, at)
+// putSchedule returns when a rotation is due: no later than it was.
+func putSchedule(ctx context.Context, q postgres.Querier, schedule string, at time.Time) (due time.Time, err error) {
+	err = q.QueryRow(ctx, putScheduleSQL, schedule, at).Scan(&due)
+	return due, postgres.Fault(err)
+}
+
+const forgetScheduleSQL = `
+delete from auth.encryption_schedule where due_at < now() - make_interval(secs => $1)`
+
+// forgetSchedule removes a schedule that nobody has kept to for a time.
+func forgetSchedule(ctx context.Context, q postgres.Querier, after time.Duration) error {
+	_, err := q.Exec(ctx, forgetScheduleSQL, after.Seconds())
 	return postgres.Fault(err)
 }
 
