@@ -224,8 +224,12 @@ func origin(k encryption.Key) string {
 	return fmt.Sprintf("wrapped by %s under %s", *k.Provider, *k.WrappingKey)
 }
 
-// overdue finds a rotation that no server has started.
+// overdue finds a rotation that no server has started, if servers of this
+// configuration do so.
 func (s *Service) overdue(ctx context.Context) ([]telemetry.Finding, error) {
+	if !s.Config.Enabled {
+		return nil, nil
+	}
 	due, err := selectSchedule(ctx, s.DB.Single())
 	if err != nil || due.schedule == "" || due.now.Sub(due.at) < time.Hour {
 		return nil, err
@@ -233,6 +237,6 @@ func (s *Service) overdue(ctx context.Context) ([]telemetry.Finding, error) {
 	return []telemetry.Finding{{
 		Severity: telemetry.Warning, Subject: "rotation",
 		Detail: fmt.Sprintf("A rotation was due at %s, and no server has started it.", due.at.Format(time.RFC3339)),
-		Fix:    "Start a server with security.encryption.key_rotation.enabled: true.",
+		Fix:    "Start a server with this configuration; its log says why if that does not help.",
 	}}, nil
 }

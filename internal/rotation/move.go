@@ -83,7 +83,7 @@ func (w *worker) moveAll(ctx context.Context) error {
 		return err
 	}
 	if len(w.damaged) > 0 {
-		return w.report()
+		return w.report(ctx)
 	}
 	return w.checkNothingLeft(ctx, from)
 }
@@ -146,13 +146,20 @@ func (w *worker) countMissed(ctx context.Context, began time.Time) error {
 }
 
 // report names values that do not open.
-func (w *worker) report() error {
-	const shown = 10
-	var names []string
-	for _, damaged := range w.damaged[:min(shown, len(w.damaged))] {
-		names = append(names, damaged.String())
+func (w *worker) report(ctx context.Context) error {
+	var values []Value
+	err := w.patiently(ctx, func(ctx context.Context) (err error) {
+		values, err = selectValues(ctx, w.DB.Single(), w.damaged[:min(shownValues, len(w.damaged))])
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	if len(w.damaged) > shown {
+	var names []string
+	for _, v := range values {
+		names = append(names, v.String())
+	}
+	if len(w.damaged) > shownValues {
 		names = append(names, "...")
 	}
 	return fmt.Errorf("%d %w: %s", len(w.damaged), errDamaged, strings.Join(names, ", "))

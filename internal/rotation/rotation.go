@@ -128,6 +128,8 @@ type Service struct {
 	busy   sync.Mutex // held while this instance works on a run
 	work   sync.WaitGroup
 	latest atomic.Pointer[[]Run] // of each kind, for the metrics
+
+	scheduled, warned atomic.Bool // this instance has noted its schedule; has told of another one
 }
 
 // ReEncrypt starts moving the values of one version to another, which has to be
@@ -275,13 +277,39 @@ type Audit struct {
 	KeyVersion uint32         `json:"key_version"`
 	Total      int64          `json:"total"`
 	Places     []sealed.Count `json:"places"`
+	Values     []Value        `json:"values"` // the first ten, by name
+}
+
+// Value names a sealed value.
+type Value struct {
+	ID      id.Sealed `json:"id"`
+	Purpose string    `json:"purpose"`
+	Subject string    `json:"subject"`
+	Secret  *string   `json:"secret,omitempty"` // name of the application's secret that it is a version of
+	Version *int      `json:"version,omitempty"`
+}
+
+// shownValues is how many values are named at most.
+const shownValues = 10
+
+// String is for messages.
+func (v Value) String() string {
+	if v.Secret != nil {
+		return fmt.Sprintf("secret %s, version %d (%s)", *v.Secret, *v.Version, v.ID)
+	}
+	return fmt.Sprintf("%s %s (%s)", v.Purpose, v.Subject, v.ID)
 }
 
 // Audit counts what is sealed under a version: values, and generated keys that
 // it wraps.
 func (s *Service) Audit(ctx context.Context, version uint32) (Audit, error) {
-	a := Audit{KeyVersion: version, Places: []sealed.Count{}}
+	a := Audit{KeyVersion: version, Places: []sealed.Count{}, Values: []Value{}}
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
+		values, err := selectFirst(ctx, q, version)
+		if err != nil {
+			return err
+		}
+		a.Values = append(a.Values, values...)
 		counts, err := sealed.Counts(ctx, q, version)
 		if err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 	"github.com/fluxbase/fluxbase/internal/sealed"
+	"github.com/fluxbase/fluxbase/internal/secret"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -195,11 +196,18 @@ func TestDamagedValuesStayAndAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	run, err = p.Do(t.Context(), run.ID, func(rotation.Run) {})
-	if err == nil || !strings.Contains(err.Error(), damaged) || counts(run) != "failed: 52 = 51 + 0 + 1" {
+	if err == nil || !strings.Contains(err.Error(), "test 7 ("+damaged+")") || counts(run) != "failed: 52 = 51 + 0 + 1" {
 		t.Errorf("%s, %v", counts(run), err)
 	}
 	if p.under(1) != 1 {
 		t.Errorf("%d are left", p.under(1))
+	}
+	if got := found(t, p); !strings.Contains(got, "test 7 ("+damaged+")") {
+		t.Error(got)
+	}
+	left, err := p.Audit(t.Context(), 1)
+	if err != nil || len(left.Values) != 1 || left.Values[0].String() != "test 7 ("+damaged+")" {
+		t.Errorf("%+v, %v", left, err)
 	}
 	kept, err := p.Get(t.Context(), run.ID)
 	if err != nil || counts(kept) != counts(run) || kept.Error == nil {
@@ -451,5 +459,20 @@ func TestAskedAtOnce(t *testing.T) {
 		if runs != 1 {
 			t.Errorf("%s: %d runs", kind, runs)
 		}
+	}
+}
+
+// TestSecretsAreNamed audits a version that an application's secret is under.
+func TestSecretsAreNamed(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1)
+	secrets := &secret.Service{DB: db, Values: p.Values, Now: time.Now}
+	if _, err := secrets.Set(t.Context(), audit.Actor{}, secret.Name{Name: "STRIPE_KEY"}, secret.Input{Value: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := p.Audit(t.Context(), 1)
+	if text := fmt.Sprint(a.Values); err != nil || !strings.Contains(text, "secret STRIPE_KEY, version 1 (") {
+		t.Errorf("%s, %v", text, err)
 	}
 }

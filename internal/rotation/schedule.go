@@ -15,7 +15,7 @@ import (
 // instance ran is started by the next one that does.
 func (s *Service) schedule(ctx context.Context) error {
 	if !s.Config.Enabled {
-		return nil
+		return forgetSchedule(ctx, s.DB.Single(), abandoned)
 	}
 	due, err := selectSchedule(ctx, s.DB.Single())
 	if err != nil {
@@ -26,7 +26,9 @@ func (s *Service) schedule(ctx context.Context) error {
 		return err
 	}
 	if due.schedule != s.Config.Schedule {
-		return putSchedule(ctx, s.DB.Single(), s.Config.Schedule, next)
+		if due, err = s.reschedule(ctx, due, next); err != nil {
+			return err
+		}
 	}
 	if due.now.Before(due.at) {
 		return nil
@@ -46,6 +48,23 @@ func (s *Service) schedule(ctx context.Context) error {
 		s.Logger.InfoContext(ctx, "a key rotation is due", slog.String("run_id", r.ID.String()), slog.Time("next", next))
 		return s.enter(ctx, q, audit.Actor{}, &r)
 	})
+}
+
+// abandoned is how long a rotation has to be due before nobody watches the
+// schedule. An instance that does not rotate forgets it then: enabled again, it
+// begins anew.
+const abandoned = time.Hour
+
+// reschedule notes the schedule of this instance. While instances have
+// different ones, whatever is due first is started, so that they do not put it
+// off for each other for ever.
+func (s *Service) reschedule(ctx context.Context, due dueAt, next time.Time) (dueAt, error) {
+	if due.schedule != "" && s.scheduled.Swap(true) && !s.warned.Swap(true) {
+		s.Logger.WarnContext(ctx, "another instance has another schedule of key rotation; the earlier of both counts",
+			slog.String("schedule", s.Config.Schedule), slog.String("other", due.schedule))
+	}
+	at, err := putSchedule(ctx, s.DB.Single(), s.Config.Schedule, next)
+	return dueAt{s.Config.Schedule, at, due.now}, err
 }
 
 // dueAt is the row of the schedule; the zero value is none.

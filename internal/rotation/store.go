@@ -176,6 +176,42 @@ func finish(ctx context.Context, q postgres.Querier, r *Run, instance id.Instanc
 	return err == nil, postgres.Fault(err)
 }
 
+const selectValuesSQL = `
+select v.id, v.purpose, v.subject, s.name, n.version
+from auth.sealed_values v
+left join auth.secret_versions n on n.sealed_id = v.id
+left join auth.secrets s on s.id = n.secret_id
+where v.id = any ($1) order by v.id`
+
+// selectValues names values; those that are gone are left out.
+func selectValues(ctx context.Context, q postgres.Querier, ids []id.Sealed) ([]Value, error) {
+	return collectValues(q.Query(ctx, selectValuesSQL, ids))
+}
+
+const selectFirstSQL = `
+select v.id, v.purpose, v.subject, s.name, n.version
+from (select id, purpose, subject from auth.sealed_values where key_version = $1 order by id limit $2) v
+left join auth.secret_versions n on n.sealed_id = v.id
+left join auth.secrets s on s.id = n.secret_id
+order by v.id`
+
+// selectFirst names the first values of a key version.
+func selectFirst(ctx context.Context, q postgres.Querier, version uint32) ([]Value, error) {
+	return collectValues(q.Query(ctx, selectFirstSQL, version, shownValues))
+}
+
+func collectValues(rows pgx.Rows, err error) ([]Value, error) {
+	if err != nil {
+		return nil, fmt.Errorf("reading sealed values: %w", postgres.Fault(err))
+	}
+	values, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Value, error) {
+		var v Value
+		err := row.Scan(&v.ID, &v.Purpose, &v.Subject, &v.Secret, &v.Version)
+		return v, err
+	})
+	return values, postgres.Fault(err)
+}
+
 const transactionsSQL = `
 select xact_commit + xact_rollback from pg_stat_database where datname = current_database()`
 
@@ -206,11 +242,21 @@ func selectSchedule(ctx context.Context, q postgres.Querier) (dueAt, error) {
 
 const putScheduleSQL = `
 insert into auth.encryption_schedule (schedule, due_at) values ($1, $2)
-on conflict (one) do update set schedule = excluded.schedule, due_at = excluded.due_at
-where encryption_schedule.schedule <> excluded.schedule`
+on conflict (one) do update set schedule = excluded.schedule, due_at = least(encryption_schedule.due_at, excluded.due_at)
+returning due_at`
 
-func putSchedule(ctx context.Context, q postgres.Querier, schedule string, at time.Time) error {
-	_, err := q.Exec(ctx, putScheduleSQL, schedule, at)
+// putSchedule returns when a rotation is due: no later than it was.
+func putSchedule(ctx context.Context, q postgres.Querier, schedule string, at time.Time) (due time.Time, err error) {
+	err = q.QueryRow(ctx, putScheduleSQL, schedule, at).Scan(&due)
+	return due, postgres.Fault(err)
+}
+
+const forgetScheduleSQL = `
+delete from auth.encryption_schedule where due_at < now() - make_interval(secs => $1)`
+
+// forgetSchedule removes a schedule that nobody has kept to for a time.
+func forgetSchedule(ctx context.Context, q postgres.Querier, after time.Duration) error {
+	_, err := q.Exec(ctx, forgetScheduleSQL, after.Seconds())
 	return postgres.Fault(err)
 }
 

@@ -83,7 +83,8 @@ func diagnoseEncryption(ctx context.Context, c *config.Config, db *postgres.DB) 
 			Fix: "Give the server the keys that it was started with before; docs/operations/key-rotation.md has what to do when a key is lost.",
 		}}
 	}
-	found, err := (&rotation.Service{DB: db, Keys: keys}).Findings(ctx)
+	rotations := &rotation.Service{DB: db, Keys: keys, Config: rotation.Config{Enabled: c.Security.Encryption.KeyRotation.Enabled}}
+	found, err := rotations.Findings(ctx)
 	if err != nil {
 		return []telemetry.Finding{{Severity: telemetry.Problem, Subject: "encryption keys", Detail: err.Error()}}
 	}
