@@ -23,7 +23,7 @@ type Notifications struct {
 
 // Where the secret of the notifications is kept among the sealed values.
 const (
-	secretPurpose = "webhook_secret"
+	secretPurpose = webhook.SecretPurpose
 	secretSubject = "security.encryption.key_rotation"
 )
 
@@ -38,7 +38,7 @@ func (s *Service) NotifyBy(ctx context.Context, webhooks *webhook.Service, n Not
 	}
 	s.Notify = func(ctx context.Context, q postgres.Querier, event string, r Run) error {
 		return webhooks.Send(ctx, q, webhook.Message{
-			Type: "encryption." + eventNames[r.Kind] + "." + event, Data: r, Endpoint: webhook.Endpoint{URL: n.URL, Secret: sealedID, Inside: true},
+			Type: "encryption." + eventNames[r.Kind] + "." + event, Data: r, Endpoint: webhook.Endpoint{URL: n.URL, Secret: sealedID, Subject: secretSubject, Inside: true},
 		})
 	}
 	return nil
