@@ -74,7 +74,7 @@ func rotations(ctx context.Context, c *config.Config, background *postgres.DB, k
 			Enabled: r.Enabled, Schedule: r.Schedule, Next: r.Next, AutoReencrypt: r.AutoReencrypt, RetainOldKeys: r.RetainOldKeys,
 		},
 	}
-	return s, s.NotifyBy(ctx, webhooks, rotation.Notifications{URL: r.NotificationWebhook, Secret: r.NotificationSecret.Reveal()})
+	return s, s.NotifyBy(ctx, webhooks, rotation.Notifications{URL: r.NotificationWebhook.Reveal(), Secret: r.NotificationSecret.Reveal()})
 }
 
 // outgoing makes the job queue and what leaves through it.
