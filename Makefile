@@ -25,7 +25,7 @@ sdk: sdk-deps ## Build the TypeScript SDK into sdk/typescript/dist
 	@npm --prefix $(SDK) run --silent build
 
 test: ## Install what tests need and run everything that CI runs
-	@$(STEP) "packages" sh scripts/need-packages gcc=gcc gcc=libc6-dev chromium=chromium
+	@$(STEP) "packages" sh scripts/need-packages gcc=gcc gcc=libc6-dev chromium=chromium pgbouncer=pgbouncer
 	@$(STEP) "PostgreSQL" sh scripts/need-postgres system
 	@$(STEP) "build" $(MAKE) --no-print-directory build
 	@$(STEP) "Vault" $(MAKE) --no-print-directory $(VAULT)

@@ -38,6 +38,8 @@ const (
 	EncryptionRunStarted   Action = "encryption.run_started"
 	EncryptionRunFinished  Action = "encryption.run_finished"
 
+	EncryptionSecretReplaced Action = "encryption.notification_secret_replaced"
+
 	SecretSet      Action = "secret.set"
 	SecretRead     Action = "secret.read"
 	SecretDeleted  Action = "secret.deleted"

@@ -60,7 +60,7 @@ type KeyRotation struct {
 	// RetainOldKeys is how many versions before the active one are kept, 0 to 100; default 2.
 	RetainOldKeys int `key:"retain_old_keys" default:"2" min:"0" max:"100" doc:"How many versions before the active one are kept for going back. A key that something is sealed under is never removed."`
 	// NotificationWebhook is a URL; empty, none, by default. Only https outside development; http to this machine in development.
-	NotificationWebhook string `key:"notification_webhook" check:"webhook" example:"https://hooks.example.com/security" doc:"The URL that hears of rotations, as Standard Webhooks; empty is none. Only https; in development also http to this machine."`
+	NotificationWebhook Secret `key:"notification_webhook" secret:"url" check:"webhook" example:"https://hooks.example.com/security" doc:"The URL that hears of rotations, as Standard Webhooks; empty is none. Only https; in development also http to this machine."`
 	// NotificationSecret signs notifications: whsec_ and the base64 of 24 to 64 bytes; empty, one that the server makes, by default.
 	NotificationSecret Secret `key:"notification_secret" secret:"all" check:"webhook_secret" example:"${WEBHOOK_SECRET}" doc:"What notifications are signed with: whsec_ and the base64 of 24 to 64 random bytes. When empty, the server makes one."`
 }

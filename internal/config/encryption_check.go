@@ -52,7 +52,8 @@ func checkEndpoint(value any) error {
 }
 
 func checkWebhook(value any) error {
-	text, _ := value.(string)
+	secret, _ := value.(Secret)
+	text := secret.Reveal()
 	u, ok := webURL(text)
 	if text == "" || ok && (u.Scheme == "https" || isLoopback(u.Hostname())) {
 		return nil

@@ -17,7 +17,8 @@ import (
 
 // Show writes every effective value with where it came from, one a line and
 // aligned. Secrets are [redacted], empty values (unset); of a database URL only
-// the password is hidden, and a Vault reference is shown, being none.
+// the password is hidden, of a URL whose path may be a secret all but the origin,
+// and a Vault reference is shown, being none.
 func (c *Config) Show(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "KEY\tVALUE\tSOURCE") // errors stay in the writer until Flush
@@ -99,8 +100,12 @@ func (c *Config) plain(f *field) any {
 	case Size:
 		return value.String()
 	case Secret:
-		if f.secret == "password" && value != "" {
+		switch {
+		case value == "":
+		case f.secret == "password":
 			return redactURL(value.Reveal())
+		case f.secret == "url":
+			return originOf(value.Reveal())
 		}
 	}
 	if v.Len() == 0 {

@@ -30,7 +30,7 @@ security:
         key: `+otherKey+`
       - {version: 3, key: "{{vault `+"`secret/fluxbase/keys/v3#key`"+`}}"}
     vault: {token: hunter2}
-    key_rotation: {notification_secret: whsec_`+goodSecret+`}
+    key_rotation: {notification_secret: whsec_`+goodSecret+`, notification_webhook: "https://hooks.example.com/services/hunter2?token=hunter2"}
 `)
 	c, err := Load(Sources{
 		File: path, Environ: []string{"FLUXBASE_ENV=staging", "FLUXBASE_SECRET_KEY=" + goodKey, "FLUXBASE_DATA_SCHEMAS=public,shop", "FLUXBASE_SECRET_KEY_4=" + goodSecret, "VAULT_ADDR=https://vault.example"},
@@ -130,6 +130,27 @@ func TestRedactURL(t *testing.T) {
 	} {
 		if got := redactURL(in); got != want {
 			t.Errorf("redactURL(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestOriginOf(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"https://hooks.example.com":            "https://hooks.example.com",
+		"https://hooks.example.com:8443/":      "https://hooks.example.com:8443/",
+		"https://hooks.example.com/hunter2":    "https://hooks.example.com/[redacted]",
+		"https://hooks.example.com?hunter2":    "https://hooks.example.com/[redacted]",
+		"https://hooks.example.com/?t=hunter2": "https://hooks.example.com/[redacted]",
+		"https://hooks.example.com/#hunter2":   "https://hooks.example.com/[redacted]",
+		"https://u:hunter2@hooks.example.com":  "https://hooks.example.com/[redacted]",
+		"https://hunter2@hooks.example.com/":   "https://hooks.example.com/[redacted]",
+		"hunter2":                              "[redacted]",
+		"https:hunter2":                        "[redacted]",
+		"https://%zz/hunter2":                  "[redacted]",
+	} {
+		if got := originOf(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
 	}
 }

@@ -120,3 +120,17 @@ func redactURL(text string) string {
 	}
 	return out
 }
+
+// originOf shows a URL that may hold a secret anywhere but in its scheme, host
+// and port.
+func originOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return redacted
+	}
+	origin := u.Scheme + "://" + u.Host
+	if text == origin || text == origin+"/" {
+		return text
+	}
+	return origin + "/" + redacted
+}

@@ -87,7 +87,7 @@ func (c *Config) validateEncryption(refuse func(key, detail string)) {
 	if isPlainHTTP(e.Vault.Address) && !forOthers {
 		refuse(address, detail)
 	}
-	if isPlainHTTP(e.KeyRotation.NotificationWebhook) {
+	if isPlainHTTP(e.KeyRotation.NotificationWebhook.Reveal()) {
 		refuse("security.encryption.key_rotation.notification_webhook", detail)
 	}
 }

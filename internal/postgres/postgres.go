@@ -133,6 +133,11 @@ func WithLogin(databaseURL, user, password string) (string, error) {
 // hundred thousand digits.
 const maxAnswer = 32 << 20
 
+// unprepared is how statements run behind a pooler: of each PostgreSQL is asked
+// once for its types, which every connection of the database has in common, and
+// what then runs is sent in one piece and has no name.
+const unprepared = pgx.QueryExecModeCacheDescribe
+
 func open(ctx context.Context, config Config, url string) (*pgxpool.Pool, error) {
 	pc, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -147,7 +152,7 @@ func open(ctx context.Context, config Config, url string) (*pgxpool.Pool, error)
 	}
 	pc.ConnConfig.RuntimeParams["application_name"] = "fluxbase"
 	if config.Pooled {
-		pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+		pc.ConnConfig.DefaultQueryExecMode = unprepared
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {

@@ -26,14 +26,14 @@ type Watcher struct {
 	Every    time.Duration                        // polls no more often, unless asked to; 0 is at every turn
 }
 
-// Watch keeps one connection of the owner's on which it listens for every
-// watcher and polls them, at least once in each interval. It returns when ctx
-// is done, and reconnects, with growing pauses of at most one second, until
-// then.
-func Watch(ctx context.Context, url string, interval time.Duration, logger *slog.Logger, watchers ...Watcher) {
+// Watch keeps one connection of the owner's on which it polls the watchers, at
+// least once in each interval, and listens for them where it can: not behind a
+// pooler. It returns when ctx is done, and reconnects, with growing pauses of at
+// most one second, until then.
+func Watch(ctx context.Context, c Config, interval time.Duration, logger *slog.Logger, watchers ...Watcher) {
 	pause := 50 * time.Millisecond
 	for ctx.Err() == nil {
-		err := watch(ctx, url, interval, watchers, func() { pause = 50 * time.Millisecond })
+		err := watch(ctx, c, interval, watchers, func() { pause = 50 * time.Millisecond })
 		if ctx.Err() != nil {
 			return
 		}
@@ -46,12 +46,12 @@ func Watch(ctx context.Context, url string, interval time.Duration, logger *slog
 	}
 }
 
-func watch(ctx context.Context, url string, interval time.Duration, watchers []Watcher, ready func()) error {
-	config, err := pgx.ParseConfig(url)
+func watch(ctx context.Context, c Config, interval time.Duration, watchers []Watcher, ready func()) error {
+	config, err := pgx.ParseConfig(c.OwnerURL)
 	if err != nil {
 		return err
 	}
-	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.DefaultQueryExecMode = unprepared
 	config.ConnectTimeout = time.Second
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -62,6 +62,9 @@ func watch(ctx context.Context, url string, interval time.Duration, watchers []W
 	channels := map[string]func(string) bool{}
 	for _, w := range watchers {
 		channels[w.Channel] = w.Notified
+		if c.Pooled { // some connection of the pooler's would listen, for nobody
+			continue
+		}
 		if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{w.Channel}.Sanitize()); err != nil {
 			return err
 		}

@@ -56,12 +56,17 @@ func (w *watched) poll(ctx context.Context, q postgres.Querier) error {
 // watch watches a database until the test ends, and until the first poll.
 func watch(t *testing.T, url string, interval time.Duration) *watched {
 	t.Helper()
+	return watchOf(t, postgres.Config{OwnerURL: url}, interval)
+}
+
+func watchOf(t *testing.T, c postgres.Config, interval time.Duration) *watched {
+	t.Helper()
 	w := &watched{}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		postgres.Watch(ctx, url, interval, slog.New(slog.DiscardHandler),
+		postgres.Watch(ctx, c, interval, slog.New(slog.DiscardHandler),
 			postgres.Watcher{Channel: `odd "channel"`, Notified: w.notified, Poll: w.poll},
 			postgres.Watcher{Channel: "another", Notified: func(string) bool { return false }})
 	}()
@@ -144,4 +149,18 @@ func TestNotificationsDoNotWait(t *testing.T) {
 	}
 	notify(t, d, "poll")
 	within(t, 2*time.Second, "the poll that was asked for", func() bool { return w.polls.Load() == 2 })
+}
+
+// TestPoolerIsNotListenedTo: behind one, polls are all there is.
+func TestPoolerIsNotListenedTo(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	script(t, d, guarded)
+	w := watchOf(t, postgres.Config{OwnerURL: d.OwnerURL, Pooled: true}, 20*time.Millisecond)
+	notify(t, d, "nobody hears")
+	before := w.polls.Load()
+	within(t, 5*time.Second, "polls", func() bool { return w.polls.Load() > before+3 })
+	if w.got("nobody hears")() {
+		t.Error("it listens")
+	}
 }

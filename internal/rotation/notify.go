@@ -1,12 +1,16 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/webhook"
 )
@@ -19,7 +23,7 @@ type Notifications struct {
 
 // Where the secret of the notifications is kept among the sealed values.
 const (
-	secretPurpose = "webhook_secret"
+	secretPurpose = webhook.SecretPurpose
 	secretSubject = "security.encryption.key_rotation"
 )
 
@@ -34,7 +38,7 @@ func (s *Service) NotifyBy(ctx context.Context, webhooks *webhook.Service, n Not
 	}
 	s.Notify = func(ctx context.Context, q postgres.Querier, event string, r Run) error {
 		return webhooks.Send(ctx, q, webhook.Message{
-			Type: "encryption." + eventNames[r.Kind] + "." + event, Data: r, Endpoint: webhook.Endpoint{URL: n.URL, Secret: sealedID, Inside: true},
+			Type: "encryption." + eventNames[r.Kind] + "." + event, Data: r, Endpoint: webhook.Endpoint{URL: n.URL, Secret: sealedID, Subject: secretSubject, Inside: true},
 		})
 	}
 	return nil
@@ -44,23 +48,53 @@ func (s *Service) NotifyBy(ctx context.Context, webhooks *webhook.Service, n Not
 var eventNames = map[Kind]string{ReEncryption: "re_encryption", Rollback: "rollback", Rotation: "rotation"}
 
 // keepSecret seals the secret of the configuration, or one that is made at the
-// first start.
+// first start. A secret that does not open any more makes room for another: what
+// tells of runs must not keep a program from starting.
 func (s *Service) keepSecret(ctx context.Context, configured string) (id.Sealed, error) {
 	text, err := s.Values.Ensure(ctx, s.DB.Single(), secretPurpose, secretSubject, func() []byte {
-		if configured != "" {
-			return []byte(configured)
-		}
-		return []byte(webhook.NewSecret())
+		return []byte(cmp.Or(configured, webhook.NewSecret()))
 	})
-	if err != nil {
+	damage := err
+	if err != nil && !damaged(err) {
 		return id.Sealed{}, err
 	}
 	sealedID, err := s.Values.Find(ctx, s.DB.Single(), secretPurpose, secretSubject)
-	if err != nil || configured == "" || string(text) == configured {
-		return sealedID, err
+	switch {
+	case err != nil:
+		return id.Sealed{}, err
+	case damage != nil:
+		return sealedID, s.replaceSecret(ctx, sealedID, configured, damage)
+	case configured == "" || string(text) == configured:
+		return sealedID, nil
 	}
 	return sealedID, s.DB.InTx(ctx, func(q postgres.Querier) error {
 		return s.Values.Replace(ctx, q, sealedID, []byte(configured))
+	})
+}
+
+// damaged says that a value will not open, with whatever this program knows.
+func damaged(err error) bool {
+	return errors.Is(err, keyring.ErrNotOpened) || errors.Is(err, keyring.ErrNoKey)
+}
+
+// replaceSecret puts another secret in the place of one that does not open. If
+// somebody else has done so by now, there is nothing left to do.
+func (s *Service) replaceSecret(ctx context.Context, sealedID id.Sealed, configured string, damage error) error {
+	return s.DB.InTx(ctx, func(q postgres.Querier) error {
+		if _, err := s.Values.Open(ctx, q, sealedID); !damaged(err) {
+			return err
+		}
+		source := "configuration"
+		if configured == "" {
+			source = "generated"
+		}
+		s.Logger.WarnContext(ctx, "the secret of notifications did not open and was replaced; receivers have to know the new one",
+			slog.String("source", source), slog.Any("error", damage))
+		if err := s.Values.Replace(ctx, q, sealedID, []byte(cmp.Or(configured, webhook.NewSecret()))); err != nil {
+			return err
+		}
+		return audit.Write(ctx, q, audit.Actor{}.Did(audit.EncryptionSecretReplaced, "sealed_value", id.UUID(sealedID),
+			"purpose", secretPurpose, "source", source))
 	})
 }
 

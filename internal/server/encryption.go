@@ -75,7 +75,7 @@ func rotations(ctx context.Context, c *config.Config, background *postgres.DB, k
 			Enabled: r.Enabled, Schedule: r.Schedule, Next: r.Next, AutoReencrypt: r.AutoReencrypt, RetainOldKeys: r.RetainOldKeys,
 		},
 	}
-	return s, s.NotifyBy(ctx, webhooks, rotation.Notifications{URL: r.NotificationWebhook, Secret: r.NotificationSecret.Reveal()})
+	return s, s.NotifyBy(ctx, webhooks, rotation.Notifications{URL: r.NotificationWebhook.Reveal(), Secret: r.NotificationSecret.Reveal()})
 }
 
 // outgoing makes the job queue and what leaves through it.
@@ -98,7 +98,7 @@ func outgoing(c *config.Config, background *postgres.DB, values *sealed.Service,
 const maxBackground = 64 + 6
 
 func openBackground(ctx context.Context, c *config.Config, ownerURL string) (*postgres.DB, error) {
-	db, err := postgres.Open(ctx, postgres.Config{OwnerURL: ownerURL, MaxConns: maxBackground, Pooled: c.Database.Pooler == "transaction"})
+	db, err := postgres.Open(ctx, postgres.Config{OwnerURL: ownerURL, MaxConns: maxBackground, Pooled: pooled(c)})
 	if err != nil {
 		return nil, fmt.Errorf("opening the database for background work: %w", err)
 	}

@@ -41,12 +41,12 @@ func TestQueue(t *testing.T) {
 		command := &webhook.Service{DB: s.DB.DB, Jobs: jobs, Now: time.Now}
 		command.Register()
 		err = s.DB.InTx(t.Context(), func(q postgres.Querier) error {
-			sealed, err := pgtest.Secrets().Put(t.Context(), q, "webhook", "test", []byte(secret))
+			sealed, err := pgtest.Secrets().Put(t.Context(), q, webhook.SecretPurpose, "test", []byte(secret))
 			if err != nil {
 				return err
 			}
 			return command.Send(t.Context(), q, webhook.Message{
-				Type: "test.happened", Endpoint: webhook.Endpoint{URL: receiver.URL, Secret: sealed},
+				Type: "test.happened", Endpoint: webhook.Endpoint{URL: receiver.URL, Secret: sealed, Subject: "test"},
 			})
 		})
 		if err != nil {

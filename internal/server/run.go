@@ -103,7 +103,7 @@ func (s *Server) serveAdmin(ctx context.Context, listener net.Listener) {
 
 // watch follows revocations and the catalog.
 func (s *Server) watch(ctx context.Context) {
-	postgres.Watch(ctx, s.ownerURL, watchInterval, s.logger,
+	postgres.Watch(ctx, postgres.Config{OwnerURL: s.ownerURL, Pooled: pooled(s.config)}, watchInterval, s.logger,
 		postgres.Watcher{Channel: session.Channel, Notified: s.revoked.Notified, Poll: s.revoked.Poll},
 		postgres.Watcher{Channel: encryption.Channel, Notified: s.encryption.Notified},
 		postgres.Watcher{Channel: catalog.Channel, Notified: s.catalog.Notified, Poll: s.catalog.Poll, Every: time.Second},

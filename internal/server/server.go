@@ -85,7 +85,7 @@ func (s *Server) open(ctx context.Context, now func() time.Time) error {
 	var err error
 	s.db, err = postgres.Open(ctx, postgres.Config{
 		OwnerURL: s.ownerURL, MaxConns: int32(c.Database.MaxConnections), //nolint:gosec // at most 1,000
-		StatementTimeout: c.Database.StatementTimeout, Pooled: c.Database.Pooler == "transaction",
+		StatementTimeout: c.Database.StatementTimeout, Pooled: pooled(c),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the database: %w", err)
@@ -102,6 +102,8 @@ func (s *Server) open(ctx context.Context, now func() time.Time) error {
 	}
 	return s.assemble(ctx, values, now)
 }
+
+func pooled(c *config.Config) bool { return c.Database.Pooler == "transaction" }
 
 // close lets go of the database.
 func (s *Server) close() {

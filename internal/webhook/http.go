@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/outbound"
 )
@@ -58,7 +59,7 @@ func (s *Service) judge(host string, answer *http.Response) error {
 }
 
 func (s *Service) request(ctx context.Context, d delivery) (*http.Request, error) {
-	text, err := s.Secrets.Open(ctx, s.DB.Single(), d.Secret)
+	text, err := s.Secrets.OpenFor(ctx, s.DB.Single(), d.Secret, id.Tenant{}, SecretPurpose, d.Subject)
 	if err != nil {
 		return nil, fmt.Errorf("opening the secret of a webhook: %w", err)
 	}

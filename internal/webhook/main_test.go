@@ -85,7 +85,7 @@ func newHouse(t *testing.T) *house {
 	if h.Service, h.jobs, err = instance(h.db.DB, h.log); err != nil {
 		t.Fatal(err)
 	}
-	h.sealed, err = pgtest.Secrets().Put(t.Context(), h.db.Single(), "webhook", "test", []byte(h.secret))
+	h.sealed, err = pgtest.Secrets().Put(t.Context(), h.db.Single(), webhook.SecretPurpose, "test", []byte(h.secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func (h *house) send(t *testing.T, url string) {
 	t.Helper()
 	err := h.db.InTx(context.Background(), func(q postgres.Querier) error {
 		return h.Send(context.Background(), q, webhook.Message{
-			Type: "test.happened", Data: map[string]any{"number": 7, "text": "<é>"}, Endpoint: webhook.Endpoint{URL: url, Secret: h.sealed},
+			Type: "test.happened", Data: map[string]any{"number": 7, "text": "<é>"}, Endpoint: webhook.Endpoint{URL: url, Secret: h.sealed, Subject: "test"},
 		})
 	})
 	if err != nil {

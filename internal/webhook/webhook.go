@@ -4,8 +4,9 @@
 // A message is a job, written in the transaction of what it tells, and so is
 // sent if and only if that commits. It is delivered at least once, under an id
 // that stays the same, with a time and a signature that are those of the
-// attempt. The secret is sealed elsewhere: the job holds its id. Of where a
-// message goes only the host is logged.
+// attempt. The secret is sealed elsewhere: the job holds its id, under which
+// nothing but a webhook's secret is opened. Of where a message goes only the host
+// is logged.
 package webhook
 
 import (
@@ -24,10 +25,14 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-// Opener opens a sealed value.
+// Opener opens a sealed value, if it is the one of a purpose and subject.
 type Opener interface {
-	Open(ctx context.Context, q postgres.Querier, secret id.Sealed) ([]byte, error)
+	OpenFor(ctx context.Context, q postgres.Querier, secret id.Sealed, tenant id.Tenant, purpose, subject string) ([]byte, error)
 }
+
+// SecretPurpose is the purpose that secrets of webhooks are sealed for. It is in
+// no job, so that whoever can write jobs cannot have anything else signed with.
+const SecretPurpose = "webhook_secret"
 
 // Service sends webhooks. It is safe for concurrent use once registered.
 type Service struct {
@@ -41,9 +46,10 @@ type Service struct {
 
 // Endpoint is where messages go.
 type Endpoint struct {
-	URL    string    // http or https
-	Secret id.Sealed // of the sealed value that holds "whsec_..."
-	Inside bool      // it may be in the operator's own network: only for what the configuration says
+	URL     string    // http or https
+	Secret  id.Sealed // of the sealed value that holds "whsec_...", of SecretPurpose
+	Subject string    // of that value
+	Inside  bool      // it may be in the operator's own network: only for what the configuration says
 }
 
 // Message is something that happened.
@@ -55,13 +61,14 @@ type Message struct {
 
 // delivery is the job. Its body is made of it again for each attempt.
 type delivery struct {
-	ID     string         `json:"id"`
-	Type   string         `json:"type"`
-	At     time.Time      `json:"at"`
-	Data   jsontext.Value `json:"data"`
-	URL    string         `json:"url"`
-	Secret id.Sealed      `json:"secret_id"`
-	Inside bool           `json:"inside"`
+	ID      string         `json:"id"`
+	Type    string         `json:"type"`
+	At      time.Time      `json:"at"`
+	Data    jsontext.Value `json:"data"`
+	URL     string         `json:"url"`
+	Secret  id.Sealed      `json:"secret_id"`
+	Subject string         `json:"secret_subject"`
+	Inside  bool           `json:"inside"`
 }
 
 // Kind implements job.Args.
@@ -91,7 +98,7 @@ func (s *Service) Send(ctx context.Context, q postgres.Querier, m Message) error
 	now := s.Now()
 	d := delivery{
 		ID: "msg_" + id.New(now).String(), Type: m.Type, At: now.UTC(), Data: data,
-		URL: m.Endpoint.URL, Secret: m.Endpoint.Secret, Inside: m.Endpoint.Inside,
+		URL: m.Endpoint.URL, Secret: m.Endpoint.Secret, Subject: m.Endpoint.Subject, Inside: m.Endpoint.Inside,
 	}
 	if err := s.Jobs.Insert(ctx, q, d, job.Options{}); err != nil {
 		return fmt.Errorf("sending a webhook: %w", err)

@@ -248,15 +248,40 @@ func TestBadSecret(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	url, got := receiver(t, answer(http.StatusOK))
-	sealed, err := pgtest.Secrets().Put(t.Context(), h.db.Single(), "webhook", "bad", []byte("hunter2"))
-	if err != nil {
+	if err := pgtest.Secrets().Replace(t.Context(), h.db.Single(), h.sealed, []byte("hunter2")); err != nil {
 		t.Fatal(err)
 	}
-	h.sealed = sealed
 	h.run(t)
 	h.send(t, url)
 	h.state(t, "cancelled")
 	if len(got) > 0 || strings.Contains(h.log.String(), "hunter2") {
 		t.Errorf("%d delivered; the log is %s", len(got), h.log)
+	}
+}
+
+// TestAnotherValueIsNoKey: whoever writes the id of another value into a job
+// has nothing signed with it.
+func TestAnotherValueIsNoKey(t *testing.T) {
+	t.Parallel()
+	for name, of := range map[string][2]string{"purpose": {"jwt_key", "test"}, "subject": {webhook.SecretPurpose, "another"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			url, got := receiver(t, answer(http.StatusOK))
+			other, err := pgtest.Secrets().Put(t.Context(), h.db.Single(), of[0], of[1], []byte(webhook.NewSecret()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.send(t, url)
+			h.db.Exec(t, `update auth.river_job set args = jsonb_set(args, '{args,secret_id}', to_jsonb($1::text))`, other.String())
+			h.run(t)
+			h.state(t, "retryable")
+			if len(got) > 0 {
+				t.Error("it is delivered")
+			}
+			h.db.Exec(t, `update auth.river_job set args = jsonb_set(args, '{args,secret_id}', to_jsonb($1::text))`, h.sealed.String())
+			h.again(t)
+			next(t, got, h.secret, wait) // control
+		})
 	}
 }

@@ -98,7 +98,7 @@ func withKeeper(cmd *cobra.Command, f func(*apikey.Keeper) error) error {
 	if err != nil {
 		return err
 	}
-	db, err := postgres.Open(cmd.Context(), postgres.Config{OwnerURL: url, MaxConns: 1})
+	db, err := postgres.Open(cmd.Context(), postgres.Config{OwnerURL: url, MaxConns: 1, Pooled: true})
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,10 @@
 // Package migrate brings a database to the schema of this program, and applies
 // a project's own SQL files the same way.
 //
-// It connects directly, as the owner of the database, and holds an advisory
-// lock for as long as it works: of two servers that start at once one migrates
-// and the other waits. Every file runs in a transaction of its own, so that a
+// It connects as the owner of the database, and holds an advisory lock for as
+// long as it works: of two servers that start at once one migrates and the other
+// waits. The lock is that of a transaction, and nothing is prepared, so that a
+// pooler in transaction mode may sit in between. Every file runs in a transaction of its own, so that a
 // migration killed at any statement leaves the schema as it was before it.
 package migrate
 
@@ -55,8 +56,7 @@ type Step struct {
 }
 
 // Up applies what is pending of each source in turn and returns what it did.
-// It waits up to five minutes for another migration to finish. databaseURL
-// must reach PostgreSQL itself, not a pooler in transaction mode.
+// It waits up to five minutes for another migration to finish.
 func Up(ctx context.Context, databaseURL string, logger *slog.Logger, sources ...Source) ([]Step, error) {
 	var done []Step
 	err := each(ctx, databaseURL, sources, func(source Source, p *goose.Provider) error {
@@ -114,6 +114,7 @@ func each(ctx context.Context, databaseURL string, sources []Source, f func(Sour
 	if err != nil {
 		return errors.New("the database URL is malformed") // a parse error would repeat it, password and all
 	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	db := stdlib.OpenDB(*config)
 	defer func() { _ = db.Close() }()
 
@@ -136,12 +137,8 @@ func each(ctx context.Context, databaseURL string, sources []Source, f func(Sour
 }
 
 func provider(db *sql.DB, source Source) (*goose.Provider, error) {
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
-	if err != nil {
-		return nil, fmt.Errorf("preparing the migration lock: %w", err)
-	}
 	p, err := goose.NewProvider(goose.DialectPostgres, db, source.Files,
-		goose.WithTableName(source.Table), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
+		goose.WithTableName(source.Table), goose.WithLocker(&locker{}), goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if errors.Is(err, goose.ErrNoMigrations) || errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // no migrations is no provider
@@ -157,3 +154,29 @@ const ensureSchemaSQL = `do $do$ begin
 	perform pg_catalog.pg_advisory_xact_lock(7160931);
 	create schema if not exists auth;
 end $do$`
+
+// locker holds the lock in a transaction that does nothing else.
+type locker struct{ tx *sql.Tx }
+
+const lockSQL = `set local lock_timeout = '5min'; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; select pg_catalog.pg_advisory_xact_lock(%d)`
+
+// Lock implements lock.Locker.
+func (l *locker) Lock(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return fmt.Errorf("waiting for other migrations: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf(lockSQL, lock.DefaultLockID)); err != nil {
+		return fmt.Errorf("waiting for other migrations: %w", errors.Join(err, tx.Rollback()))
+	}
+	l.tx = tx
+	return nil
+}
+
+// Unlock implements lock.Locker.
+func (l *locker) Unlock(context.Context, *sql.DB) error {
+	if err := l.tx.Rollback(); err != nil {
+		return fmt.Errorf("letting other migrations begin: %w", err)
+	}
+	return nil
+}

@@ -135,7 +135,12 @@ func setPassword(ctx context.Context, conn *pgx.Conn, login, password string) er
 }
 
 func connected(ctx context.Context, databaseURL string, f func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, databaseURL)
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return errors.New("the database URL is malformed") // a parse error would repeat it, password and all
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connecting to the database: %w", err)
 	}
