@@ -14,6 +14,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/encryption"
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/rotation"
@@ -474,5 +475,8 @@ func TestSecretsAreNamed(t *testing.T) {
 	a, err := p.Audit(t.Context(), 1)
 	if text := fmt.Sprint(a.Values); err != nil || !strings.Contains(text, "secret STRIPE_KEY, version 1 (") {
 		t.Errorf("%s, %v", text, err)
+	}
+	if _, err := p.Audit(t.Context(), 9); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a version that nobody knows: %v", err)
 	}
 }
