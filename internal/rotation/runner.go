@@ -154,6 +154,9 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 	if cause := context.Cause(working); cause != nil && err != nil {
 		err = cause
 	}
+	if errors.Is(err, sealed.ErrNotActive) {
+		err = fault.Newf(fault.Conflict, "encryption_key_not_active", "Version %d is no longer the active one.", *w.now().ToVersion)
+	}
 	stop(nil)
 	beside.Wait()
 
