@@ -228,6 +228,12 @@ func (w *worker) pass(ctx context.Context, version uint32) error {
 // readAtOnce is how many values are read at once, unless a batch is larger.
 const readAtOnce = 500
 
+// How many bytes are read at once, and how many of the longest secrets are less.
+const (
+	maxRead   = 8 << 20
+	surelyFit = 100
+)
+
 // read reads several batches at once, so that the workers do not wait for it.
 func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed.Batch) error {
 	var after id.Sealed
@@ -236,7 +242,13 @@ func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed
 		var many sealed.Batch
 		w.pace.own.Add(1)
 		err := w.patiently(ctx, func(ctx context.Context) (err error) {
-			many, err = w.Values.Read(ctx, w.DB.Single(), version, after, w.pace.atOnce(limit))
+			fits := w.pace.atOnce(limit)
+			if fits > surelyFit {
+				if fits, err = countFitting(ctx, w.DB.Single(), version, after, fits, maxRead); err != nil {
+					return err
+				}
+			}
+			many, err = w.Values.Read(ctx, w.DB.Single(), version, after, max(fits, 1))
 			return err
 		})
 		if err != nil || many.Len() == 0 {

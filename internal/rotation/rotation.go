@@ -301,10 +301,14 @@ func (v Value) String() string {
 }
 
 // Audit counts what is sealed under a version: values, and generated keys that
-// it wraps.
+// it wraps. It returns a not-found fault for a version that the database has
+// never known.
 func (s *Service) Audit(ctx context.Context, version uint32) (Audit, error) {
 	a := Audit{KeyVersion: version, Places: []sealed.Count{}, Values: []Value{}}
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
+		if _, err := s.Keys.Get(ctx, q, version); err != nil {
+			return err
+		}
 		values, err := selectFirst(ctx, q, version)
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/encryption"
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/rotation"
@@ -270,8 +271,8 @@ func TestRollBackEndsWhatRuns(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	p.do(p.RollBack(t.Context(), audit.Actor{}, 1, "stop", rotation.DefaultPace))
-	if err := <-ended; err == nil {
-		t.Error("the re-encryption succeeded")
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "Version 2 is no longer the active one.") {
+		t.Errorf("the re-encryption ended with %v", err)
 	}
 	if p.under(2) != 0 || p.under(1) != 302 {
 		t.Errorf("%d under 2, %d under 1", p.under(2), p.under(1))
@@ -474,5 +475,8 @@ func TestSecretsAreNamed(t *testing.T) {
 	a, err := p.Audit(t.Context(), 1)
 	if text := fmt.Sprint(a.Values); err != nil || !strings.Contains(text, "secret STRIPE_KEY, version 1 (") {
 		t.Errorf("%s, %v", text, err)
+	}
+	if _, err := p.Audit(t.Context(), 9); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a version that nobody knows: %v", err)
 	}
 }

@@ -154,6 +154,9 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 	if cause := context.Cause(working); cause != nil && err != nil {
 		err = cause
 	}
+	if errors.Is(err, sealed.ErrNotActive) {
+		err = fault.Newf(fault.Conflict, "encryption_key_not_active", "Version %d is no longer the active one.", *w.now().ToVersion)
+	}
 	stop(nil)
 	beside.Wait()
 
@@ -246,6 +249,9 @@ func (w *worker) reportQuarter(ctx context.Context) {
 
 // steps are what a run does, each of which may have been done before.
 func (w *worker) steps(ctx context.Context) error {
+	if err := w.checkHeld(ctx); err != nil {
+		return err
+	}
 	if w.run.Kind == Rotation {
 		if err := w.patiently(ctx, w.makeKey); err != nil {
 			return notWrapped(err)
@@ -269,6 +275,27 @@ func (w *worker) steps(ctx context.Context) error {
 		return nil
 	}
 	return w.moveAll(ctx)
+}
+
+// checkHeld leaves a run to another instance if this one lacks the key of values
+// that are to be moved.
+func (w *worker) checkHeld(ctx context.Context) error {
+	if w.run.Kind == Rotation && !w.Config.AutoReencrypt {
+		return nil
+	}
+	var versions []uint32
+	err := w.patiently(ctx, func(ctx context.Context) (err error) {
+		if err = w.Keys.Reload(ctx); err == nil {
+			versions, err = sealed.Versions(ctx, w.DB.Single())
+		}
+		return err
+	})
+	for _, version := range versions {
+		if (w.run.ToVersion == nil || w.run.moves(version)) && !w.Keys.Holds(version) {
+			return fault.Newf(fault.Unavailable, "encryption_key_not_held_here", "This instance does not have the key of version %d.", version)
+		}
+	}
+	return err
 }
 
 // heldLimit is how long a run waits for every instance to hold its key. An

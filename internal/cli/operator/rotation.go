@@ -24,8 +24,8 @@ func reEncryptCommand() *cobra.Command {
 			"written meanwhile. Interrupted at any point, the same command goes on where it was.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if in.FromVersion == 0 || in.ToVersion == 0 {
-				return errors.New("which keys? --from-version N --to-version N")
+			if err := errors.Join(versionFlag(cmd, "from-version", in.FromVersion), versionFlag(cmd, "to-version", in.ToVersion)); err != nil {
+				return err
 			}
 			title := fmt.Sprintf("Re-encrypting secrets from version %d to %d...", in.FromVersion, in.ToVersion)
 			return runOver(cmd, "/keys/re-encrypt", in, title)
@@ -51,8 +51,12 @@ func rollbackCommand() *cobra.Command {
 			"what is under them under the earlier one. Interrupted at any point, the same command goes on where it was.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if in.ToVersion == 0 || in.Reason == "" {
-				return errors.New("say where to and why: --to-version N --reason TEXT")
+			err := versionFlag(cmd, "to-version", in.ToVersion)
+			if strings.TrimSpace(in.Reason) == "" {
+				err = errors.Join(err, errors.New("why? --reason TEXT is missing"))
+			}
+			if err != nil {
+				return err
 			}
 			if err := runOver(cmd, "/keys/rollback", in, fmt.Sprintf("Rolling back to key version %d...", in.ToVersion)); err != nil {
 				return err
@@ -115,18 +119,33 @@ func runOver(cmd *cobra.Command, path string, body any, title string) error {
 	})
 }
 
-// summarize prints what was counted.
+// summarize prints what was counted, with a mark if that is all there was to do.
 func summarize(cmd *cobra.Command, r rotation.Run, took time.Duration) {
 	w := cmd.OutOrStdout()
-	_, _ = fmt.Fprintf(w, "✓ Scanned %s\n", secrets(r.Scanned))
-	_, _ = fmt.Fprintf(w, "✓ Re-encrypted %s (already using new key: %d)\n", secrets(r.ReEncrypted), r.AlreadyThere)
-	_, _ = fmt.Fprintf(w, "✓ Updated %s in database\n", secrets(r.ReEncrypted))
+	mark := "✓"
+	if r.State != rotation.Succeeded {
+		mark = " "
+	}
+	_, _ = fmt.Fprintf(w, "%s Scanned %s\n", mark, secrets(r.Scanned))
+	_, _ = fmt.Fprintf(w, "%s Re-encrypted %s (already using new key: %d)\n", mark, secrets(r.ReEncrypted), r.AlreadyThere)
+	_, _ = fmt.Fprintf(w, "%s Updated %s in database\n", mark, secrets(r.ReEncrypted))
 	if r.Failed > 0 {
 		_, _ = fmt.Fprintf(w, "✗ Left %s that cannot be opened\n", secrets(r.Failed))
 	}
 	if r.State == rotation.Succeeded {
 		_, _ = fmt.Fprintf(w, "✓ Completed in %s\n", inSeconds(took))
 	}
+}
+
+// versionFlag refuses a key version that is not given, or none.
+func versionFlag(cmd *cobra.Command, name string, version uint32) error {
+	switch {
+	case !cmd.Flags().Changed(name):
+		return fmt.Errorf("which key? --%s N is missing", name)
+	case version == 0:
+		return fmt.Errorf("--%s 0: key versions are numbers from 1", name)
+	}
+	return nil
 }
 
 func secrets(n int64) string {

@@ -1,0 +1,106 @@
+package rotation_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fluxbase/fluxbase/internal/audit"
+	"github.com/fluxbase/fluxbase/internal/pgtest"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/rotation"
+)
+
+// weighed is a database that notes how much is read of it at once.
+type weighed struct {
+	rotation.Database
+
+	most atomic.Int64
+}
+
+func (w *weighed) Single() postgres.Querier { return scale{w.Database.Single(), w} }
+
+type scale struct {
+	postgres.Querier
+	*weighed
+}
+
+func (s scale) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	rows, err := s.Querier.Query(ctx, sql, args...) //nolint:rowserrcheck // the caller does
+	return &weighedRows{Rows: rows, weighed: s.weighed}, err
+}
+
+type weighedRows struct {
+	pgx.Rows
+	*weighed
+
+	size int64
+}
+
+func (r *weighedRows) Next() bool {
+	next := r.Rows.Next()
+	if next {
+		for _, column := range r.RawValues() {
+			r.size += int64(len(column))
+		}
+		r.most.Store(max(r.most.Load(), r.size))
+	}
+	return next
+}
+
+// TestReadsAreBounded moves long values with the largest batch.
+func TestReadsAreBounded(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1, 2)
+	const n = 300
+	for i := range n {
+		if _, err := p.Values.Put(t.Context(), db.Single(), "test", fmt.Sprint(i), bytes.Repeat([]byte("x"), 65536)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	// It begins gently, and takes long enough to see that it need not.
+	db.Exec(t, `create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$`)
+	db.Exec(t, `create trigger slowly before update on auth.sealed_values for each row execute function slowly()`)
+	w := &weighed{Database: db}
+	p.DB = w
+	run := p.do(p.ReEncrypt(t.Context(), audit.Actor{}, 1, 2, rotation.Pace{BatchSize: 10_000, Concurrency: 1}))
+	if got := counts(run); got != "succeeded: 302 = 302 + 0 + 0" {
+		t.Error(got)
+	}
+	if most := w.most.Load(); most < 4<<20 || most > 9<<20 {
+		t.Errorf("%d bytes were read at once", most)
+	}
+}
+
+// TestInstanceWithoutTheKey meets a run over values whose key it lacks: it
+// leaves the run to one that has it.
+func TestInstanceWithoutTheKey(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	a := start(t, db, 0, 1, 2)
+	a.put(10)
+	db.Exec(t, `create table public.backup as select * from auth.sealed_values where purpose = 'test'`)
+	if err := a.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	a.do(a.reEncrypt(1, 2))
+	b := start(t, db, 0, 2)
+	db.Exec(t, `update auth.sealed_values v set envelope = b.envelope, key_version = 1 from public.backup b where b.id = v.id`)
+	run, err := a.reEncrypt(1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run, err = b.Do(t.Context(), run.ID, func(rotation.Run) {}); err == nil || run.Over() {
+		t.Errorf("%s, %v", counts(run), err)
+	}
+	untilOver(t, a, run)
+	a.check(10)
+}
