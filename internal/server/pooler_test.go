@@ -5,16 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/pgtest"
+	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 	"github.com/fluxbase/fluxbase/internal/servertest"
 )
@@ -30,6 +34,33 @@ func TestPooled(t *testing.T) {
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
 	live(t, behindPgBouncer(t, pgtest.New(t)))
+}
+
+// TestPgBouncerIsMigratedThrough: by one of many who start at once, with fewer
+// connections than there are of them.
+func TestPgBouncerIsMigratedThrough(t *testing.T) {
+	t.Parallel()
+	url, _ := pgtest.Empty(t)
+	db := behindPgBouncer(t, &pgtest.Database{OwnerURL: url, UserURL: url, ServiceURL: url})
+	var all sync.WaitGroup
+	var files atomic.Int64
+	for range 5 {
+		all.Go(func() {
+			err := migrate.EnsureRoles(t.Context(), db.OwnerURL)
+			if err != nil {
+				t.Error(err)
+			}
+			steps, err := migrate.Up(t.Context(), db.OwnerURL, slog.New(slog.DiscardHandler), migrate.Queue(), migrate.Server())
+			if err != nil {
+				t.Error(err)
+			}
+			files.Add(int64(len(steps)))
+		})
+	}
+	all.Wait()
+	if steps, err := migrate.Status(t.Context(), db.OwnerURL, migrate.Queue(), migrate.Server()); err != nil || files.Load() != int64(len(steps)) {
+		t.Errorf("%d of %d files, %v", files.Load(), len(steps), err)
+	}
 }
 
 // live runs a server on a database, and leads a life on it.

@@ -158,19 +158,32 @@ end $do$`
 // locker holds the lock in a transaction that does nothing else.
 type locker struct{ tx *sql.Tx }
 
-const lockSQL = `set local lock_timeout = '5min'; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; select pg_catalog.pg_advisory_xact_lock(%d)`
+const lockSQL = `select pg_catalog.pg_try_advisory_xact_lock($1)
+from pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true)`
 
-// Lock implements lock.Locker.
+// Lock implements lock.Locker. Who waits holds no connection of a pooler's.
 func (l *locker) Lock(ctx context.Context, db *sql.DB) error {
-	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
-	if err != nil {
-		return fmt.Errorf("waiting for other migrations: %w", err)
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); {
+		tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
+		if err != nil {
+			return fmt.Errorf("waiting for other migrations: %w", err)
+		}
+		var locked bool
+		err = tx.QueryRowContext(ctx, lockSQL, lock.DefaultLockID).Scan(&locked)
+		if err == nil && locked {
+			l.tx = tx
+			return nil
+		}
+		if err = errors.Join(err, tx.Rollback()); err != nil {
+			return fmt.Errorf("waiting for other migrations: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for other migrations: %w", ctx.Err())
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf(lockSQL, lock.DefaultLockID)); err != nil {
-		return fmt.Errorf("waiting for other migrations: %w", errors.Join(err, tx.Rollback()))
-	}
-	l.tx = tx
-	return nil
+	return errors.New("other migrations do not end")
 }
 
 // Unlock implements lock.Locker.
