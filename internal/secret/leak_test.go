@@ -78,11 +78,17 @@ func (d *desk) damage() (values, answers []string) {
 	answers = append(answers, d.wants(400, "constraint_violation", "GET", "/DAMAGED/value", "").Body)
 	answers = append(answers, d.wants(400, "constraint_violation", "PUT", "/DAMAGED", fmt.Sprintf(`{"value":%q}`, value)).Body)
 	d.DB.Exec(d.t, `alter table auth.audit_log drop constraint broken`)
-	for _, attack := range []string{
-		`envelope = set_byte(envelope, 30, get_byte(envelope, 30) # 1)`, `envelope = set_byte(envelope, 4, 9)`, `envelope = 'x'`,
+	for _, attack := range []struct {
+		sql    string
+		status int
+		code   string
+	}{
+		{`envelope = set_byte(envelope, 30, get_byte(envelope, 30) # 1)`, 500, "internal_error"},
+		{`envelope = set_byte(envelope, 4, 9)`, 503, "encryption_key_unavailable"},
+		{`envelope = 'x'`, 500, "internal_error"},
 	} {
-		d.DB.Exec(d.t, `update auth.sealed_values set `+attack+` where purpose = 'secret' and subject like (select id || '/%' from auth.secrets where name = 'DAMAGED')`)
-		answers = append(answers, d.wants(500, "internal_error", "GET", "/DAMAGED/value", "").Body)
+		d.DB.Exec(d.t, `update auth.sealed_values set `+attack.sql+` where purpose = 'secret' and subject like (select id || '/%' from auth.secrets where name = 'DAMAGED')`)
+		answers = append(answers, d.wants(attack.status, attack.code, "GET", "/DAMAGED/value", "").Body)
 	}
 	d.DB.Exec(d.t, `alter table auth.sealed_values rename to hidden`)
 	answers = append(answers, d.wants(404, "undefined_object", "PUT", "/DAMAGED", fmt.Sprintf(`{"value":%q}`, value)).Body)
