@@ -61,7 +61,11 @@ type Service struct {
 	// Wrapper opens a provider other than Local.
 	Wrapper func(ctx context.Context, provider string) (keyring.Wrapper, error)
 
+	// Requests counts the requests that this program has answered; nil for none.
+	Requests func() int64
+
 	instance  id.Instance
+	requests  rate
 	examining bool
 	wake      chan struct{}
 
@@ -198,7 +202,7 @@ func (s *Service) stay(ctx context.Context) {
 		case <-ticker.C:
 		}
 		turn, cancel := context.WithTimeout(ctx, beat)
-		_ = upsertInstance(turn, s.DB.Single(), s.instance, name(), s.Keyring().Versions()) // Reload says what is wrong with the database
+		_ = upsertInstance(turn, s.DB.Single(), s.instance, name(), s.Keyring().Versions(), s.requests.now(s.Requests)) // Reload says what is wrong with the database
 		cancel()
 	}
 }

@@ -65,7 +65,7 @@ func (l *load) enter(ctx context.Context) error {
 	case l.Reader:
 		return l.check(ctx)
 	case !l.opening && !l.canPromote():
-		return upsertInstance(ctx, l.DB.Single(), l.instance, name(), l.versions())
+		return upsertInstance(ctx, l.DB.Single(), l.instance, name(), l.versions(), l.requests.now(l.Requests))
 	}
 	err := l.DB.InTx(ctx, func(q postgres.Querier) error {
 		if err := l.enterIn(ctx, q); err != nil {
@@ -102,7 +102,7 @@ func (l *load) enterIn(ctx context.Context, q postgres.Querier) error {
 	if err := l.complete(ctx, q); err != nil {
 		return err
 	}
-	if err := upsertInstance(ctx, q, l.instance, name(), l.versions()); err != nil {
+	if err := upsertInstance(ctx, q, l.instance, name(), l.versions(), l.requests.now(l.Requests)); err != nil {
 		return err
 	}
 	if err := l.promote(ctx, q); err != nil {

@@ -171,13 +171,23 @@ func discard(ctx context.Context, q postgres.Querier, version uint32) (int64, er
 }
 
 const upsertInstanceSQL = `
-insert into auth.instances (id, name, key_versions) values ($1, $2, $3)
-on conflict (id) do update set key_versions = excluded.key_versions, seen_at = now(),
+insert into auth.instances (id, name, key_versions, requests) values ($1, $2, $3, $4)
+on conflict (id) do update set key_versions = excluded.key_versions, requests = excluded.requests, seen_at = now(),
 	steady_since = case when instances.seen_at < now() - interval '15 seconds' then now() else instances.steady_since end`
 
-func upsertInstance(ctx context.Context, q postgres.Querier, instance id.Instance, name string, versions []uint32) error {
-	_, err := q.Exec(ctx, upsertInstanceSQL, instance, name, versions)
+func upsertInstance(ctx context.Context, q postgres.Querier, instance id.Instance, name string, versions []uint32, requests float64) error {
+	_, err := q.Exec(ctx, upsertInstanceSQL, instance, name, versions, requests)
 	return postgres.Fault(err)
+}
+
+const selectTrafficSQL = `
+select coalesce(sum(requests), 0)::float8 from auth.instances where id <> $1 and seen_at > now() - interval '15 seconds'`
+
+// selectTraffic returns how many requests a second the other instances answer.
+func selectTraffic(ctx context.Context, q postgres.Querier, but id.Instance) (float64, error) {
+	var n float64
+	err := q.QueryRow(ctx, selectTrafficSQL, but).Scan(&n)
+	return n, postgres.Fault(err)
 }
 
 const deleteInstanceSQL = `

@@ -240,7 +240,6 @@ func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed
 	limit := max(w.run.BatchSize, min(readAtOnce, w.run.BatchSize*w.run.Concurrency))
 	for {
 		var many sealed.Batch
-		w.pace.own.Add(1)
 		err := w.patiently(ctx, func(ctx context.Context) (err error) {
 			fits := w.pace.atOnce(limit)
 			if fits > surelyFit {

@@ -7,23 +7,18 @@ import (
 	"time"
 )
 
-// pacer lets a run go as fast as it can while the database has nothing else to
-// do, and keeps it to one statement at a time, with long pauses, while it has.
-// It begins gently: nobody knows yet.
+// pacer lets a run go as fast as it can while nobody makes requests, and keeps
+// it to small statements, one at a time, with pauses, while people wait for
+// answers. It begins gently: nobody knows yet.
 type pacer struct {
 	fast atomic.Bool
-	own  atomic.Int64 // transactions of the run itself
-
 	turn sync.Mutex // one at a time, unless fast
 }
 
 const (
-	// lookEvery is how often the pacer looks. PostgreSQL's sessions report what
-	// they have done once a second.
-	lookEvery = time.Second
-	// quietRate is up to how many transactions a second of others the database
-	// counts as having nothing to do; servers that are idle make a few each.
-	quietRate = 100
+	lookEvery = 500 * time.Millisecond
+	// quietRate is up to how many requests a second nobody is waiting to speak of.
+	quietRate = 25
 	// gentleSize is how many values a gentle run reads or writes at once.
 	gentleSize = 10
 	// rest is how long a gentle run pauses after a statement, in times that it took.
@@ -40,7 +35,6 @@ func (p *pacer) atOnce(n int) int {
 
 // do runs one statement at the pace of the moment.
 func (p *pacer) do(ctx context.Context, f func() error) error {
-	p.own.Add(1)
 	if p.fast.Load() {
 		return f()
 	}
@@ -57,22 +51,12 @@ func (p *pacer) do(ctx context.Context, f func() error) error {
 
 // watch sets the pace until ctx is done. What it cannot see is no reason to
 // hurry.
-func (p *pacer) watch(ctx context.Context, transactions func(context.Context) (int64, error)) {
+func (p *pacer) watch(ctx context.Context, traffic func(context.Context) (float64, error)) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	all, own, at := int64(-1), int64(0), time.Time{}
 	for {
-		counted, err := transactions(ctx)
-		now, mine := time.Now(), p.own.Add(1) //nolint:forbidigo // a stopwatch
-		if all >= 0 && err == nil {
-			others := float64(counted-all-(mine-own)) / now.Sub(at).Seconds()
-			p.fast.Store(others < quietRate)
-		}
-		if err != nil {
-			counted = -1
-			p.fast.Store(false)
-		}
-		all, own, at = counted, mine, now
+		rate, err := traffic(ctx)
+		p.fast.Store(err == nil && rate < quietRate)
 		select {
 		case <-ctx.Done():
 			return

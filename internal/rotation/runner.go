@@ -142,12 +142,12 @@ func (w *worker) do(ctx context.Context) (Run, error) {
 	var beside sync.WaitGroup
 	beside.Go(func() { w.hold(working, stop) })
 	beside.Go(func() {
-		w.pace.watch(working, func(ctx context.Context) (n int64, err error) {
+		w.pace.watch(working, func(ctx context.Context) (rate float64, err error) {
 			err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
-				n, err = transactions(ctx, s.DB.Single())
+				rate, err = s.Keys.Traffic(ctx)
 				return err
 			})
-			return n, err
+			return rate, err
 		})
 	})
 	err := w.steps(working)

@@ -226,16 +226,6 @@ func countFitting(ctx context.Context, q postgres.Querier, version uint32, after
 	return n, postgres.Fault(err)
 }
 
-const transactionsSQL = `
-select xact_commit + xact_rollback from pg_stat_database where datname = current_database()`
-
-// transactions counts those of everybody since the database was made.
-func transactions(ctx context.Context, q postgres.Querier) (int64, error) {
-	var n int64
-	err := q.QueryRow(ctx, transactionsSQL).Scan(&n)
-	return n, postgres.Fault(err)
-}
-
 const clockSQL = `select now()`
 
 func clock(ctx context.Context, q postgres.Querier) (time.Time, error) {

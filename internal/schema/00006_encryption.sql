@@ -42,6 +42,7 @@ create table auth.instances (
   key_versions integer[] not null,
   started_at   timestamptz not null default now(),
   steady_since timestamptz not null default now(), -- since when it has been seen without a gap
+  requests     real not null default 0,         -- a second, that it answers
   seen_at      timestamptz not null default now()
 ) with (fillfactor = 50);
 

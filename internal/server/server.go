@@ -184,7 +184,9 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if err != nil {
 		return err
 	}
-	s.Handler = s.frame(authenticator, now).Handler(s.Routes)
+	frame := s.frame(authenticator, now)
+	s.encryption.Requests = frame.Requests
+	s.Handler = frame.Handler(s.Routes)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -41,7 +42,8 @@ type Server struct {
 	Headers        map[string]string // set on every answer
 	AllowOrigin    func(origin string) bool
 
-	fields map[string][]string // Headers as they are set; shared by all answers and never appended to
+	requests atomic.Int64
+	fields   map[string][]string // Headers as they are set; shared by all answers and never appended to
 }
 
 // Handler serves the routes. Two routes of one method and path, or a pattern
@@ -77,6 +79,9 @@ func (s *Server) Handler(routes []Route) http.Handler {
 		mux.ServeHTTP(w, r)
 	})
 }
+
+// Requests counts the requests that have come.
+func (s *Server) Requests() int64 { return s.requests.Load() }
 
 // clean is the form of a path that routes are matched against.
 func clean(p string) string {
@@ -125,6 +130,7 @@ func missing(w http.ResponseWriter, unknown bool, allow string) error {
 // serve is the path of one request, from the first byte to the log line.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allow string) {
 	began := s.Now()
+	s.requests.Add(1)
 	c := &Call{
 		RequestID: id.New(began).String(), request: r,
 		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
