@@ -124,11 +124,6 @@ func (b *rig) reEncryption(ctx context.Context, out io.Writer, results *Results)
 		newFigure(fmt.Sprintf("%s of the same bytes from a client (%.1f s)", name, fed.Seconds()), median(fromClient), "", targetReEncrypt),
 		newFigure(fmt.Sprintf("%s inside PostgreSQL (%.1f s)", name, bare.Seconds()), median(inPlace), "", targetReEncrypt),
 		newFigure("memory of the server while it re-encrypts, at most (VmRSS)", peak, "MB", 0))
-	tail, err := b.tailWhileRotating(ctx)
-	if err != nil {
-		return err
-	}
-	figures = append(figures, tail...)
 	for _, f := range figures {
 		printFigure(out, f)
 	}
@@ -346,24 +341,35 @@ func (b *rig) askRun(ctx context.Context, method, path string) (rotation, error)
 const (
 	pacedWorkers = 8
 	pacedEvery   = 20 * time.Millisecond
+	maxMeanwhile = 50_000 // values
 )
 
-// tailWhileRotating measures requests in peace and during a rotation, in turn.
-func (b *rig) tailWhileRotating(ctx context.Context) ([]Figure, error) {
-	var figures []Figure
+// requestsMeanwhile measures requests in peace and during a rotation, in turn.
+// A rotation goes slowly then, so it is one over few values.
+func (b *rig) requestsMeanwhile(ctx context.Context, out io.Writer, results *Results) error {
+	if !b.options.wants("requests-during-re-encryption") {
+		return nil
+	}
+	b.options.values = min(b.options.values, maxMeanwhile)
+	if _, err := b.conn.Exec(ctx, "delete from auth.sealed_values where purpose = 'bench'"); err != nil {
+		return fmt.Errorf("emptying the sealed values: %w", err)
+	}
+	if err := b.fillSealed(ctx, b.options.values); err != nil {
+		return err
+	}
 	for name, step := range map[string]func(*rig, *worker, *person) func() error{"current user": currentUsers, "one row": oneRow} {
 		people, err := opener(step)(ctx, b, pacedWorkers)
 		defer closeAll(people)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		quiet, busy := &load{}, &load{}
 		for range 2 {
 			if err := b.settle(ctx); err != nil {
-				return nil, err
+				return err
 			}
 			if err := paced(people, time.Duration(b.options.seconds)*time.Second, quiet); err != nil {
-				return nil, err
+				return err
 			}
 			rotated := make(chan error, 1)
 			go func() {
@@ -372,14 +378,16 @@ func (b *rig) tailWhileRotating(ctx context.Context) ([]Figure, error) {
 			}()
 			time.Sleep(500 * time.Millisecond)
 			if err := pacedUntil(people, rotated, busy); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		before, during := quiet.latencies.Quantile(0.99), busy.latencies.Quantile(0.99)
-		figures = append(figures, newFigure(fmt.Sprintf("p99 of %s during a rotation (%.2f ms), times in peace (%.2f ms)", name, micros(during)/1000, micros(before)/1000),
-			micros(during)/micros(before), "", targetReEncryptP9))
+		f := newFigure(fmt.Sprintf("p99 of %s during a rotation (%.2f ms), times in peace (%.2f ms)", name, micros(during)/1000, micros(before)/1000),
+			micros(during)/micros(before), "", targetReEncryptP9)
+		printFigure(out, f)
+		results.Figures = append(results.Figures, f)
 	}
-	return figures, nil
+	return nil
 }
 
 // pacedUntil goes on until what comes through the channel.

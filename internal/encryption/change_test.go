@@ -36,7 +36,7 @@ func TestSealingAndChangingKeysExcludeEachOther(t *testing.T) {
 		},
 		"move": func(t *testing.T, v *sealed.Service, q postgres.Querier, _ id.Sealed) error {
 			t.Helper()
-			batch, err := v.Read(t.Context(), q, 1, id.Sealed{}, 10)
+			batch, err := v.Read(t.Context(), q, 1, id.Sealed{}, 10, 1<<20)
 			if err == nil {
 				_, err = v.Move(t.Context(), q, batch, 2)
 			}

@@ -71,22 +71,32 @@ func (w *worker) moveAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, version := range from {
-		if err := w.moveVersion(ctx, version); err != nil {
+	for {
+		before := w.moved.Load()
+		for _, version := range from {
+			if err := w.moveVersion(ctx, version); err != nil {
+				return err
+			}
+			if err := w.patiently(ctx, func(ctx context.Context) error { return w.Keys.Rewrap(ctx, version) }); err != nil {
+				return err
+			}
+		}
+		if err := w.patientlyFor(ctx, countLimit, func(ctx context.Context) error { return w.countMissed(ctx, began) }); err != nil {
 			return err
 		}
-		if err := w.patiently(ctx, func(ctx context.Context) error { return w.Keys.Rewrap(ctx, version) }); err != nil {
+		if len(w.damaged) > 0 {
+			return w.report(ctx)
+		}
+		err := w.checkNothingLeft(ctx, from)
+		if !errors.Is(err, errValuesLeft) || w.moved.Load() == before {
 			return err
 		}
 	}
-	if err := w.patientlyFor(ctx, countLimit, func(ctx context.Context) error { return w.countMissed(ctx, began) }); err != nil {
-		return err
-	}
-	if len(w.damaged) > 0 {
-		return w.report(ctx)
-	}
-	return w.checkNothingLeft(ctx, from)
 }
+
+// errValuesLeft is the fault of a run that has met everything, and still there
+// is something under an old version.
+var errValuesLeft = fault.New(fault.Unavailable, "values_left", "Values are still being sealed under an old key version.")
 
 // checkNothingLeft is the proof: a run has succeeded when nothing is under the
 // old versions, not when it has come to an end.
@@ -101,7 +111,7 @@ func (w *worker) checkNothingLeft(ctx context.Context, from []uint32) error {
 			return err
 		}
 		if len(counts) > 0 {
-			return fault.Newf(fault.Unavailable, "values_left", "Values are still being sealed under key version %d.", version)
+			return errValuesLeft
 		}
 	}
 	return nil
@@ -165,9 +175,8 @@ func (w *worker) report(ctx context.Context) error {
 	return fmt.Errorf("%d %w: %s", len(w.damaged), errDamaged, strings.Join(names, ", "))
 }
 
-// moveVersion goes over the values of a version until none is left that opens.
-// Those that a transaction is changing are met again, after a pause if there
-// is nothing else to do.
+// moveVersion goes over the values of a version. Those that a transaction is
+// changing are met again, after a pause if there is nothing else to do.
 func (w *worker) moveVersion(ctx context.Context, version uint32) error {
 	pause := firstPause
 	for {
@@ -177,11 +186,11 @@ func (w *worker) moveVersion(ctx context.Context, version uint32) error {
 			return err
 		}
 		switch {
+		case w.busy.Load() == 0:
+			return nil
 		case w.moved.Load() > before:
 			pause = firstPause
 			continue
-		case w.busy.Load() == 0:
-			return nil
 		case pause == lastPause:
 			w.Logger.WarnContext(ctx, "re-encryption waits for transactions that are changing values", slog.Int64("values", w.busy.Load()))
 		}
@@ -228,30 +237,27 @@ func (w *worker) pass(ctx context.Context, version uint32) error {
 // readAtOnce is how many values are read at once, unless a batch is larger.
 const readAtOnce = 500
 
-// How many bytes are read at once, and how many of the longest secrets are less.
-const (
-	maxRead   = 8 << 20
-	surelyFit = 100
-)
+// maxRead is how many bytes are read at once.
+const maxRead = 8 << 20
 
 // read reads several batches at once, so that the workers do not wait for it.
 func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed.Batch) error {
 	var after id.Sealed
-	limit := max(w.run.BatchSize, min(readAtOnce, w.run.BatchSize*w.run.Concurrency))
-	for {
+	most := max(w.run.BatchSize, min(readAtOnce, w.run.BatchSize*w.run.Concurrency))
+	for fits := min(most, readAtOnce); ; {
 		var many sealed.Batch
+		limit := w.pace.atOnce(fits)
 		err := w.patiently(ctx, func(ctx context.Context) (err error) {
-			fits := w.pace.atOnce(limit)
-			if fits > surelyFit {
-				if fits, err = countFitting(ctx, w.DB.Single(), version, after, fits, maxRead); err != nil {
-					return err
-				}
-			}
-			many, err = w.Values.Read(ctx, w.DB.Single(), version, after, max(fits, 1))
+			many, err = w.Values.Read(ctx, w.DB.Single(), version, after, limit, maxRead)
 			return err
 		})
 		if err != nil || many.Len() == 0 {
 			return err
+		}
+		if many.Len() == fits {
+			fits = min(2*fits, most)
+		} else if many.Len() < limit {
+			fits = many.Len() // PostgreSQL sent more than there was room for, or it is the end
 		}
 		after = many.Last()
 		for b := range many.Split(w.run.BatchSize) {

@@ -212,20 +212,6 @@ func collectValues(rows pgx.Rows, err error) ([]Value, error) {
 	return values, postgres.Fault(err)
 }
 
-const countFittingSQL = `
-select count(*) from (
-	select sum(octet_length(envelope)) over (order by id) as size
-	from (select id, envelope from auth.sealed_values where key_version = $1 and id > $2 order by id limit $3) next) summed
-where size <= $4`
-
-// countFitting counts how many of the next values of a version are of a size
-// together. It reads no value.
-func countFitting(ctx context.Context, q postgres.Querier, version uint32, after id.Sealed, limit, size int) (int, error) {
-	var n int
-	err := q.QueryRow(ctx, countFittingSQL, version, after, limit, size).Scan(&n)
-	return n, postgres.Fault(err)
-}
-
 const clockSQL = `select now()`
 
 func clock(ctx context.Context, q postgres.Querier) (time.Time, error) {

@@ -42,7 +42,7 @@ func Versions(ctx context.Context, q postgres.Querier) ([]uint32, error) {
 // Proves says whether a key opens the values of its version: it tries one, and
 // returns true if there is none.
 func Proves(ctx context.Context, q postgres.Querier, ring *keyring.Keyring, version uint32) (bool, error) {
-	records, err := selectBatch(ctx, q, version, id.Sealed{}, 1)
+	records, err := selectBatch(ctx, q, version, id.Sealed{}, 1, 1)
 	if err != nil || len(records) == 0 {
 		return err == nil, err
 	}
@@ -55,9 +55,10 @@ type Batch struct {
 	records []record
 }
 
-// Read returns up to limit values of a key version whose ids come after one.
-func (s *Service) Read(ctx context.Context, q postgres.Querier, version uint32, after id.Sealed, limit int) (Batch, error) {
-	records, err := selectBatch(ctx, q, version, after, limit)
+// Read returns up to limit values of a key version whose ids come after one; it
+// stops early with the value that fills size bytes.
+func (s *Service) Read(ctx context.Context, q postgres.Querier, version uint32, after id.Sealed, limit, size int) (Batch, error) {
+	records, err := selectBatch(ctx, q, version, after, limit, size)
 	return Batch{records}, err
 }
 

@@ -77,7 +77,7 @@ func (s *store) holds(kept id.Sealed, version int, want string) {
 func (s *store) batch() sealed.Batch {
 	s.t.Helper()
 	s.db.Exec(s.t, `delete from auth.sealed_values where purpose = 'database_login'`)
-	b, err := s.Read(s.t.Context(), s.db.Single(), 1, id.Sealed{}, 100)
+	b, err := s.Read(s.t.Context(), s.db.Single(), 1, id.Sealed{}, 100, 1<<20)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -157,23 +157,42 @@ const selectBatchSQL = `
 select id, sub_tenant_id, purpose, subject, key_version, envelope from auth.sealed_values
 where key_version = $1 and id > $2 order by id limit $3`
 
-func selectBatch(ctx context.Context, q postgres.Querier, version uint32, after id.Sealed, limit int) ([]record, error) {
+// selectBatch keeps no more than limit records, and no more than size bytes of
+// envelopes and one more.
+func selectBatch(ctx context.Context, q postgres.Querier, version uint32, after id.Sealed, limit, size int) ([]record, error) {
 	rows, err := q.Query(ctx, selectBatchSQL, version, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading sealed values: %w", postgres.Fault(err))
 	}
-	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (record, error) { return scanRecord(row) })
-	return records, postgres.Fault(err)
+	defer rows.Close()
+	records := make([]record, 0, min(limit, likelyBatch))
+	for size > 0 && rows.Next() {
+		r, err := scanRecord(rows)
+		if err != nil {
+			return nil, postgres.Fault(err)
+		}
+		records = append(records, r)
+		size -= len(r.envelope)
+	}
+	rows.Close()
+	return records, postgres.Fault(rows.Err())
 }
+
+// likelyBatch is how many records there is room for from the beginning.
+const likelyBatch = 500
 
 // A value is written only if it is still the one that was read: the beginning
 // of an envelope holds its nonce, which no other has. The statement gives up
 // soon when it meets a value that a transaction is changing, long before that
-// transaction could be the one that PostgreSQL ends for a deadlock.
+// transaction could be the one that PostgreSQL ends for a deadlock. It does not
+// wait for the disk: a move that a crash undoes leaves a value under its old
+// key, where the run finds it again, and whatever says that the run is over, or
+// the key no longer needed, is a later transaction that does wait.
 const moveSQL = `
 update auth.sealed_values v set envelope = u.envelope, key_version = active.version
 from (select version from auth.encryption_keys
-		where version = $1 and state = 'active' and set_config('lock_timeout', '200ms', true) <> '' for share) active,
+		where version = $1 and state = 'active'
+			and set_config('lock_timeout', '200ms', true) <> '' and set_config('synchronous_commit', 'off', true) <> '' for share) active,
 	unnest($2::uuid[], $3::bytea[], $4::bytea[]) as u (id, head, envelope)
 where v.id = u.id and substr(v.envelope, 1, 17) = u.head`
 
