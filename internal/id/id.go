@@ -45,6 +45,9 @@ type Instance = Of[instance]
 // Run identifies a run over the sealed values.
 type Run = Of[run]
 
+// Factor identifies a second factor of a user.
+type Factor = Of[factor]
+
 type (
 	user     struct{}
 	session  struct{}
@@ -54,6 +57,7 @@ type (
 	tenant   struct{}
 	instance struct{}
 	run      struct{}
+	factor   struct{}
 )
 
 // ErrMalformed is returned for text that is not a UUID.
