@@ -40,6 +40,8 @@ const (
 
 	EncryptionSecretReplaced Action = "encryption.notification_secret_replaced"
 
+	MailRetried Action = "mail.retried"
+
 	SecretSet      Action = "secret.set"
 	SecretRead     Action = "secret.read"
 	SecretDeleted  Action = "secret.deleted"

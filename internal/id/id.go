@@ -42,6 +42,9 @@ type Tenant = Of[tenant]
 // Instance identifies a program that has the database open.
 type Instance = Of[instance]
 
+// Mail identifies a message that the server sends, or has sent.
+type Mail = Of[mail]
+
 // Run identifies a run over the sealed values.
 type Run = Of[run]
 
@@ -56,6 +59,7 @@ type (
 	secret   struct{}
 	tenant   struct{}
 	instance struct{}
+	mail     struct{}
 	run      struct{}
 	factor   struct{}
 )
