@@ -1,5 +1,5 @@
 // Package cli is the command line of the server: fluxbase serve, dev, migrate,
-// quickstart, config and doctor.
+// quickstart, config, doctor and mail.
 package cli
 
 import (
@@ -66,7 +66,7 @@ func Root() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().String("config", "", "configuration file (default: fluxbase.yaml, if there is one)")
-	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), quickstartCommand(), configCommand(), doctorCommand())
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), quickstartCommand(), configCommand(), doctorCommand(), mailCommand())
 	return root
 }
 

@@ -31,6 +31,7 @@ var checks = map[string]func(value any) error{
 	"tables":       checkTables,
 
 	"word": checkWord, "region": checkRegion, "mount": checkMount, "endpoint": checkEndpoint,
+	"mailbox": checkMailbox, "host": checkHost, "locale": checkLocale,
 	"webhook": checkWebhook, "webhook_secret": checkWebhookSecret, "schedule": checkSchedule,
 }
 

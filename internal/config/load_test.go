@@ -84,6 +84,10 @@ func TestDefaults(t *testing.T) {
 			SessionMaxLifetime: 90 * day, RefreshGrace: 10 * time.Second, PasswordMinLength: 8, BcryptCost: 12,
 			SignupEnabled: true, HashQueue: 64,
 		},
+		Mail: Mail{
+			Locale: "en", Retention: 30 * day,
+			SMTP: SMTP{Security: "starttls", Auth: "auto", ConnectTimeout: 10 * time.Second, Timeout: 30 * time.Second},
+		},
 		Data: Data{Schemas: []string{"public"}, MaxRows: 1000},
 		Security: Security{Encryption: Encryption{
 			Provider: "local", Vault: Vault{TransitMount: "transit"},

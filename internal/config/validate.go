@@ -16,7 +16,7 @@ const (
 // every value that is missing, known to the public or only fit for development.
 // Wrap what it returns in an *Error to refuse to start.
 func (c *Config) Validate() []Problem {
-	problems := c.vaultNeeds()
+	problems := append(c.vaultNeeds(), c.mailNeeds()...)
 	if c.Environment == Development {
 		return problems
 	}
@@ -28,6 +28,7 @@ func (c *Config) Validate() []Problem {
 	c.validateKeys(refuseAt)
 	c.validateEncryption(refuse)
 	c.validateSecrets(refuse)
+	c.validateMail(refuse)
 	if c.Database.URL == "" {
 		refuse("database.url", "is not set: only development has a PostgreSQL of its own")
 	}

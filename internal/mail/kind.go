@@ -60,6 +60,7 @@ type Vars struct {
 	Device          string         // where the request came from: "Chrome on Linux"
 	Address         string         // and its network address
 	ExpiresIn       string         // such as "10 minutes"; filled in, in the message's language, from when it expires
+	ExpiresAt       time.Time      // filled in, for templates that say it in their own words
 	At              time.Time      // when what a notice is about happened; the time of sending it if zero
 }
 

@@ -67,7 +67,7 @@ type Service struct {
 	config    Config
 	sender    sender
 	templates *templates
-	counters  counters
+	counters  *counters
 }
 
 // New makes the service and the jobs it works by. Its errors are those of the
@@ -99,7 +99,7 @@ func (s *Service) Send(ctx context.Context, q postgres.Querier, kind Kind, to st
 		return fmt.Errorf("sending mail: %q is no kind of message", kind)
 	}
 	if !plainAddress(to) {
-		return errAddress
+		return ErrAddress
 	}
 	if expires <= 0 {
 		expires = longest
@@ -127,8 +127,8 @@ func (s *Service) Send(ctx context.Context, q postgres.Querier, kind Kind, to st
 	return nil
 }
 
-// errAddress does not repeat the address.
-var errAddress = fault.Input("/email", "invalid_email", "This is not an e-mail address that mail can be sent to.")
+// ErrAddress is the fault of what is no address. It does not repeat it.
+var ErrAddress = fault.Input("/email", "invalid_email", "This is not an e-mail address that mail can be sent to.")
 
 // plainAddress takes what is an address to every parser: no quoted local part,
 // no comment, no list, nothing beyond printable ASCII.

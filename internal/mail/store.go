@@ -143,8 +143,9 @@ func removeOld(ctx context.Context, q postgres.Querier, before id.Mail, limit in
 }
 
 const stateSQL = `
-select coalesce((select min(created_at) from (
-		select created_at from auth.mail_messages where status in ('queued', 'sending') order by id limit 1) o), $1),
+select least($1,
+		(select created_at from auth.mail_messages where status = 'queued' order by id limit 1),
+		(select created_at from auth.mail_messages where status = 'sending' order by id limit 1)),
 	(select count(*) from (
 		select from auth.mail_messages where status = 'failed' and id >= $2 limit 1000) f),
 	coalesce((select last_error from auth.mail_messages where status in ('queued', 'failed') and last_error is not null and id >= $2 order by id desc limit 1), '')`

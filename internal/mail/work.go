@@ -65,7 +65,7 @@ func (s *Service) deliver(ctx context.Context, d delivery) error {
 	}
 	vars, err := s.attempt(ctx, r)
 	if err == nil {
-		s.counters.sent(r.kind)
+		s.counters.count(r.kind, Sent)
 		return s.finish(ctx, r)
 	}
 	reason := scrub(err.Error(), vars)
@@ -73,7 +73,7 @@ func (s *Service) deliver(ctx context.Context, d delivery) error {
 	status := Queued
 	if isPermanent(err) || r.attempts-d.Before >= maxAttempts {
 		status, failed = Failed, job.Permanent(failed)
-		s.counters.failed(r.kind)
+		s.counters.count(r.kind, Failed)
 	}
 	return errors.Join(s.unsent(ctx, r, status, reason), failed)
 }
@@ -134,6 +134,7 @@ func (s *Service) expireOne(ctx context.Context, message id.Mail) error {
 	if err != nil || r.status != Queued && r.status != Sending {
 		return err
 	}
+	s.counters.count(r.kind, Expired)
 	s.logger.WarnContext(ctx, "a message has expired before it could be sent", slog.String("kind", string(r.kind)), slog.String("mail_id", r.id.String()))
 	_, err = s.expire(ctx)
 	return err

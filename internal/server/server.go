@@ -21,6 +21,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/login"
+	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
@@ -56,6 +57,7 @@ type Server struct {
 	rotation   *rotation.Service
 	jobs       *job.Service
 	webhooks   *webhook.Service
+	mail       *mail.Service
 	metrics    *prometheus.Registry
 	revoked    *session.Revoked
 	catalog    *catalog.Service
@@ -165,6 +167,10 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if s.jobs, s.webhooks, err = outgoing(c, s.background, values, s.logger); err != nil {
 		return err
 	}
+	var mailbox *mail.Mailbox
+	if s.mail, mailbox, err = mails(c, s.background, s.jobs, values, s.logger); err != nil {
+		return err
+	}
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}
@@ -175,11 +181,13 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	}}
 
 	s.metrics = telemetry.NewMetrics(Version)
-	if err := s.metrics.Register(s.rotation); err != nil {
-		return fmt.Errorf("registering metrics: %w", err)
+	for _, part := range []prometheus.Collector{s.rotation, s.mail} {
+		if err := s.metrics.Register(part); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
 	}
 
-	routes := concat(people.Routes(), data.Routes(), operators.Routes(), secrets.Routes(), s.rotation.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), data.Routes(), operators.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err
