@@ -31,6 +31,8 @@ var checks = map[string]func(value any) error{
 	"tables":       checkTables,
 
 	"word": checkWord, "region": checkRegion, "mount": checkMount, "endpoint": checkEndpoint,
+	"breach_url": checkBreachURL,
+
 	"webhook": checkWebhook, "webhook_secret": checkWebhookSecret, "schedule": checkSchedule,
 }
 
