@@ -49,7 +49,7 @@ func isAbout(password string, about []string) bool {
 		local, _, _ := strings.Cut(thing, "@")
 		plain, _, _ := strings.Cut(local, "+")
 		for _, word := range []string{thing, local, plain} {
-			if word != "" && strings.EqualFold(password, word) {
+			if strings.EqualFold(password, word) {
 				return true
 			}
 		}

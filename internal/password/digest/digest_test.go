@@ -110,7 +110,7 @@ func TestDigestsThatAreRefused(t *testing.T) {
 	end := "$" + salt + "$" + hash
 	long := strings.Repeat("A", 400)
 	for _, text := range []string{
-		"", "password", "$", "$$$$", "$1$abcdefgh$" + hash, "$6$rounds=5000$abc$def", "md5" + strings.Repeat("0", 32), strings.Repeat("x", 1025),
+		"", "password", "$", "$$$$", "$1$abcdefgh$" + hash, "$6$rounds=5000$abc$def", "md5" + strings.Repeat("0", 32), "$argon2id$v=19$m=256,t=2,p=2" + end + strings.Repeat("=", 1000),
 		// bcrypt
 		"$2$04$" + bcryptTail, "$2x$04$" + bcryptTail, "$2b$03$" + bcryptTail, "$2b$17$" + bcryptTail, "$2b$31$" + bcryptTail, "$2b$4$" + bcryptTail,
 		"$2b$04$" + bcryptTail[1:], "$2b$04$" + bcryptTail + "x", "$2b$04$" + bcryptTail[:52] + "!", "$2b$04$" + bcryptTail + "\n",
