@@ -12,8 +12,28 @@ type Auth struct {
 	RefreshGrace time.Duration `key:"refresh_grace" default:"10s" min:"0" max:"60s" doc:"How long a refresh token that has just been used gets the same successor again, so that a lost answer or a second tab signs nobody out."`
 	// PasswordMinLength counts code points, 6 to 72; default 8.
 	PasswordMinLength int `key:"password_min_length" default:"8" min:"6" max:"72" doc:"The shortest password, in characters (code points). The longest is always 72 bytes of UTF-8; a longer one is refused, never cut."`
+	// PasswordRequireUppercase is false by default, as are the other requirements.
+	PasswordRequireUppercase bool `key:"password_require_uppercase" alias:"auth.password_require_upper" default:"false" doc:"Whether a new password needs an upper-case letter."`
+	// PasswordRequireLowercase is false by default.
+	PasswordRequireLowercase bool `key:"password_require_lowercase" alias:"auth.password_require_lower" default:"false" doc:"Whether a new password needs a lower-case letter."`
+	// PasswordRequireDigit is false by default.
+	PasswordRequireDigit bool `key:"password_require_digit" alias:"auth.password_require_number" default:"false" doc:"Whether a new password needs a decimal digit."`
+	// PasswordRequireSpecial is false by default.
+	PasswordRequireSpecial bool `key:"password_require_special" alias:"auth.password_require_symbol" default:"false" doc:"Whether a new password needs a character that is neither a letter nor a digit; a space is one."`
+	// PasswordBreachCheck asks PasswordBreachURL; default false.
+	PasswordBreachCheck bool `key:"password_breach_check" default:"false" doc:"Whether new passwords are looked for in known data breaches, at password_breach_url. The service learns five of the forty digits of a SHA-1. While it does not answer within 2 s, passwords are accepted without."`
+	// PasswordBreachURL is an http or https URL; default that of Have I Been Pwned. Only https outside development.
+	PasswordBreachURL string `key:"password_breach_url" default:"https://api.pwnedpasswords.com/range/" check:"breach_url" doc:"The range of a service that speaks the protocol of Pwned Passwords, to which the five digits are added. Only https outside development."`
+	// PasswordScheme is bcrypt or argon2id; default bcrypt.
+	PasswordScheme string `key:"password_scheme" default:"bcrypt" enum:"bcrypt|argon2id" doc:"How new passwords are hashed. Those of another scheme or cost are hashed anew when their owner signs in."`
 	// BcryptCost is 4 to 16; default 12. Under 10 is refused outside development.
 	BcryptCost int `key:"bcrypt_cost" default:"12" min:"4" max:"16" doc:"The work factor of bcrypt for new passwords; each step doubles the time. Under 10 is refused outside development."`
+	// Argon2Memory is in KiB, 64 to 262144; default 19456.
+	Argon2Memory int `key:"argon2_memory" default:"19456" min:"64" max:"262144" doc:"The memory of argon2id for each password under way, in KiB. Outside development it is at least 7168, and 35840 when multiplied by the iterations."`
+	// Argon2Iterations is 1 to 8; default 2.
+	Argon2Iterations int `key:"argon2_iterations" default:"2" min:"1" max:"8" doc:"How often argon2id goes over its memory."`
+	// Argon2Parallelism is 1 to 8; default 1.
+	Argon2Parallelism int `key:"argon2_parallelism" default:"1" min:"1" max:"8" doc:"How many lanes argon2id has, each of which may use a core of its own."`
 	// SignupEnabled lets strangers make accounts; default true.
 	SignupEnabled bool `key:"signup_enabled" alias:"auth.enable_signup" default:"true" doc:"Whether people may sign up by themselves."`
 	// EnableMagicLink is always false in this version.

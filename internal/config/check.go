@@ -32,6 +32,8 @@ var checks = map[string]func(value any) error{
 
 	"word": checkWord, "region": checkRegion, "mount": checkMount, "endpoint": checkEndpoint,
 	"mailbox": checkMailbox, "host": checkHost, "locale": checkLocale,
+	"breach_url": checkBreachURL,
+
 	"webhook": checkWebhook, "webhook_secret": checkWebhookSecret, "schedule": checkSchedule,
 }
 

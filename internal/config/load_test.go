@@ -81,7 +81,9 @@ func TestDefaults(t *testing.T) {
 		Database: Database{MaxConnections: 10, DataDir: ".fluxbase", StatementTimeout: 10 * time.Second, Pooler: "none"},
 		Auth: Auth{
 			JWT:                JWT{Expiry: 15 * time.Minute, RefreshExpiry: 7 * day, Issuer: "fluxbase", Audience: "authenticated"},
-			SessionMaxLifetime: 90 * day, RefreshGrace: 10 * time.Second, PasswordMinLength: 8, BcryptCost: 12,
+			SessionMaxLifetime: 90 * day, RefreshGrace: 10 * time.Second, PasswordMinLength: 8,
+			PasswordBreachURL: "https://api.pwnedpasswords.com/range/", PasswordScheme: "bcrypt", BcryptCost: 12,
+			Argon2Memory: 19456, Argon2Iterations: 2, Argon2Parallelism: 1,
 			SignupEnabled: true, HashQueue: 64,
 		},
 		Mail: Mail{

@@ -67,7 +67,7 @@ func (s *Service) SignUp(ctx context.Context, account NewAccount, from session.O
 	if err != nil {
 		return Answer{}, err
 	}
-	if err := s.Passwords.Policy.Check("/password", account.Password); err != nil {
+	if err := s.Passwords.Check(ctx, "/password", account.Password, email); err != nil {
 		return Answer{}, err
 	}
 	metadata := account.Data
@@ -108,14 +108,34 @@ func (s *Service) SignIn(ctx context.Context, c Credentials, from session.Origin
 			return Answer{}, fmt.Errorf("signing in: %w", err)
 		}
 	}
-	err = s.Passwords.Verify(ctx, digest, c.Password)
+	stale, err := s.Passwords.Verify(ctx, digest, c.Password)
 	if errors.Is(err, password.ErrMismatch) {
 		return Answer{}, s.reject(ctx, userID, from)
 	}
 	if err != nil {
 		return Answer{}, err
 	}
-	return s.open(ctx, from, audit.UserSignedIn, func(postgres.Querier) (id.User, error) { return userID, nil })
+	var renewed string
+	if stale {
+		renewed = s.renew(ctx, c.Password)
+	}
+	return s.open(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (id.User, error) {
+		if renewed == "" {
+			return userID, nil
+		}
+		return userID, s.Passwords.Replace(ctx, q, userID, digest, renewed)
+	})
+}
+
+// renew returns a new digest of a password that has just been verified, or
+// nothing if it cannot be made now: a queue that is full is no reason to keep
+// somebody out whose password is right, and the next sign-in tries again.
+func (s *Service) renew(ctx context.Context, password string) string {
+	digest, err := s.Passwords.Hash(ctx, password)
+	if err != nil {
+		return ""
+	}
+	return digest
 }
 
 func (s *Service) reject(ctx context.Context, userID id.User, from session.Origin) error {

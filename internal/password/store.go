@@ -33,3 +33,11 @@ func selectByEmail(ctx context.Context, q postgres.Querier, email string) (id.Us
 	}
 	return userID, digest, postgres.Fault(err)
 }
+
+const replaceSQL = `
+update auth.passwords set digest = $3, updated_at = now() where user_id = $1 and digest = $2`
+
+func replace(ctx context.Context, q postgres.Querier, userID id.User, old, digest string) error {
+	_, err := q.Exec(ctx, replaceSQL, userID, old, digest)
+	return postgres.Fault(err)
+}

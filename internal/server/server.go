@@ -22,7 +22,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/login"
 	"github.com/fluxbase/fluxbase/internal/mail"
-	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
 	"github.com/fluxbase/fluxbase/internal/rotation"
@@ -150,8 +149,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	}
 	s.Keys = &apikey.Keeper{DB: s.db, Now: now}
 	users := &user.Service{DB: s.db, Now: now}
-	passwords, err := password.NewService(password.NewPool(hashWorkers(c), c.Auth.HashQueue),
-		password.Policy{MinLength: c.Auth.PasswordMinLength}, c.Auth.BcryptCost)
+	passwords, err := passwordsOf(c, s.logger)
 	if err != nil {
 		return err
 	}
@@ -183,6 +181,11 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	s.metrics = telemetry.NewMetrics(Version)
 	for _, part := range []prometheus.Collector{s.rotation, s.mail} {
 		if err := s.metrics.Register(part); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	if passwords.Breaches != nil {
+		if err := s.metrics.Register(passwords.Breaches); err != nil {
 			return fmt.Errorf("registering metrics: %w", err)
 		}
 	}
