@@ -182,6 +182,20 @@ func TestCountOutlivesTheTransaction(t *testing.T) {
 	d.passes(user, d.code(e, 0), totp.Used{Method: totp.MethodTOTP, Factor: e.ID, RecoveryCodesLeft: 10})
 }
 
+// TestRecoveryCodeOfAnother gives the same digest to two users: a code is its
+// owner's alone even then.
+func TestRecoveryCodeOfAnother(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	user, other := d.user(), d.user()
+	d.factor(other)
+	_, codes := d.factor(user)
+	d.db.Exec(t, `delete from auth.recovery_codes where user_id = $1`, other)
+	d.db.Exec(t, `insert into auth.recovery_codes (user_id, digest) select $2, digest from auth.recovery_codes where user_id = $1`, user, other)
+	d.passes(user, codes[0], totp.Used{Method: totp.MethodRecoveryCode, RecoveryCodesLeft: 9})
+	d.left(other, 10)
+}
+
 // many runs f so many times, a hundred and more at once.
 func many(n int, f func(i int)) {
 	var wg sync.WaitGroup
@@ -265,23 +279,107 @@ func TestOneCodeFiftyTimesWithoutTransaction(t *testing.T) {
 	d := newDesk(t)
 	user := d.user()
 	e, codes := d.factor(user)
+	pending := d.enroll(user)
 	a, err := d.Begin(t.Context(), user)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, code := range []string{d.code(e, 0), codes[0]} {
+	check := func(code string) func() error {
+		return func() error { _, err := d.Check(t.Context(), d.db.Single(), a, code); return err }
+	}
+	for what, use := range map[string]func() error{
+		"app": check(d.code(e, 0)), "recovery": check(codes[0]),
+		"confirmation": func() error {
+			_, err := d.Confirm(t.Context(), d.db.Single(), a, &pending.ID, d.code(pending, 0))
+			return err
+		},
+	} {
 		var won atomic.Int32
 		many(50, func(int) {
-			if _, err := d.Check(t.Context(), d.db.Single(), a, code); err == nil {
+			if err := use(); err == nil {
 				won.Add(1)
-			} else if !errors.Is(err, totp.ErrCode) {
-				t.Error(err)
+			} else if !errors.Is(err, totp.ErrCode) && !errors.Is(err, totp.ErrNoFactor) {
+				t.Errorf("%s: %v", what, err)
 			}
 		})
 		if won.Load() != 1 {
-			t.Errorf("%d won", won.Load())
+			t.Errorf("%s: %d won", what, won.Load())
 		}
 	}
+}
+
+// during runs f while a transaction is open, and ends that once f waits for a
+// lock or is over.
+func (d *desk) during(transaction func(q postgres.Querier) error, f func()) {
+	d.t.Helper()
+	over := make(chan struct{})
+	err := d.db.InTx(d.t.Context(), func(q postgres.Querier) error {
+		if err := transaction(q); err != nil {
+			return err
+		}
+		go func() {
+			defer close(over)
+			f()
+		}()
+		for range 1000 {
+			if d.count(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) > 0 {
+				return nil
+			}
+			select {
+			case <-over:
+				return nil
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+		return errors.New("neither over nor waiting")
+	})
+	<-over
+	if err != nil {
+		d.t.Error(err)
+	}
+}
+
+// TestBeginWhileTheUserIsDeleted finds nobody, and breaks on no constraint.
+func TestBeginWhileTheUserIsDeleted(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	user := d.user()
+	d.factor(user)
+	d.during(func(q postgres.Querier) error {
+		_, err := q.Exec(t.Context(), `delete from auth.users where id = $1`, user)
+		return err
+	}, func() {
+		if _, err := d.Begin(t.Context(), user); !errors.Is(err, totp.ErrNoFactor) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestTwoFirstFactors are confirmed at once: the second is no longer the first.
+func TestTwoFirstFactors(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	user := d.user()
+	one, two := d.enroll(user), d.enroll(user)
+	a, err := d.Begin(t.Context(), user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.during(func(q postgres.Querier) error {
+		codes, err := d.Confirm(t.Context(), q, a, &one.ID, d.code(one, 0))
+		if len(codes) != 10 {
+			t.Errorf("%q", codes)
+		}
+		return err
+	}, func() {
+		codes, err := in(d, func(ctx context.Context, q postgres.Querier) ([]string, error) {
+			return d.Confirm(ctx, q, a, &two.ID, d.code(two, 0))
+		})
+		if err != nil || codes != nil {
+			t.Errorf("%q, %v", codes, err)
+		}
+	})
+	d.left(user, 10)
 }
 
 // TestEnrolmentsAtOnce stay within the limit, and of all factors that are

@@ -84,6 +84,25 @@ func TestLostKey(t *testing.T) {
 	d.passes(user, d.code(e, 0), totp.Used{Method: totp.MethodTOTP, Factor: e.ID, RecoveryCodesLeft: 9})
 }
 
+// TestOneOfTwoSeedsIsBroken leaves the other factor in use.
+func TestOneOfTwoSeedsIsBroken(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	user := d.user()
+	bad, _ := d.factor(user)
+	d.now = d.now.Add(time.Second)
+	good, _ := d.factor(user)
+	d.db.Exec(t, `update auth.sealed_values set envelope = set_byte(envelope, 40, get_byte(envelope, 40) # 1)
+		where id = (select sealed_id from auth.totp_factors where id = $1)`, bad.ID)
+	d.broken(user, d.code(bad, 0), keyring.ErrNotOpened, bad)
+	d.passes(user, d.code(good, 0), totp.Used{Method: totp.MethodTOTP, Factor: good.ID, RecoveryCodesLeft: 10})
+	d.broken(user, d.code(good, 0), keyring.ErrNotOpened, good) // used already
+	if n, err := d.remove(user, &bad.ID); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	d.refuses(user, d.code(good, 0), totp.ErrCode)
+}
+
 // TestSeedsAreSealed looks for a seed in every table.
 func TestSeedsAreSealed(t *testing.T) {
 	t.Parallel()

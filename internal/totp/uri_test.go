@@ -34,7 +34,7 @@ func scan(t *testing.T, dataURI string) string {
 	}
 	// Around the code lies a margin of four modules, all white.
 	for x := range picture.Bounds().Dx() {
-		for y := range quietZone * moduleSize {
+		for y := range 4 * moduleSize {
 			for _, at := range [][2]int{{x, y}, {y, x}, {x, picture.Bounds().Dy() - 1 - y}, {picture.Bounds().Dx() - 1 - y, x}} {
 				if r, _, _, _ := picture.At(at[0], at[1]).RGBA(); r != 0xffff {
 					t.Fatalf("there is something in the margin, at %v", at)
