@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"strings"
+	"unicode"
 
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -17,24 +18,17 @@ const (
 	alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 )
 
-// confused are letters that are not in the alphabet, for what they were meant.
-var confused = strings.NewReplacer("-", "", " ", "", "o", "0", "i", "1", "l", "1")
+// meant are letters that are not in the alphabet, for what they look like.
+var meant = strings.NewReplacer("-", "", " ", "", "o", "0", "i", "1", "l", "1")
 
-// parseRecoveryCode reads a recovery code as people write it down.
+// parseRecoveryCode reads a recovery code as people write it down: in either
+// case, with or without the hyphen.
 func parseRecoveryCode(text string) (string, bool) {
-	if len(text) > 4*recoveryLength {
+	if len(text) > 4*recoveryLength || strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
 		return "", false
 	}
-	c := confused.Replace(strings.ToLower(text))
-	if len(c) != recoveryLength {
-		return "", false
-	}
-	for _, b := range []byte(c) {
-		if strings.IndexByte(alphabet, b) < 0 {
-			return "", false
-		}
-	}
-	return c, true
+	c := meant.Replace(strings.ToLower(text))
+	return c, len(c) == recoveryLength && strings.Trim(c, alphabet) == ""
 }
 
 func newRecoveryCode() string {

@@ -14,12 +14,13 @@ import (
 // errBlocked means that no attempt has been counted.
 var errBlocked = errors.New("no attempt may be made now")
 
-// An attempt that fills a round of $3 begins the pause after it; each round's is
+// The lock on the user's row makes it wait for a deletion of the user that is
+// under way, and not break on it. An attempt that fills a round of $3 begins the pause after it; each round's is
 // twice as long as that of the round before.
 const countAttemptSQL = `
 insert into auth.second_factor_attempts as a (user_id, attempts, blocked_until)
-select $1, 1, '-infinity'
-where exists (select from auth.totp_factors f where f.user_id = $1)
+select u.id, 1, '-infinity' from auth.users u
+where u.id = $1 and exists (select from auth.totp_factors f where f.user_id = u.id) for key share of u
 on conflict (user_id) do update set attempts = a.attempts + 1,
 	blocked_until = case when (a.attempts + 1) % $3::integer = 0
 		then $2::timestamptz + least($4::interval * power(2, least((a.attempts + 1) / $3 - 1, 20)), $5::interval)
