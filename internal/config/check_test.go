@@ -56,9 +56,22 @@ func TestValues(t *testing.T) {
 		"auth.argon2_parallelism":         {[]string{"1", "8"}, []string{"0", "9"}},
 		"auth.bcrypt_cost":                {[]string{"4", "16"}, []string{"3", "17"}},
 		"auth.signup_enabled":             {[]string{"true", "false"}, []string{"", "yes", "1", "True"}},
-		"auth.enable_magic_link":          {[]string{"false"}, []string{"true", "0"}},
-		"auth.hash_workers":               {[]string{"0", "1024"}, []string{"-1", "1025"}},
-		"auth.hash_queue":                 {[]string{"0", "64"}, []string{"-1", "100001"}},
+		"auth.enable_magic_link":          {[]string{"true", "false"}, []string{"0"}},
+		"auth.enable_anonymous":           {[]string{"true", "false"}, []string{"", "0"}},
+		"auth.email_verification":         {[]string{"auto", "required", "off"}, []string{"", "true"}},
+		"auth.link_expiry":                {[]string{"1m", "10m"}, []string{"59s", "11m"}},
+		"auth.reset_expiry":               {[]string{"1m", "1h"}, []string{"59s", "61m"}},
+		"auth.mail_limit":                 {[]string{"1", "1000"}, []string{"0", "1001"}},
+		"auth.single_session":             {[]string{"true", "false"}, []string{"", "0"}},
+		"auth.session_retention":          {[]string{"1h", "87600h"}, []string{"59m", "87601h"}},
+		"auth.reauthentication_window":    {[]string{"1m", "24h"}, []string{"59s", "25h"}},
+		"auth.totp_issuer":                {[]string{"Fluxbase"}, []string{""}},
+		"auth.redirect_urls": {
+			[]string{"", "https://app.example.com/welcome", "http://localhost:3000/", "com.example.app:/callback"},
+			[]string{"app.example.com", "/welcome", "https://", "https://a@b.example/", "https://a.example/#x", "javascript:alert(1)"},
+		},
+		"auth.hash_workers": {[]string{"0", "1024"}, []string{"-1", "1025"}},
+		"auth.hash_queue":   {[]string{"0", "64"}, []string{"-1", "100001"}},
 
 		"security.encryption.provider":             {[]string{"local", "aws_kms", "gcp_kms", "azure_key_vault", "vault"}, []string{"", "aws", "AWS_KMS"}},
 		"security.encryption.kms_key_id":           {[]string{"", "alias/fluxbase-secrets", "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "https://a.vault.azure.net/keys/k/0f"}, []string{"a b", "a\tb", " a", "ä"}},
@@ -139,12 +152,6 @@ func TestErrorsRepeatNoValue(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestMagicLinkSaysWhy(t *testing.T) {
-	t.Parallel()
-	_, got := loadFile(t, "auth: {enable_magic_link: true}\n")
-	wantProblems(t, got, "fluxbase.yaml:1: auth.enable_magic_link must be false: this version does not have sign-in by magic link")
 }
 
 func TestSizesAndDurationsAreWrittenBack(t *testing.T) {

@@ -51,7 +51,12 @@ type Run = Of[run]
 // Factor identifies a second factor of a user.
 type Factor = Of[factor]
 
+// Flow identifies what is finished by a mailed link, a code or a second factor.
+type Flow = Of[flow]
+
 type (
+	factor   struct{}
+	flow     struct{}
 	user     struct{}
 	session  struct{}
 	key      struct{}
@@ -61,7 +66,6 @@ type (
 	instance struct{}
 	mail     struct{}
 	run      struct{}
-	factor   struct{}
 )
 
 // ErrMalformed is returned for text that is not a UUID.

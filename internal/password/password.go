@@ -147,8 +147,27 @@ func (s *Service) Replace(ctx context.Context, q postgres.Querier, userID id.Use
 	return replace(ctx, q, userID, old, text)
 }
 
-// Find returns the user with an e-mail address, which must be normalised, and
-// the digest of their password. Where there is none both are zero.
-func (s *Service) Find(ctx context.Context, q postgres.Querier, email string) (id.User, string, error) {
+// AMR is the method in the words of RFC 8176.
+const AMR = "pwd"
+
+// Found is what there is under an address.
+type Found struct {
+	User     id.User // zero: nobody, or a sign-up whose address has yet to be proven
+	Digest   string  // of the password; empty if there is none
+	Verified bool    // the address has been proven
+}
+
+// Find looks an address up, which must be normalised.
+func (s *Service) Find(ctx context.Context, q postgres.Querier, email string) (Found, error) {
 	return selectByEmail(ctx, q, email)
+}
+
+// Of returns the digest of a user's password, "" if there is none.
+func (s *Service) Of(ctx context.Context, q postgres.Querier, userID id.User) (string, error) {
+	return selectDigest(ctx, q, userID)
+}
+
+// Remove takes a user's password away.
+func (s *Service) Remove(ctx context.Context, q postgres.Querier, userID id.User) error {
+	return remove(ctx, q, userID)
 }

@@ -21,7 +21,10 @@ import (
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/login"
+	"github.com/fluxbase/fluxbase/internal/login/account"
+	"github.com/fluxbase/fluxbase/internal/login/page"
 	"github.com/fluxbase/fluxbase/internal/mail"
+	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
 	"github.com/fluxbase/fluxbase/internal/rotation"
@@ -30,6 +33,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/signing"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
+	"github.com/fluxbase/fluxbase/internal/totp"
 	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
 	"github.com/fluxbase/fluxbase/internal/webhook"
@@ -144,7 +148,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		Config: session.Config{
 			Issuer: c.Auth.JWT.Issuer, Audience: c.Auth.JWT.Audience,
 			AccessTTL: c.Auth.JWT.Expiry, IdleTTL: c.Auth.JWT.RefreshExpiry,
-			MaxLifetime: c.Auth.SessionMaxLifetime, Grace: c.Auth.RefreshGrace,
+			MaxLifetime: c.Auth.SessionMaxLifetime, Grace: c.Auth.RefreshGrace, Single: c.Auth.SingleSession,
 		},
 	}
 	s.Keys = &apikey.Keeper{DB: s.db, Now: now}
@@ -154,9 +158,6 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
-	people := &login.Service{
-		DB: s.db, Users: users, Passwords: passwords, Sessions: sessions, SignUps: c.Auth.SignupEnabled,
-	}
 	data := &dataapi.Service{
 		DB: s.db, Catalog: s.catalog, Schema: c.Data.Schemas[0], AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
 		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
@@ -169,6 +170,14 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if s.mail, mailbox, err = mails(c, s.background, s.jobs, values, s.logger); err != nil {
 		return err
 	}
+	flows := &otp.Service{DB: s.db, MAC: signer, Now: now}
+	factors := &totp.Service{DB: s.db, Values: values, MAC: signer, Issuer: c.Auth.TOTPIssuer, Now: now}
+	people := &login.Service{
+		DB: s.db, Users: users, Passwords: passwords, Factors: factors, Flows: flows, Mail: s.mail, Sessions: sessions, Config: loginConfig(c),
+	}
+	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
+	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
+	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}
@@ -190,7 +199,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		}
 	}
 
-	routes := concat(people.Routes(), data.Routes(), operators.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err

@@ -42,6 +42,7 @@ var ErrNotFound = fault.New(fault.NotFound, "user_not_found", "There is no such 
 type User struct {
 	ID            id.User    `json:"id"`
 	Email         *string    `json:"email"`
+	NewEmail      *string    `json:"new_email"` // asked for and not yet confirmed
 	EmailVerified bool       `json:"email_verified"`
 	Role          string     `json:"role"`
 	UserMetadata  Metadata   `json:"user_metadata"`
@@ -67,7 +68,12 @@ type Identity struct {
 type Document jsontext.Value
 
 // MarshalJSON implements json.Marshaler.
-func (d Document) MarshalJSON() ([]byte, error) { return d, nil }
+func (d Document) MarshalJSON() ([]byte, error) {
+	if d == nil {
+		return []byte("null"), nil
+	}
+	return d, nil
+}
 
 // Metadata is a JSON object that a user keeps about themselves.
 type Metadata map[string]jsontext.Value

@@ -19,10 +19,10 @@ import (
 // maxDepth is how deep a JSON body may nest.
 const maxDepth = 64
 
-// decode reads the JSON object of a request, strictly: an unknown, repeated or
+// Decode reads the JSON object of a request, strictly: an unknown, repeated or
 // differently cased key, a value of another type, or anything after the object
 // is refused with a pointer to it and without repeating what was sent.
-func decode(r *http.Request, into any) error {
+func Decode(r *http.Request, into any) error {
 	body, err := ReadJSON(r)
 	if err != nil {
 		return err
@@ -99,7 +99,8 @@ func checkSyntax(body []byte) error {
 	}
 }
 
-func encode(w http.ResponseWriter, status int, v any) error {
+// Encode sends a value as JSON.
+func Encode(w http.ResponseWriter, status int, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encoding an answer: %w", err)

@@ -78,6 +78,9 @@ func (c *Call) Path(name string) string { return c.request.PathValue(name) }
 // Query returns the query parameters.
 func (c *Call) Query() url.Values { return c.request.URL.Query() }
 
+// Language returns the field Accept-Language, cut to 256 bytes.
+func (c *Call) Language() string { return cut(c.request.Header.Get("Accept-Language"), 256) }
+
 // None stands for no body or no answer.
 type None struct{}
 
@@ -121,7 +124,7 @@ func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Ou
 		}
 		var in In
 		if r.Body != nil && (req.ContentLength != 0 || !r.OptionalBody) {
-			if err := decode(req, &in); err != nil {
+			if err := Decode(req, &in); err != nil {
 				return err
 			}
 		}
@@ -133,7 +136,7 @@ func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Ou
 			w.WriteHeader(r.Status)
 			return nil
 		}
-		return encode(w, r.Status, out)
+		return Encode(w, r.Status, out)
 	}
 	return r
 }
