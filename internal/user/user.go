@@ -48,6 +48,7 @@ type User struct {
 	AppMetadata   Metadata   `json:"app_metadata"`
 	IsAnonymous   bool       `json:"is_anonymous"`
 	Identities    []Identity `json:"identities"`
+	BannedUntil   *time.Time `json:"banned_until"` // null: not banned
 	CreatedAt     time.Time  `json:"created_at"`
 	UpdatedAt     time.Time  `json:"updated_at"`
 	LastSignInAt  *time.Time `json:"last_sign_in_at"`
