@@ -212,3 +212,44 @@ func address(from Origin) any {
 	}
 	return from.Address
 }
+
+// The statement is planned for whether there is a user: their sessions are few,
+// and those of all have to come in order.
+const selectOwnedSQL = `
+select p.user_id, u.email, p.id, p.created_at, p.last_used_at, p.expires_at, p.ip, p.user_agent, p.aal, p.amr, p.actor
+from (
+	select s.* from auth.sessions s
+	where ($1::uuid is null or s.user_id = $1) and ($2::uuid is null or s.id < $2)
+		and s.ended_at is null and s.expires_at > now() and s.last_used_at > now() - $3::interval
+	order by s.id desc limit $4) p
+join auth.users u on u.id = p.user_id
+order by p.id desc`
+
+func selectOwned(ctx context.Context, q postgres.Querier, userID id.User, before *id.Session, idle time.Duration, limit int) ([]Owned, error) {
+	rows, err := q.Query(ctx, selectOwnedSQL, pgx.QueryExecModeCacheDescribe, userID.Nullable(), before, idle, limit)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Owned, error) {
+		var s Owned
+		var actor *string
+		err := row.Scan(&s.UserID, &s.Email, &s.ID, &s.CreatedAt, &s.LastUsedAt, &s.ExpiresAt, &s.IP, &s.UserAgent, &s.AAL, &s.AMR, &actor)
+		s.Act = act(actor)
+		return s, err
+	})
+	return found, postgres.Fault(err)
+}
+
+const endOneSQL = `
+update auth.sessions set ended_at = now(), end_reason = $2
+where id = $1 and ended_at is null
+returning user_id`
+
+func endOne(ctx context.Context, q postgres.Querier, sessionID id.Session, reason Reason) (id.User, error) {
+	var userID id.User
+	err := q.QueryRow(ctx, endOneSQL, sessionID, string(reason)).Scan(&userID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return userID, errNoSession
+	}
+	return userID, postgres.Fault(err)
+}
