@@ -118,15 +118,27 @@ func (s *Service) Update(ctx context.Context, by By, userID id.User, c Change) (
 		return nil, err
 	}
 	var doc user.Document
+	var version int64
 	err = s.transact(ctx, by, userID, audit.UserUpdated, []string{"changed", c.names()}, func(q postgres.Querier) ([]id.Session, error) {
 		ended, err := s.update(ctx, q, by, userID, c, set)
+		if err != nil {
+			return nil, err
+		}
+		version, err = s.Users.Amend(ctx, q, userID, user.Change{
+			Email: c.Email, Verified: c.EmailVerified, UserMetadata: c.UserMetadata, AppMetadata: c.AppMetadata,
+		})
 		if err == nil {
 			doc, err = s.Users.GetIn(ctx, q, userID)
 		}
 		return ended, err
 	})
+	if err == nil {
+		s.Sessions.Revoked.Overtake(userID, version)
+	}
 	return doc, err
 }
+
+// update does what is more than a change of the account's own row.
 
 func (s *Service) update(ctx context.Context, q postgres.Querier, by By, userID id.User, c Change,
 	set func(postgres.Querier, id.User) error,
@@ -148,9 +160,7 @@ func (s *Service) update(ctx context.Context, q postgres.Querier, by By, userID 
 			return nil, err
 		}
 	}
-	return ended, s.Users.Amend(ctx, q, userID, user.Change{
-		Email: c.Email, Verified: c.EmailVerified, UserMetadata: c.UserMetadata, AppMetadata: c.AppMetadata,
-	})
+	return ended, nil
 }
 
 func (s *Service) setPassword(ctx context.Context, q postgres.Querier, by By, userID id.User, keep bool,

@@ -76,6 +76,14 @@ func (r *Revoked) Add(sessions ...id.Session) {
 	}
 }
 
+// Overtake notes the version of what tokens of a user have to say, which this
+// instance has just raised.
+func (r *Revoked) Overtake(userID id.User, number int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.put("user", id.UUID(userID), number, r.now().Add(r.keep))
+}
+
 // Notified takes a notification: "session:UUID", "key:UUID" or "user:UUID:VERSION".
 func (r *Revoked) Notified(payload string) (poll bool) {
 	kind, text, _ := strings.Cut(payload, ":")

@@ -62,34 +62,36 @@ type Change struct {
 	AppMetadata  Metadata // merged
 }
 
-// Amend changes an account. Tokens that say what is no longer so are refused
-// from then on. It returns ErrNotFound, or ErrExists for an address that
-// belongs to another account.
-func (s *Service) Amend(ctx context.Context, q postgres.Querier, userID id.User, c Change) error {
+// Amend changes an account, and returns the version of what its tokens have to
+// say: those of a lower one are refused from then on. Once the transaction has
+// committed, tell session.Revoked. It returns ErrNotFound, or ErrExists for an
+// address that belongs to another account.
+func (s *Service) Amend(ctx context.Context, q postgres.Querier, userID id.User, c Change) (int64, error) {
 	user, err := encode("/user_metadata", c.UserMetadata)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	app, err := encode("/app_metadata", c.AppMetadata)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if c.Email != nil {
 		taken, err := selectTaken(ctx, q, *c.Email, userID) // PostgreSQL would log the address
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if taken {
-			return ErrExists
+			return 0, ErrExists
 		}
 	}
-	if err := update(ctx, q, userID, c, user, app); err != nil {
-		return fmt.Errorf("changing a user: %w", err)
+	version, err := update(ctx, q, userID, c, user, app)
+	if err != nil {
+		return 0, fmt.Errorf("changing a user: %w", err)
 	}
 	if c.Email != nil {
-		return s.identify(ctx, q, userID)
+		err = s.identify(ctx, q, userID)
 	}
-	return nil
+	return version, err
 }
 
 // Ban keeps a user from signing in until an instant and ends their sessions.

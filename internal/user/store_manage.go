@@ -72,14 +72,16 @@ update auth.users set
 	user_metadata = (user_metadata || $4::jsonb) - $5::text[],
 	app_metadata = (app_metadata || $6::jsonb) - $7::text[],
 	updated_at = now()
-where id = $1`
+where id = $1
+returning claims_version`
 
-func update(ctx context.Context, q postgres.Querier, userID id.User, c Change, user, app string) error {
-	tag, err := q.Exec(ctx, updateSQL, userID, c.Email, c.Verified, user, c.UserMetadata.removed(), app, c.AppMetadata.removed())
-	if err == nil && tag.RowsAffected() == 0 {
-		return ErrNotFound
+func update(ctx context.Context, q postgres.Querier, userID id.User, c Change, user, app string) (int64, error) {
+	var version int64
+	err := q.QueryRow(ctx, updateSQL, userID, c.Email, c.Verified, user, c.UserMetadata.removed(), app, c.AppMetadata.removed()).Scan(&version)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, ErrNotFound
 	}
-	return checked(err, c.UserMetadata == nil)
+	return version, checked(err, c.UserMetadata == nil)
 }
 
 const updateBanSQL = `
