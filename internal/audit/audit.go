@@ -22,10 +22,20 @@ type Action string
 // The actions. internal/session also writes "session.reuse_detected", from
 // within the statement that ends the session.
 const (
-	UserSignedUp   Action = "user.signed_up"
-	UserSignedIn   Action = "user.signed_in"
-	UserUpdated    Action = "user.updated"
-	SessionsEnded  Action = "session.ended"
+	UserSignedUp     Action = "user.signed_up"
+	UserSignedIn     Action = "user.signed_in"
+	UserUpdated      Action = "user.updated"
+	SessionsEnded    Action = "session.ended"
+	UserCreated      Action = "user.created" // by an administrator
+	UserDeleted      Action = "user.deleted"
+	UserBanned       Action = "user.banned"
+	UserUnbanned     Action = "user.unbanned"
+	UserInvited      Action = "user.invited"
+	UserImpersonated Action = "user.impersonated"
+	UsersImported    Action = "user.imported"
+	UsersExported    Action = "user.exported"
+	PasswordSet      Action = "user.password_set" // by an administrator
+
 	KeyCreated     Action = "key.created"
 	KeyRevoked     Action = "key.revoked"
 	SignInRejected Action = "user.sign_in_rejected"
@@ -36,7 +46,6 @@ const (
 	AddressProven        Action = "user.address_proven"
 	CredentialsWiped     Action = "user.credentials_wiped" // those from before the address was proven
 	UserConverted        Action = "user.converted"         // from an anonymous one
-	UserDeleted          Action = "user.deleted"
 	EmailChangeRequested Action = "user.email_change_requested"
 	EmailChanged         Action = "user.email_changed"
 	PasswordChanged      Action = "user.password_changed"

@@ -23,7 +23,7 @@ var ErrAmbiguous = fault.New(fault.Unauthenticated, "ambiguous_credentials", "Se
 // Tokens verifies access tokens; see internal/session.
 type Tokens interface {
 	Verify(token string) (*principal.Principal, time.Time, error)
-	Check(ctx context.Context, sessionID id.Session) error
+	Check(ctx context.Context, p *principal.Principal) error
 }
 
 // Keys verifies keys; see internal/apikey.
@@ -62,7 +62,7 @@ func (a *Authenticator) Token(ctx context.Context, token string) (*principal.Pri
 	if !a.Now().Before(known.until) {
 		return nil, session.ErrTokenExpired
 	}
-	return known.principal, a.Tokens.Check(ctx, known.principal.Session)
+	return known.principal, a.Tokens.Check(ctx, known.principal)
 }
 
 // keyLife is how long a key that has been verified is not looked up again. It

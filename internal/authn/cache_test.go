@@ -41,7 +41,7 @@ func (s *tokens) Verify(string) (*principal.Principal, time.Time, error) {
 	s.verified++
 	return principal.Nobody(), time.Unix(60, 0), nil
 }
-func (*tokens) Check(context.Context, id.Session) error { return nil }
+func (*tokens) Check(context.Context, *principal.Principal) error { return nil }
 
 // TestRememberedTokensExpire moves the clock past the expiry of a token that
 // has been verified once and is remembered.

@@ -21,7 +21,7 @@ func (s *Service) AskChange(ctx context.Context, q postgres.Querier, p *principa
 	if err := s.checkRedirect(redirectTo); err != nil {
 		return err
 	}
-	account, err := s.Users.Lock(ctx, q, p.User)
+	account, err := s.Users.Contact(ctx, q, p.User)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s *Service) AskConversion(ctx context.Context, p *principal.Principal, acc
 		asked, err := s.write(ctx, q, otp.Request{
 			Kind: otp.SignUp, User: p.User, Email: c.email, Data: c.metadata, PasswordDigest: c.digest, From: from,
 			Life: s.Config.LinkLife, Code: true, Waits: true,
-		}, message{kind: mail.Confirmation, data: c.data})
+		}, message{kind: mail.Confirmation, data: loose(c.data)})
 		flowID = asked.Waiter
 		return err
 	})
@@ -99,7 +99,7 @@ func (s *Service) AskConversion(ctx context.Context, p *principal.Principal, acc
 // are.
 func (s *Service) MailCode(ctx context.Context, p *principal.Principal, from session.Origin) error {
 	return s.DB.InTx(ctx, func(q postgres.Querier) error {
-		account, err := s.Users.Lock(ctx, q, p.User)
+		account, err := s.Users.Contact(ctx, q, p.User)
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,9 @@ type waitBody struct {
 	FlowID string `json:"flow_id"`
 }
 
+// Accepted is the answer to what is done by mail, whether or not there is anybody.
+type Accepted struct{}
+
 // Pending is the answer to a page that has to go on waiting.
 type Pending struct {
 	Status string `json:"status"` // "pending"
@@ -95,8 +98,8 @@ func (s *Service) mailed() []web.Route {
 		web.Typed(route(http.MethodPost, "/verify-email", "Prove an e-mail address with what was mailed", web.Public),
 			s.redeem(otp.SignUp, otp.Invite, otp.EmailChange, otp.EmailChangeCurrent)),
 		web.Typed(accepted("/password/reset", "Mail a link and a code that set a new password"),
-			with(func(ctx context.Context, in LinkRequest, from session.Origin) (struct{}, error) {
-				return struct{}{}, s.RequestReset(ctx, in, from)
+			with(func(ctx context.Context, in LinkRequest, from session.Origin) (Accepted, error) {
+				return Accepted{}, s.RequestReset(ctx, in, from)
 			})),
 		web.Typed(route(http.MethodPost, "/password/reset/confirm", "Set a new password with what was mailed", web.Public), with(s.Reset)),
 		flow,

@@ -50,7 +50,7 @@ type message struct {
 	kind   mail.Kind
 	silent bool // nobody is to receive it: what it costs is all that is wanted
 	locale string
-	data   user.Metadata
+	data   map[string]any
 	new    string // address, of a change
 }
 
@@ -72,7 +72,7 @@ func (s *Service) write(ctx context.Context, q postgres.Querier, r otp.Request, 
 	}
 	vars := mail.Vars{
 		ConfirmationURL: s.Config.PublicURL + "/verify?token=" + asked.Token, Token: asked.Code, TokenHash: otp.Hash(asked.Token),
-		SiteURL: s.Config.PublicURL, RedirectTo: r.RedirectTo, Locale: r.From.Language, Data: loose(m.data), NewEmail: m.new,
+		SiteURL: s.Config.PublicURL, RedirectTo: r.RedirectTo, Locale: r.From.Language, Data: m.data, NewEmail: m.new,
 	}
 	if r.From.Address.IsValid() {
 		vars.Address = r.From.Address.String()
@@ -115,7 +115,7 @@ func (s *Service) askSignUp(ctx context.Context, c checked, redirectTo string, f
 		if err != nil {
 			return err
 		}
-		m := message{kind: mail.Confirmation, data: c.data}
+		m := message{kind: mail.Confirmation, data: loose(c.data)}
 		if known.Verified {
 			m.kind = mail.AccountExists
 			r.NewUser, r.PasswordDigest = id.User{}, ""
@@ -199,7 +199,7 @@ func (s *Service) SendMagicLink(ctx context.Context, in LinkRequest, from sessio
 	create := s.Config.SignUps && (in.CreateUser == nil || *in.CreateUser)
 	asked, err := s.ask(ctx, in.Email, in.RedirectTo, otp.Request{
 		Kind: otp.MagicLink, Data: metadata, From: from, Life: s.Config.LinkLife, Code: true, Waits: true,
-	}, message{kind: mail.MagicLink, data: in.Data}, create)
+	}, message{kind: mail.MagicLink, data: loose(in.Data)}, create)
 	return Waiting{asked.Waiter}, err
 }
 
@@ -241,9 +241,14 @@ func (s *Service) ask(ctx context.Context, address, redirectTo string, r otp.Req
 	return asked, err
 }
 
+// Configured says whether messages go anywhere.
+func (s *Service) Configured() bool { return s.Mail.Configured() }
+
 // Invite mails a link with which somebody takes over the account that an
 // administrator has made for them.
-func (s *Service) Invite(ctx context.Context, q postgres.Querier, userID id.User, email, redirectTo string, data user.Metadata, from session.Origin) error {
+func (s *Service) Invite(ctx context.Context, q postgres.Querier, userID id.User, email, redirectTo string, data map[string]any,
+	from session.Origin,
+) error {
 	if err := s.checkRedirect(redirectTo); err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func (s *Service) resetter(ctx context.Context, r Reset, from session.Origin) (f
 func (s *Service) SetPassword(ctx context.Context, q postgres.Querier, userID id.User, digest string, except id.Session, action audit.Action,
 	from session.Origin,
 ) error {
-	account, err := s.Users.Lock(ctx, q, userID)
+	account, err := s.Users.Contact(ctx, q, userID)
 	if err != nil {
 		return err
 	}

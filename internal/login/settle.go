@@ -51,7 +51,7 @@ func (s *Service) ownerOf(ctx context.Context, q postgres.Querier, flow otp.Flow
 	if userID.IsZero() {
 		return s.create(ctx, q, flow)
 	}
-	account, err := s.Users.Lock(ctx, q, userID)
+	account, err := s.Users.Contact(ctx, q, userID)
 	if errors.Is(err, user.ErrNotFound) {
 		return id.User{}, otp.ErrExpired
 	}
@@ -122,7 +122,7 @@ func (s *Service) wipe(ctx context.Context, q postgres.Querier, userID id.User, 
 
 // settleChange gives an account its new address once both mailboxes have agreed.
 func (s *Service) settleChange(ctx context.Context, q postgres.Querier, flow otp.Flow, from session.Origin) error {
-	account, err := s.Users.Lock(ctx, q, flow.User)
+	account, err := s.Users.Contact(ctx, q, flow.User)
 	if err != nil || account.NewEmail == "" {
 		return otp.ErrExpired
 	}
@@ -175,7 +175,7 @@ func (s *Service) NoticeRecoveryCode(ctx context.Context, q postgres.Querier, us
 	if used.Method != totp.MethodRecoveryCode {
 		return nil
 	}
-	account, err := s.Users.Lock(ctx, q, userID)
+	account, err := s.Users.Contact(ctx, q, userID)
 	if err != nil {
 		return err
 	}

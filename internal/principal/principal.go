@@ -29,6 +29,8 @@ type Principal struct {
 	AAL       string     // authenticator assurance level, "aal1" or "aal2" (NIST SP 800-63B)
 	AMR       []string   // authentication methods (RFC 8176)
 	Claims    string     // the JSON object that policies see as request.jwt.claims
+	Version   int64      // of what an access token says about the user; an older one than the user's is refused
+	Actor     string     // who acts as the user, an operator's key; empty unless somebody impersonates them
 	Anonymous bool       // a user without any authenticator yet
 	Operator  bool       // whoever has the database and its keys, at the command line of this machine
 	AppKey    id.Key     // the client key that named the application; zero if none did
@@ -44,6 +46,10 @@ func Nobody() *Principal {
 func OfOperator() *Principal {
 	return &Principal{Role: Service, Claims: `{"role":"service_role"}`, Operator: true}
 }
+
+// Impersonated says that somebody else acts as the user, who may look and work
+// but not change how the user signs in.
+func (p *Principal) Impersonated() bool { return p.Actor != "" }
 
 // SignedIn says that the principal is a user with a session or a key of theirs.
 func (p *Principal) SignedIn() bool { return p.Role == Authenticated && !p.User.IsZero() }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 	"github.com/fluxbase/fluxbase/internal/user"
@@ -24,6 +25,7 @@ func describe(routes []web.Route) ([]web.Route, error) {
 	}
 	types := wireTypes()
 	types[reflect.TypeFor[user.Document]()] = account
+	types[reflect.TypeFor[admin.Instant]()] = openapi.Text("date-time") // or null
 	document, err := openapi.Document(routes, Version, types)
 	if err != nil {
 		return nil, err
@@ -38,6 +40,7 @@ func wireTypes() openapi.Schemas {
 		reflect.TypeFor[id.User]():        openapi.Text("uuid"),
 		reflect.TypeFor[id.Session]():     openapi.Text("uuid"),
 		reflect.TypeFor[id.Key]():         openapi.Text("uuid"),
+		reflect.TypeFor[id.Factor]():      openapi.Text("uuid"),
 		reflect.TypeFor[id.Mail]():        openapi.Text("uuid"),
 		reflect.TypeFor[time.Time]():      openapi.Text("date-time"),
 		reflect.TypeFor[user.Metadata]():  openapi.Object(),

@@ -181,7 +181,11 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}
-	operators := &admin.Service{DB: s.db, Users: users, Sessions: sessions}
+	operators := &admin.Service{
+		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords},
+		Inviter: people, Links: linkDesk{flows},
+		Schemas: c.Data.Schemas, Now: now,
+	}
 	health := &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "the database does not answer", Run: s.db.Ping},
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
 // Channel is where PostgreSQL announces revocations.
@@ -24,7 +26,8 @@ const stale = 900 * time.Millisecond
 const retention = 25 * time.Hour
 
 // Revoked is the local set of what has been revoked and may still be in
-// circulation as a token: sessions and keys. It is fed by notifications and,
+// circulation as a token: sessions, keys, and what tokens said about a user
+// before it changed. It is fed by notifications and,
 // for those that get lost, by polling. It is safe for concurrent use.
 type Revoked struct {
 	keep time.Duration // how long a token can outlive its session
@@ -32,14 +35,21 @@ type Revoked struct {
 
 	mu      sync.RWMutex
 	until   map[string]time.Time // kind:id
+	users   map[id.User]version  // whose tokens were overtaken lately
 	fresh   time.Time            // when the set was last known to be complete
 	horizon string               // the oldest transaction that the last poll may have missed
 	swept   time.Time
 }
 
+// version is the lowest claims version of a user's that is good.
+type version struct {
+	number int64
+	until  time.Time
+}
+
 // NewRevoked makes a set for tokens that live for ttl.
 func NewRevoked(ttl time.Duration, now func() time.Time) *Revoked {
-	return &Revoked{keep: ttl + leeway + time.Minute, now: now, until: map[string]time.Time{}, horizon: "0"}
+	return &Revoked{keep: ttl + leeway + time.Minute, now: now, until: map[string]time.Time{}, users: map[id.User]version{}, horizon: "0"}
 }
 
 // Contains says whether something has been revoked, and whether the set is
@@ -51,6 +61,14 @@ func (r *Revoked) Contains(kind string, subject id.UUID) (revoked, known bool) {
 	return revoked, r.now().Sub(r.fresh) < stale
 }
 
+// Overtaken says whether what a token says about a user is known to have
+// changed since that version.
+func (r *Revoked) Overtaken(userID id.User, number int64) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return number < r.users[userID].number
+}
+
 // Add puts sessions that this instance has just ended into the set.
 func (r *Revoked) Add(sessions ...id.Session) {
 	for _, s := range sessions {
@@ -58,15 +76,40 @@ func (r *Revoked) Add(sessions ...id.Session) {
 	}
 }
 
-// Notified takes a notification: "session:UUID" or "key:UUID".
+// Overtake notes the version of what tokens of a user have to say, which this
+// instance has just raised.
+func (r *Revoked) Overtake(userID id.User, number int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.put("user", id.UUID(userID), number, r.now().Add(r.keep))
+}
+
+// Notified takes a notification: "session:UUID", "key:UUID" or "user:UUID:VERSION".
 func (r *Revoked) Notified(payload string) (poll bool) {
 	kind, text, _ := strings.Cut(payload, ":")
-	if subject, err := id.Parse(text); err == nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.until[kind+":"+subject.String()] = r.now().Add(r.keep)
+	text, digits, _ := strings.Cut(text, ":")
+	subject, err := id.Parse(text)
+	if err != nil {
+		return false
 	}
+	number, err := strconv.ParseInt(digits, 10, 64)
+	if kind == "user" && err != nil {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.put(kind, subject, number, r.now().Add(r.keep))
 	return false
+}
+
+// put adds to the set, which must be locked.
+func (r *Revoked) put(kind string, subject id.UUID, number int64, until time.Time) {
+	if kind == "user" {
+		userID := id.User(subject)
+		r.users[userID] = version{max(number, r.users[userID].number), until}
+		return
+	}
+	r.until[kind+":"+subject.String()] = until
 }
 
 // Poll reads what has been revoked since the last poll.
@@ -88,9 +131,9 @@ func (r *Revoked) add(found []revocation, began time.Time) {
 	defer r.mu.Unlock()
 	for _, f := range found {
 		r.horizon = f.horizon
-		key := f.kind + ":" + f.subject.String()
-		if _, ok := r.until[key]; !ok && f.kind != "" {
-			r.until[key] = began.Add(r.keep)
+		_, ok := r.until[f.kind+":"+f.subject.String()]
+		if !ok && f.kind != "" {
+			r.put(f.kind, f.subject, f.version, began.Add(r.keep))
 		}
 	}
 	r.fresh = began
@@ -108,6 +151,11 @@ func (r *Revoked) sweep(ctx context.Context, q postgres.Querier, now time.Time) 
 			delete(r.until, key)
 		}
 	}
+	for userID, v := range r.users {
+		if now.After(v.until) {
+			delete(r.users, userID)
+		}
+	}
 	r.mu.Unlock()
 	if err := deleteRevocations(ctx, q, retention); err != nil {
 		return fmt.Errorf("forgetting revocations: %w", err)
@@ -115,15 +163,19 @@ func (r *Revoked) sweep(ctx context.Context, q postgres.Querier, now time.Time) 
 	return nil
 }
 
-// Check says whether a session still stands: nil, Ended, or a fault of the
-// database. It costs a statement only if the session has been revoked, or if
-// the local set is not known to be complete.
-func (s *Service) Check(ctx context.Context, sessionID id.Session) error {
-	revoked, known := s.Revoked.Contains("session", id.UUID(sessionID))
+// Check says whether an access token still stands: nil, Ended if its session is
+// over, the fault of an expired token if what it says about the user has
+// changed, or a fault of the database. It costs a statement only if the session
+// has been revoked, or if the local set is not known to be complete.
+func (s *Service) Check(ctx context.Context, p *principal.Principal) error {
+	revoked, known := s.Revoked.Contains("session", id.UUID(p.Session))
+	if !revoked && s.Revoked.Overtaken(p.User, p.Version) {
+		return errOvertaken
+	}
 	if !revoked && known {
 		return nil
 	}
-	reason, err := selectReason(ctx, s.DB.Single(), sessionID)
+	reason, version, err := selectReason(ctx, s.DB.Single(), p.Session)
 	switch {
 	case errors.Is(err, errNoSession):
 		return Ended(UserDeleted)
@@ -135,6 +187,8 @@ func (s *Service) Check(ctx context.Context, sessionID id.Session) error {
 		return Ended(reason)
 	case revoked:
 		return Ended("")
+	case version > p.Version:
+		return errOvertaken
 	default:
 		return nil
 	}

@@ -45,6 +45,7 @@ const (
 var (
 	ErrRefreshToken = fault.New(fault.Unauthenticated, "refresh_token_invalid", "The refresh token is not valid.")
 	ErrNotFound     = fault.New(fault.NotFound, "session_not_found", "There is no such session.")
+	ErrBanned       = fault.New(fault.Forbidden, "user_banned", "The account is banned.")
 )
 
 // Ended is the fault of a session that is over.
@@ -65,7 +66,21 @@ type Session struct {
 	Device     *string     `json:"device"` // what the user agent says about itself, for people
 	AAL        string      `json:"aal"`
 	AMR        []string    `json:"amr"`
+	Act        *Act        `json:"act,omitempty"` // who is acting as the user, if it is not the user
 	Current    bool        `json:"current"`
+}
+
+// Act is who acts as somebody else (RFC 8693, section 4.1): the identifier of the
+// service key of an operator who impersonates a user.
+type Act struct {
+	Subject string `json:"sub"`
+}
+
+func act(actor *string) *Act {
+	if actor == nil || *actor == "" {
+		return nil
+	}
+	return &Act{*actor}
 }
 
 // Page is a list of sessions. There is never a second page.
@@ -133,6 +148,7 @@ type Live struct {
 	ExpiresAt  time.Time // of the session, absolute
 	AAL        string
 	AMR        []string
+	Actor      string // who acts as the user; empty: the user
 	User       Subject
 	Document   jsontext.Value // the user, as JSON
 }
@@ -143,14 +159,30 @@ type Subject struct {
 	Email       string
 	Anonymous   bool
 	AppMetadata jsontext.Value
+	Version     int64 // of what tokens say; see Service.Check
 }
 
 // Create makes a session for a user who has just proven who they are, by the
-// methods amr (RFC 8176). If a user may have only one, it ends the others.
+// methods amr (RFC 8176). If a user may have only one, it ends the others. It
+// returns ErrBanned.
 func (s *Service) Create(ctx context.Context, q postgres.Querier, userID id.User, aal string, amr []string, from Origin) (Live, error) {
+	return s.create(ctx, q, userID, s.Config.MaxLifetime, aal, amr, "", from)
+}
+
+// Impersonation is the one method of a session in which somebody else acts as
+// the user. Nothing that wants proof of who is there may take it for one.
+const Impersonation = "impersonation"
+
+// Impersonate makes a session in which an actor acts as a user, for a while
+// that refreshing does not extend. It returns ErrBanned.
+func (s *Service) Impersonate(ctx context.Context, q postgres.Querier, userID id.User, actor string, lifetime time.Duration, from Origin) (Live, error) {
+	return s.create(ctx, q, userID, min(lifetime, s.Config.MaxLifetime), "aal1", []string{Impersonation}, actor, from)
+}
+
+func (s *Service) create(ctx context.Context, q postgres.Querier, userID id.User, lifetime time.Duration, aal string, amr []string, actor string, from Origin) (Live, error) {
 	now := s.Now()
 	sessionID := id.Session(id.New(now))
-	if s.Config.Single {
+	if s.Config.Single && actor == "" {
 		if err := lockUser(ctx, q, userID); err != nil {
 			return Live{}, fmt.Errorf("creating a session: %w", err)
 		}
@@ -158,7 +190,7 @@ func (s *Service) Create(ctx context.Context, q postgres.Querier, userID id.User
 			return Live{}, fmt.Errorf("replacing sessions: %w", err)
 		}
 	}
-	if err := insert(ctx, q, sessionID, userID, now.Add(s.Config.MaxLifetime), aal, amr, from); err != nil {
+	if err := insert(ctx, q, sessionID, userID, now.Add(lifetime), aal, amr, actor, from); err != nil {
 		return Live{}, fmt.Errorf("creating a session: %w", err)
 	}
 	live, err := selectLive(ctx, q, sessionID)

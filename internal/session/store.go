@@ -13,17 +13,32 @@ import (
 
 var errNoSession = errors.New("no such session")
 
+// insertSQL makes no session for somebody who is banned. It locks the user, so
+// that a ban either sees the session and ends it, or is seen here.
 const insertSQL = `
-insert into auth.sessions (id, user_id, expires_at, aal, amr, ip, user_agent)
-values ($1, $2, $3, $4, $5, $6, nullif($7, ''))`
+with holder as (
+	select id, coalesce(banned_until > now(), false) as banned from auth.users where id = $2 for no key update),
+made as (
+	insert into auth.sessions (id, user_id, expires_at, aal, amr, ip, user_agent, actor)
+	select $1, h.id, $3, $4, $5, $6, nullif($7, ''), nullif($8, '') from holder h where not h.banned)
+select banned from holder`
 
-func insert(ctx context.Context, q postgres.Querier, sessionID id.Session, userID id.User, expires time.Time, aal string, amr []string, from Origin) error {
-	_, err := q.Exec(ctx, insertSQL, sessionID, userID, expires, aal, amr, address(from), from.UserAgent)
+// insert returns ErrBanned, or errNoSession if there is no such user.
+func insert(ctx context.Context, q postgres.Querier, sessionID id.Session, userID id.User, expires time.Time, aal string, amr []string, actor string, from Origin) error {
+	var banned bool
+	err := q.QueryRow(ctx, insertSQL, sessionID, userID, expires, aal, amr, address(from), from.UserAgent, actor).Scan(&banned)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return errNoSession
+	case err == nil && banned:
+		return ErrBanned
+	}
 	return postgres.Fault(err)
 }
 
 const selectLiveSQL = `
-select s.id, s.generation, s.expires_at, s.aal, s.amr, u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, d.document
+select s.id, s.generation, s.expires_at, s.aal, s.amr, coalesce(s.actor, ''),
+	u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, u.claims_version, d.document
 from auth.sessions s
 join auth.users u on u.id = s.user_id
 join auth.user_documents d on d.id = s.user_id
@@ -31,8 +46,8 @@ where s.id = $1`
 
 func selectLive(ctx context.Context, q postgres.Querier, sessionID id.Session) (Live, error) {
 	var l Live
-	err := q.QueryRow(ctx, selectLiveSQL, sessionID).Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR,
-		&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), (*[]byte)(&l.Document))
+	err := q.QueryRow(ctx, selectLiveSQL, sessionID).Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR, &l.Actor,
+		&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), &l.User.Version, (*[]byte)(&l.Document))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return l, errNoSession
 	}
@@ -140,12 +155,12 @@ audited as (
 	select 'session.' || r.end_reason, 'failure', 'user', r.user_id, 'session', r.id, $5, nullif($6, ''),
 		jsonb_build_object('session_ip', r.ip, 'presented_ip', $5::inet)
 	from rotated r where r.end_reason is not null)
-select s.id, s.generation, s.expires_at, s.aal, s.amr, coalesce(s.end_reason, ''),
-	u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, d.document
+select s.id, s.generation, s.expires_at, s.aal, s.amr, coalesce(s.actor, ''), coalesce(s.end_reason, ''),
+	u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, u.claims_version, d.document
 from (
-	select id, generation, expires_at, aal, amr, end_reason, user_id from rotated
+	select id, generation, expires_at, aal, amr, actor, end_reason, user_id from rotated
 	union all
-	select s.id, s.generation, s.expires_at, s.aal, s.amr, s.end_reason, s.user_id
+	select s.id, s.generation, s.expires_at, s.aal, s.amr, s.actor, s.end_reason, s.user_id
 	from auth.sessions s where s.id = $1 and s.ended_at is not null and not exists (select from rotated)
 ) s
 join auth.users u on u.id = s.user_id
@@ -155,8 +170,8 @@ func rotate(ctx context.Context, q postgres.Querier, sessionID id.Session, gener
 	var l Live
 	var reason Reason
 	err := q.QueryRow(ctx, rotateSQL, sessionID, generation, config.Grace, config.IdleTTL, address(from), from.RequestID).
-		Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR, &reason,
-			&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), (*[]byte)(&l.Document))
+		Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR, &l.Actor, &reason,
+			&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), &l.User.Version, (*[]byte)(&l.Document))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return l, "", errNoSession
 	}
@@ -187,7 +202,7 @@ func endAll(ctx context.Context, q postgres.Querier, userID id.User, except id.S
 }
 
 const selectByUserSQL = `
-select id, created_at, last_used_at, expires_at, ip, user_agent, aal, amr
+select id, created_at, last_used_at, expires_at, ip, user_agent, aal, amr, actor
 from auth.sessions
 where user_id = $1 and ended_at is null and expires_at > now() and last_used_at > now() - $2::interval
 	and ($3::uuid is null or id = $3)
@@ -202,37 +217,43 @@ func selectByUser(ctx context.Context, q postgres.Querier, userID id.User, idle 
 	}
 	sessions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
 		var s Session
-		err := row.Scan(&s.ID, &s.CreatedAt, &s.LastUsedAt, &s.ExpiresAt, &s.IP, &s.UserAgent, &s.AAL, &s.AMR)
-		s.Device = Device(s.UserAgent)
+		var actor *string
+		err := row.Scan(&s.ID, &s.CreatedAt, &s.LastUsedAt, &s.ExpiresAt, &s.IP, &s.UserAgent, &s.AAL, &s.AMR, &actor)
+		s.Act, s.Device = act(actor), Device(s.UserAgent)
 		return s, err
 	})
 	return sessions, postgres.Fault(err)
 }
 
 const selectReasonSQL = `
-select coalesce(end_reason, '') from auth.sessions where id = $1`
+select coalesce(s.end_reason, ''), u.claims_version
+from auth.sessions s join auth.users u on u.id = s.user_id
+where s.id = $1`
 
-// selectReason returns why a session is over, "" if it is not, or errNoSession.
-func selectReason(ctx context.Context, q postgres.Querier, sessionID id.Session) (Reason, error) {
+// selectReason returns why a session is over, "" if it is not, and the version
+// of what tokens say about its user. It returns errNoSession.
+func selectReason(ctx context.Context, q postgres.Querier, sessionID id.Session) (Reason, int64, error) {
 	var reason Reason
-	err := q.QueryRow(ctx, selectReasonSQL, sessionID).Scan(&reason)
+	var version int64
+	err := q.QueryRow(ctx, selectReasonSQL, sessionID).Scan(&reason, &version)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", errNoSession
+		return "", 0, errNoSession
 	}
-	return reason, postgres.Fault(err)
+	return reason, version, postgres.Fault(err)
 }
 
 // selectRevocationsSQL reads what has been committed since a snapshot: rows of
 // transactions that were still running then are above its xmin.
 const selectRevocationsSQL = `
-select kind, subject, pg_snapshot_xmin(pg_current_snapshot())::text from auth.revocations
+select kind, subject, version, pg_snapshot_xmin(pg_current_snapshot())::text from auth.revocations
 where xid >= $1::text::xid8 and at > now() - $2::interval
 union all
-select '', '00000000-0000-0000-0000-000000000000', pg_snapshot_xmin(pg_current_snapshot())::text`
+select '', '00000000-0000-0000-0000-000000000000', 0, pg_snapshot_xmin(pg_current_snapshot())::text`
 
 type revocation struct {
 	kind    string
 	subject id.UUID
+	version int64
 	horizon string
 }
 
@@ -243,7 +264,7 @@ func selectRevocations(ctx context.Context, q postgres.Querier, horizon string, 
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (revocation, error) {
 		var r revocation
-		err := row.Scan(&r.kind, &r.subject, &r.horizon)
+		err := row.Scan(&r.kind, &r.subject, &r.version, &r.horizon)
 		return r, err
 	})
 	return found, postgres.Fault(err)
@@ -262,4 +283,45 @@ func address(from Origin) any {
 		return nil
 	}
 	return from.Address
+}
+
+// The statement is planned for whether there is a user: their sessions are few,
+// and those of all have to come in order.
+const selectOwnedSQL = `
+select p.user_id, u.email, p.id, p.created_at, p.last_used_at, p.expires_at, p.ip, p.user_agent, p.aal, p.amr, p.actor
+from (
+	select s.* from auth.sessions s
+	where ($1::uuid is null or s.user_id = $1) and ($2::uuid is null or s.id < $2)
+		and s.ended_at is null and s.expires_at > now() and s.last_used_at > now() - $3::interval
+	order by s.id desc limit $4) p
+join auth.users u on u.id = p.user_id
+order by p.id desc`
+
+func selectOwned(ctx context.Context, q postgres.Querier, userID id.User, before *id.Session, idle time.Duration, limit int) ([]Owned, error) {
+	rows, err := q.Query(ctx, selectOwnedSQL, pgx.QueryExecModeCacheDescribe, userID.Nullable(), before, idle, limit)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Owned, error) {
+		var s Owned
+		var actor *string
+		err := row.Scan(&s.UserID, &s.Email, &s.ID, &s.CreatedAt, &s.LastUsedAt, &s.ExpiresAt, &s.IP, &s.UserAgent, &s.AAL, &s.AMR, &actor)
+		s.Act = act(actor)
+		return s, err
+	})
+	return found, postgres.Fault(err)
+}
+
+const endOneSQL = `
+update auth.sessions set ended_at = now(), end_reason = $2
+where id = $1 and ended_at is null
+returning user_id`
+
+func endOne(ctx context.Context, q postgres.Querier, sessionID id.Session, reason Reason) (id.User, error) {
+	var userID id.User
+	err := q.QueryRow(ctx, endOneSQL, sessionID, string(reason)).Scan(&userID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return userID, errNoSession
+	}
+	return userID, postgres.Fault(err)
 }

@@ -26,6 +26,9 @@ const leeway = 5 * time.Second
 var (
 	ErrAccessToken  = fault.New(fault.Unauthenticated, "invalid_token", "The access token is not valid.")
 	ErrTokenExpired = fault.New(fault.Unauthenticated, "token_expired", "The access token has expired; refresh it.")
+
+	// errOvertaken asks clients for what they do about an expired token.
+	errOvertaken = fault.New(fault.Unauthenticated, "token_expired", "The account has changed since the access token was issued; refresh it.")
 )
 
 // claims is the payload of an access token. It is also what policies see as
@@ -46,6 +49,8 @@ type claims struct {
 	AMR         []string       `json:"amr"`
 	IsAnonymous bool           `json:"is_anonymous"`
 	AppMetadata jsontext.Value `json:"app_metadata"`
+	Version     int64          `json:"claims_version,omitzero"` // of what the token says about the user
+	Act         *Act           `json:"act,omitzero"`            // who acts as the user (RFC 8693, section 4.1)
 }
 
 // Issue makes the tokens of a session.
@@ -61,6 +66,7 @@ func (s *Service) Issue(live Live) (Tokens, error) {
 		TokenType: "access", UserID: live.User.ID, Email: live.User.Email,
 		Role: principal.Authenticated, SessionID: live.ID, AAL: live.AAL, AMR: live.AMR,
 		IsAnonymous: live.User.Anonymous, AppMetadata: live.User.AppMetadata,
+		Version: live.User.Version, Act: act(&live.Actor),
 	})
 	if err != nil {
 		return Tokens{}, fmt.Errorf("encoding claims: %w", err)
@@ -92,10 +98,14 @@ func (s *Service) Verify(token string) (*principal.Principal, time.Time, error) 
 		c.Role != principal.Authenticated || c.Subject.IsZero() || c.Subject != c.UserID || c.SessionID.IsZero() || c.ExpiresAt == 0 {
 		return nil, time.Time{}, ErrAccessToken
 	}
-	return &principal.Principal{
-		Role: c.Role, User: c.UserID, Session: c.SessionID, Email: c.Email,
+	p := &principal.Principal{
+		Role: c.Role, User: c.UserID, Session: c.SessionID, Email: c.Email, Version: c.Version,
 		AAL: c.AAL, AMR: c.AMR, Anonymous: c.IsAnonymous, Claims: string(payload),
-	}, time.Unix(c.ExpiresAt, 0).Add(leeway), nil
+	}
+	if c.Act != nil {
+		p.Actor = c.Act.Subject
+	}
+	return p, time.Unix(c.ExpiresAt, 0).Add(leeway), nil
 }
 
 // refreshFormat is the first byte of a refresh token.

@@ -84,17 +84,17 @@ func (s *Service) Move(ctx context.Context, q postgres.Querier, userID id.User, 
 	return updateEmail(ctx, q, userID, email, verified)
 }
 
-// Locked is an account that nobody else changes until the transaction ends.
-type Locked struct {
+// Contact is how an account is reached, which nobody else changes until the transaction ends.
+type Contact struct {
 	Email    string // "" if it has none
 	NewEmail string // asked for and not yet confirmed; "" if there is none
 	Verified bool
 }
 
-// Lock makes changes of one account wait for each other until the end of the
+// Contact makes changes of one account wait for each other until the end of the
 // transaction. It returns ErrNotFound.
-func (s *Service) Lock(ctx context.Context, q postgres.Querier, userID id.User) (Locked, error) {
-	return lock(ctx, q, userID)
+func (s *Service) Contact(ctx context.Context, q postgres.Querier, userID id.User) (Contact, error) {
+	return lockContact(ctx, q, userID)
 }
 
 // MergeJSON is Merge for metadata that is JSON already, without nulls.
@@ -117,10 +117,4 @@ func (s *Service) Draft(userID id.User, email string, metadata Metadata) (Docume
 		return nil, fmt.Errorf("drafting a user: %w", err)
 	}
 	return doc, nil
-}
-
-// Delete removes an account and what the server keeps of it. It returns
-// ErrNotFound.
-func (s *Service) Delete(ctx context.Context, q postgres.Querier, userID id.User) error {
-	return deleteUser(ctx, q, userID)
 }

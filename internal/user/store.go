@@ -75,28 +75,3 @@ func updateMetadata(ctx context.Context, q postgres.Querier, userID id.User, met
 	}
 	return tooLarge(err)
 }
-
-type listed struct {
-	id       id.User
-	document Document
-}
-
-const selectPageSQL = `
-select d.id, d.document
-from auth.user_documents d join auth.users u on u.id = d.id
-where u.id < $2 and ($1 = '' or u.email = $1)
-order by u.id desc
-limit $3`
-
-func selectPage(ctx context.Context, q postgres.Querier, email string, before id.User, limit int) ([]listed, error) {
-	rows, err := q.Query(ctx, selectPageSQL, email, before, limit)
-	if err != nil {
-		return nil, postgres.Fault(err)
-	}
-	page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (listed, error) {
-		var l listed
-		err := row.Scan(&l.id, (*[]byte)(&l.document))
-		return l, err
-	})
-	return page, postgres.Fault(err)
-}

@@ -100,24 +100,14 @@ func updateNewEmail(ctx context.Context, q postgres.Querier, userID id.User, ema
 	return postgres.Fault(err)
 }
 
-const lockSQL = `
+const lockContactSQL = `
 select coalesce(email, ''), coalesce(new_email, ''), email_verified_at is not null from auth.users where id = $1 for no key update`
 
-func lock(ctx context.Context, q postgres.Querier, userID id.User) (Locked, error) {
-	var l Locked
-	err := q.QueryRow(ctx, lockSQL, userID).Scan(&l.Email, &l.NewEmail, &l.Verified)
+func lockContact(ctx context.Context, q postgres.Querier, userID id.User) (Contact, error) {
+	var c Contact
+	err := q.QueryRow(ctx, lockContactSQL, userID).Scan(&c.Email, &c.NewEmail, &c.Verified)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return l, ErrNotFound
+		return c, ErrNotFound
 	}
-	return l, postgres.Fault(err)
-}
-
-const deleteUserSQL = `delete from auth.users where id = $1`
-
-func deleteUser(ctx context.Context, q postgres.Querier, userID id.User) error {
-	tag, err := q.Exec(ctx, deleteUserSQL, userID)
-	if err == nil && tag.RowsAffected() == 0 {
-		return ErrNotFound
-	}
-	return postgres.Fault(err)
+	return c, postgres.Fault(err)
 }

@@ -50,6 +50,7 @@ type User struct {
 	IsAnonymous   bool       `json:"is_anonymous"`
 	Identities    []Identity `json:"identities"`
 	MFAEnabled    bool       `json:"mfa_enabled"`
+	BannedUntil   *time.Time `json:"banned_until"` // null: not banned
 	CreatedAt     time.Time  `json:"created_at"`
 	UpdatedAt     time.Time  `json:"updated_at"`
 	LastSignInAt  *time.Time `json:"last_sign_in_at"`
@@ -85,8 +86,9 @@ type Database interface {
 
 // Service keeps accounts. It is safe for concurrent use.
 type Service struct {
-	DB  Database
-	Now func() time.Time
+	DB         Database
+	Now        func() time.Time
+	Belongings []Belongings // of users, in other packages; may be nil
 }
 
 // Create makes an account with an e-mail address, which must be normalised,
@@ -141,42 +143,6 @@ func (s *Service) Merge(ctx context.Context, q postgres.Querier, userID id.User,
 		}
 	}
 	return updateMetadata(ctx, q, userID, text, remove)
-}
-
-// Page is one page of accounts.
-type Page struct {
-	Items      []Document `json:"items"`
-	NextCursor *string    `json:"next_cursor"`
-}
-
-// List returns accounts, newest first. email, if not empty, selects the one
-// account with that address. cursor is the last page's NextCursor.
-func (s *Service) List(ctx context.Context, email, cursor string, limit int) (Page, error) {
-	page := Page{Items: []Document{}}
-	before := id.User{}
-	for i := range before {
-		before[i] = 0xff
-	}
-	if cursor != "" {
-		u, err := id.Parse(cursor)
-		if err != nil {
-			return page, fault.Input("?cursor", "invalid_cursor", "The cursor is not one that a page ended with.")
-		}
-		before = id.User(u)
-	}
-	listed, err := selectPage(ctx, s.DB.Single(), email, before, limit+1)
-	if err != nil {
-		return page, fmt.Errorf("listing users: %w", err)
-	}
-	if len(listed) > limit {
-		listed = listed[:limit]
-		next := listed[limit-1].id.String()
-		page.NextCursor = &next
-	}
-	for _, l := range listed {
-		page.Items = append(page.Items, l.document)
-	}
-	return page, nil
 }
 
 func encodeMetadata(metadata Metadata) (string, error) {

@@ -42,7 +42,7 @@ func posted(media, body string) *http.Request {
 
 func decodeText(body string) (form, error) {
 	var f form
-	err := decode(posted("application/json", body), &f)
+	err := Decode(posted("application/json", body), &f)
 	return f, err
 }
 

@@ -327,7 +327,7 @@ func (s *Service) Convert(ctx context.Context, p *principal.Principal, c Convers
 
 // noticeOf tells the owner of an account what has changed.
 func (s *Service) noticeOf(ctx context.Context, q postgres.Querier, p *principal.Principal, kind mail.Kind, from session.Origin) error {
-	account, err := s.Users.Lock(ctx, q, p.User)
+	account, err := s.Users.Contact(ctx, q, p.User)
 	if err != nil {
 		return err
 	}

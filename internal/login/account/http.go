@@ -79,7 +79,7 @@ func (s *Service) reauthenticate(w http.ResponseWriter, r *http.Request, c *web.
 		return err
 	}
 	if fresh == nil {
-		return web.Encode(w, http.StatusAccepted, struct{}{})
+		return web.Encode(w, http.StatusAccepted, login.Accepted{})
 	}
 	return web.Encode(w, http.StatusOK, fresh)
 }

@@ -1,0 +1,146 @@
+package user
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+// Forever is the end of a ban that somebody has to lift.
+func Forever() time.Time { return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC) }
+
+// New is an account that an administrator makes.
+type New struct {
+	ID           id.User // zero: one is made
+	Email        string  // normalised; empty: an anonymous user
+	Verified     bool    // whether the address is known to be theirs
+	UserMetadata Metadata
+	AppMetadata  Metadata
+}
+
+// Add makes an account. It returns ErrExists if there is one with that id or
+// address.
+func (s *Service) Add(ctx context.Context, q postgres.Querier, n New) (id.User, error) {
+	user, err := encode("/user_metadata", n.UserMetadata)
+	if err != nil {
+		return id.User{}, err
+	}
+	app, err := encode("/app_metadata", n.AppMetadata)
+	if err != nil {
+		return id.User{}, err
+	}
+	now := s.Now()
+	if n.ID.IsZero() {
+		n.ID = id.User(id.New(now))
+	}
+	if err := insertNew(ctx, q, n, user, app); err != nil {
+		return id.User{}, fmt.Errorf("making a user: %w", err)
+	}
+	if n.Email == "" {
+		return n.ID, nil
+	}
+	return n.ID, s.identify(ctx, q, n.ID)
+}
+
+// identify gives an account the identity of its e-mail address, if it lacks it.
+func (s *Service) identify(ctx context.Context, q postgres.Querier, userID id.User) error {
+	return ensureIdentity(ctx, q, id.New(s.Now()), userID, EmailIssuer, userID.String())
+}
+
+// Change is what an administrator changes about an account; nil leaves it as it
+// is.
+type Change struct {
+	Email        *string // normalised; another address is unverified until it is said not to be
+	Verified     *bool
+	UserMetadata Metadata // merged; a null removes a member
+	AppMetadata  Metadata // merged
+}
+
+// Amend changes an account, and returns the version of what its tokens have to
+// say: those of a lower one are refused from then on. Once the transaction has
+// committed, tell session.Revoked. It returns ErrNotFound, or ErrExists for an
+// address that belongs to another account.
+func (s *Service) Amend(ctx context.Context, q postgres.Querier, userID id.User, c Change) (int64, error) {
+	user, err := encode("/user_metadata", c.UserMetadata)
+	if err != nil {
+		return 0, err
+	}
+	app, err := encode("/app_metadata", c.AppMetadata)
+	if err != nil {
+		return 0, err
+	}
+	if c.Email != nil {
+		taken, err := selectTaken(ctx, q, *c.Email, userID) // PostgreSQL would log the address
+		if err != nil {
+			return 0, err
+		}
+		if taken {
+			return 0, ErrExists
+		}
+	}
+	version, err := update(ctx, q, userID, c, user, app)
+	if err != nil {
+		return 0, fmt.Errorf("changing a user: %w", err)
+	}
+	if c.Email != nil {
+		err = s.identify(ctx, q, userID)
+	}
+	return version, err
+}
+
+// Ban keeps a user from signing in until an instant and ends their sessions.
+// The zero time lifts a ban.
+func (s *Service) Ban(ctx context.Context, q postgres.Querier, userID id.User, until time.Time, reason string) error {
+	var end *time.Time
+	if !until.IsZero() {
+		end = &until
+	}
+	return updateBan(ctx, q, userID, end, reason)
+}
+
+// Banned says whether a user is banned. It returns ErrNotFound.
+func (s *Service) Banned(ctx context.Context, q postgres.Querier, userID id.User) (bool, error) {
+	return selectBanned(ctx, q, userID)
+}
+
+// Lock keeps others from changing an account, or making a session of it, until
+// the transaction is over. It returns ErrNotFound.
+func (s *Service) Lock(ctx context.Context, q postgres.Querier, userID id.User) error {
+	return lock(ctx, q, userID)
+}
+
+// removed returns the members that a merge takes away.
+func (m Metadata) removed() []string {
+	names := []string{}
+	for name, value := range m {
+		if value.Kind() == 'n' {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// encode returns metadata in JSON, "{}" for none.
+func encode(pointer string, m Metadata) (string, error) {
+	if m == nil {
+		return "{}", nil
+	}
+	text, err := json.Marshal(m, json.Deterministic(true))
+	if err != nil {
+		return "", fmt.Errorf("encoding metadata: %w", err)
+	}
+	if len(text) > MaxMetadata {
+		return "", tooMuch(pointer)
+	}
+	return string(text), nil
+}
+
+func tooMuch(pointer string) error {
+	return fault.Input(pointer, "metadata_too_large", fmt.Sprintf("Keep all metadata together under %d bytes.", MaxMetadata))
+}
