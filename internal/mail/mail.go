@@ -13,6 +13,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -76,6 +77,7 @@ func New(o Options) (*Service, error) {
 	s := &Service{
 		db: o.DB, jobs: o.Jobs, values: o.Values, mailbox: o.Mailbox, logger: o.Logger, now: o.Now, config: o.Config, counters: newCounters(),
 	}
+	s.config.Retention = cmp.Or(s.config.Retention, 30*24*time.Hour)
 	var err error
 	if s.sender, err = newSender(o.Config); err != nil {
 		return nil, err

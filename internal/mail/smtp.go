@@ -43,6 +43,9 @@ type SMTP struct {
 	RootCAs        *x509.CertPool // default those of the system
 	ConnectTimeout time.Duration  // default 10 s
 	Timeout        time.Duration  // of the whole conversation; default 30 s
+
+	// Dial opens the connection; default that of net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 func (c SMTP) withDefaults() SMTP {
@@ -55,6 +58,9 @@ func (c SMTP) withDefaults() SMTP {
 	c.Hello = cmp.Or(c.Hello, "localhost")
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 10*time.Second)
 	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
+	}
 	return c
 }
 
@@ -189,11 +195,7 @@ func (s sender) send(ctx context.Context, r record, l letter, report func(Step, 
 func (s sender) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.smtp.ConnectTimeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.smtp.address())
-	if err != nil {
-		return nil, err //nolint:wrapcheck // wrapped by the caller
-	}
-	return conn, nil
+	return s.smtp.Dial(ctx, "tcp", s.smtp.address())
 }
 
 func (s sender) tlsConfig() *tls.Config {
