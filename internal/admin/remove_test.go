@@ -173,14 +173,3 @@ func TestDeleteWithRowsThatCannotBeCounted(t *testing.T) {
 		t.Errorf("control: %d %s", a.Status, a.Body)
 	}
 }
-
-func TestInvite(t *testing.T) {
-	t.Parallel()
-	d := open(t)
-	d.refused(503, "email_provider_disabled", "POST", "/users/invite", `{"email":"a@example.com"}`)
-	var users int
-	d.DB.Scan(t, `select count(*) from auth.users`, nil, &users)
-	if users != 0 {
-		t.Errorf("%d users", users)
-	}
-}
