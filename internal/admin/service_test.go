@@ -9,6 +9,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/audit"
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -93,6 +94,11 @@ func TestInvitation(t *testing.T) {
 	}
 	if _, err := s.Invite(ctx, operator, in); !errors.Is(err, user.ErrExists) || len(m.invited) != 2 {
 		t.Errorf("again: %v", err)
+	}
+	s.Inviter = nil
+	in.Email = "other@example.com"
+	if _, err := s.Invite(ctx, operator, in); fault.From(err).Code != "email_provider_disabled" || count(t, db, "users") != 1 {
+		t.Errorf("nobody mails: %v", err)
 	}
 }
 

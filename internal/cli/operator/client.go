@@ -61,6 +61,17 @@ func (c *client) send(ctx context.Context, method, path string, body, into any) 
 	return c.exchange(request, into)
 }
 
+// places lists what a problem is about, where that says more than its sentence.
+func places(p problem.Document) string {
+	var b strings.Builder
+	for _, e := range p.Errors {
+		if e.Detail != p.Detail {
+			b.WriteString("\n  " + printable(e.Pointer) + ": " + printable(e.Detail))
+		}
+	}
+	return b.String()
+}
+
 func (c *client) exchange(request *http.Request, into any) error {
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -79,7 +90,7 @@ func (c *client) exchange(request *http.Request, into any) error {
 		if response.StatusCode == http.StatusUnauthorized {
 			return fmt.Errorf("the server does not accept the service key (FLUXBASE_SERVICE_KEY or --service-key): %s (%s)", p.Detail, p.Code)
 		}
-		return fmt.Errorf("%s (%s, request %s)", p.Detail, p.Code, p.RequestID)
+		return fmt.Errorf("%s (%s, request %s)%s", p.Detail, p.Code, p.RequestID, places(p))
 	}
 	if into == nil {
 		return nil

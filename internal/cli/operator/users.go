@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
@@ -20,47 +20,57 @@ type userPage struct {
 	NextCursor *string     `json:"next_cursor"`
 }
 
-func usersCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "users", Short: "Look at accounts"}
-	var email, cursor string
-	var limit int
-	list := &cobra.Command{
-		Use: "list", Short: "List users, newest first", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return listUsers(cmd, email, cursor, limit) },
-	}
-	list.Flags().StringVar(&email, "email", "", "only the user with this address")
-	list.Flags().StringVar(&cursor, "cursor", "", "go on after a page")
-	list.Flags().IntVar(&limit, "limit", 20, "users on a page, 1 to 100")
-	get := &cobra.Command{
-		Use: "get ID", Short: "Show one user", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := connect(cmd)
-			if err != nil {
-				return err
+// group makes a command of commands, which fails for one that it does not have.
+func group(name, short, long string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name, Short: short, Long: long,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 { // which is not repeated: it may be a password
+				return errors.New("there is no such command; see: fluxbase-cli " + name + " --help")
 			}
-			var u user.User
-			if err := c.call(cmd.Context(), http.MethodGet, "/users/"+url.PathEscape(args[0]), &u); err != nil {
-				return err
-			}
-			return printJSON(cmd.OutOrStdout(), u)
+			return nil
 		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(list, get)
+	cmd.AddCommand(commands...)
 	return cmd
 }
 
-func listUsers(cmd *cobra.Command, email, cursor string, limit int) error {
+func usersCommand() *cobra.Command {
+	return group("users", "Look after accounts",
+		"Looks after accounts. A user is named by id or by e-mail address.",
+		listUsersCommand(), getUserCommand(), createUserCommand(), inviteUserCommand(), updateUserCommand(),
+		banCommand(), unbanCommand(), deleteUserCommand(), impersonateCommand())
+}
+
+func listUsersCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List users, newest first", Args: cobra.NoArgs,
+		Long: "Lists users, newest first, or by address with --q. Several conditions hold at once.\n\n" +
+			"Metadata is KEY:VALUE for a text, or a JSON object that has to be contained.",
+		RunE: listUsers,
+	}
+	for name, usage := range map[string]string{
+		"email": "only the user with this address", "q": "only addresses that begin with this, in their order", "id": "only the user with this id",
+		"created-after": "only users made at this instant (RFC 3339) or later", "created-before": "only users made before this instant",
+		"metadata": "only users whose user or application metadata contains this", "user-metadata": "only users whose own metadata contains this",
+		"app-metadata": "only users whose application metadata contains this", "cursor": "go on after a page",
+	} {
+		cmd.Flags().String(name, "", usage)
+	}
+	cmd.Flags().Bool("banned", false, "only users who are banned, or are not (=false)")
+	cmd.Flags().Bool("anonymous", false, "only anonymous users, or others (=false)")
+	cmd.Flags().Int("limit", 20, "users on a page, 1 to 100")
+	return cmd
+}
+
+func listUsers(cmd *cobra.Command, _ []string) error {
 	c, err := connect(cmd)
 	if err != nil {
 		return err
 	}
-	query := url.Values{"limit": {strconv.Itoa(limit)}}
-	if email != "" {
-		query.Set("email", email)
-	}
-	if cursor != "" {
-		query.Set("cursor", cursor)
-	}
+	query, again := conditions(cmd, "email", "q", "id", "created-after", "created-before", "metadata", "user-metadata", "app-metadata",
+		"banned", "anonymous", "limit", "cursor")
 	var page userPage
 	if err := c.call(cmd.Context(), http.MethodGet, "/users?"+query.Encode(), &page); err != nil {
 		return err
@@ -71,73 +81,120 @@ func listUsers(cmd *cobra.Command, email, cursor string, limit int) error {
 	rows := make([]string, 0, len(page.Items))
 	for _, u := range page.Items {
 		rows = append(rows, strings.Join([]string{
-			u.ID.String(), text(u.Email), u.CreatedAt.Format(time.RFC3339), instant(u.LastSignInAt),
+			u.ID.String(), text(u.Email), u.CreatedAt.Format(time.RFC3339), instant(u.LastSignInAt), banned(u.BannedUntil),
 		}, "\t"))
 	}
-	if err := printTable(cmd.OutOrStdout(), "ID\tE-MAIL\tCREATED\tLAST SIGN-IN", rows); err != nil {
+	if err := printTable(cmd.OutOrStdout(), "ID\tE-MAIL\tCREATED\tLAST SIGN-IN\tBANNED UNTIL", rows); err != nil {
 		return err
 	}
 	if page.NextCursor != nil {
-		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "More: fluxbase-cli users list --cursor %s\n", *page.NextCursor)
+		_, _ = fmt.Fprintf(cmd.OutOrStdout(), "More: fluxbase-cli users list%s --cursor %s\n", again, *page.NextCursor)
 	}
 	return nil
 }
 
-func sessionsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "sessions", Short: "Look at sessions, and end them"}
-	list := &cobra.Command{
-		Use: "list USER", Short: "List the sessions of a user", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return listSessions(cmd, args[0]) },
-	}
-	revoke := &cobra.Command{
-		Use: "revoke USER", Short: "End all sessions of a user, at once and everywhere", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return revokeSessions(cmd, args[0]) },
-	}
-	cmd.AddCommand(list, revoke)
-	return cmd
-}
-
-func listSessions(cmd *cobra.Command, userID string) error {
-	c, err := connect(cmd)
-	if err != nil {
-		return err
-	}
-	var page session.Page
-	if err := c.call(cmd.Context(), http.MethodGet, "/users/"+url.PathEscape(userID)+"/sessions", &page); err != nil {
-		return err
-	}
-	if wantsJSON(cmd) {
-		return printJSON(cmd.OutOrStdout(), page)
-	}
-	rows := make([]string, 0, len(page.Items))
-	for _, s := range page.Items {
-		address := ""
-		if s.IP != nil {
-			address = s.IP.String()
+// conditions turns the flags of a list into its query, and into flags of the
+// command that asks for the next page.
+func conditions(cmd *cobra.Command, names ...string) (query url.Values, again string) {
+	query = url.Values{}
+	for _, name := range names {
+		f := cmd.Flags().Lookup(name)
+		if !f.Changed {
+			continue
 		}
-		rows = append(rows, strings.Join([]string{
-			s.ID.String(), s.AAL, address, s.LastUsedAt.Format(time.RFC3339), text(s.UserAgent),
-		}, "\t"))
+		query.Set(strings.ReplaceAll(f.Name, "-", "_"), f.Value.String())
+		if f.Name != "cursor" {
+			again += " --" + f.Name + "=" + quoted(f.Value.String())
+		}
 	}
-	return printTable(cmd.OutOrStdout(), "ID\tAAL\tADDRESS\tLAST USED\tUSER AGENT", rows)
+	return query, again
 }
 
-func revokeSessions(cmd *cobra.Command, userID string) error {
+// quoted is a text as a shell reads it.
+func quoted(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:@/+", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(printable(s), "'", `'\''`) + "'"
+}
+
+func getUserCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "get USER", Short: "Show one user", Args: oneUser("get USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withUser(cmd, args[0], func(c *client, path string) error {
+				var u user.User
+				if err := c.call(cmd.Context(), http.MethodGet, path, &u); err != nil {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), u)
+			})
+		},
+	}
+}
+
+// oneUser takes a user as the one argument, and repeats nothing else.
+func oneUser(use string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return errors.New("the command is: fluxbase-cli users " + use)
+		}
+		return nil
+	}
+}
+
+// withUser runs f with the path of a user, who is named by id or address.
+func withUser(cmd *cobra.Command, name string, f func(c *client, path string) error) error {
 	c, err := connect(cmd)
 	if err != nil {
 		return err
 	}
-	var answer struct {
-		Ended int64 `json:"ended"`
+	if !strings.Contains(name, "@") {
+		return f(c, "/users/"+url.PathEscape(name))
 	}
-	if err := c.call(cmd.Context(), http.MethodDelete, "/users/"+url.PathEscape(userID)+"/sessions", &answer); err != nil {
+	var page userPage
+	if err := c.call(cmd.Context(), http.MethodGet, "/users?"+url.Values{"email": {name}}.Encode(), &page); err != nil {
+		return err
+	}
+	if len(page.Items) != 1 {
+		return errors.New("there is no user with this address")
+	}
+	return f(c, "/users/"+page.Items[0].ID.String())
+}
+
+// oneUserAnswer sends a request whose answer is a user, and says what was done.
+func oneUserAnswer(cmd *cobra.Command, c *client, method, path string, body any, done string) error {
+	var u user.User
+	if err := c.send(cmd.Context(), method, path, body, &u); err != nil {
 		return err
 	}
 	if wantsJSON(cmd) {
-		return printJSON(cmd.OutOrStdout(), answer)
+		return printJSON(cmd.OutOrStdout(), u)
 	}
-	_, _ = fmt.Fprintf(cmd.OutOrStdout(), "Ended %d sessions.\n", answer.Ended)
+	name := u.ID.String()
+	if u.Email != nil {
+		name += " (" + printable(*u.Email) + ")"
+	}
+	_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s %s.\n", done, name)
 	return nil
+}
+
+func banned(until *time.Time) string {
+	if until != nil && until.Year() == user.Forever().Year() {
+		return "lifted"
+	}
+	return instant(until)
+}
+
+// number prints a count with its noun.
+func number(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.FormatInt(n, 10) + " " + noun + "s"
 }
 
 // printable keeps what somebody wrote from steering a terminal.
