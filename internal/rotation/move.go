@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -313,8 +314,7 @@ func (w *worker) keepDamaged(values []id.Sealed) {
 	}
 }
 
-// patience is how long a step is tried again before the attempt ends.
-const patience = 30 * time.Second
+const defaultPatience = 30 * time.Second
 
 // errDeadlock is the fault of one of two transactions that wait for each other.
 var errDeadlock = &fault.Error{Kind: fault.Conflict, Code: "serialization_failure"}
@@ -330,7 +330,7 @@ func (s *Service) patientlyFor(ctx context.Context, limit time.Duration, f func(
 	pause, waited := firstPause, time.Duration(0)
 	for {
 		err := s.within(ctx, limit, f)
-		if err == nil || !transient(err) && !errors.Is(err, errDeadlock) || waited > patience {
+		if err == nil || !transient(err) && !errors.Is(err, errDeadlock) || waited > cmp.Or(s.Patience, defaultPatience) {
 			return err
 		}
 		s.Logger.WarnContext(ctx, "re-encryption waits", slog.Any("error", err), slog.Duration("retry_in", pause))
@@ -347,17 +347,12 @@ func (s *Service) patientlyFor(ctx context.Context, limit time.Duration, f func(
 // How long a step may take. A connection whose other end is gone without a word
 // would hold it up for ever.
 const (
-	stepLimit  = 30 * time.Second
-	countLimit = 15 * time.Minute // reads every value there is
+	defaultStepLimit = 30 * time.Second
+	countLimit       = 15 * time.Minute // reads every value there is
 )
 
 // limit is that of a step.
-func (s *Service) limit() time.Duration {
-	if s.StepLimit > 0 {
-		return s.StepLimit
-	}
-	return stepLimit
-}
+func (s *Service) limit() time.Duration { return cmp.Or(s.StepLimit, defaultStepLimit) }
 
 // within gives f up when it takes longer than limit, which is a time-out then,
 // whatever f makes of it. No limit is 0.

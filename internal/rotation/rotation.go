@@ -125,6 +125,14 @@ type Service struct {
 	// again; 30 s for 0.
 	StepLimit time.Duration
 
+	// Patience is how long a step is tried again before the attempt ends; 30 s
+	// for 0.
+	Patience time.Duration
+
+	// HeldLimit is how long an attempt waits for every instance to hold its key;
+	// 25 s for 0. An instance that was killed counts as gone after 15 s.
+	HeldLimit time.Duration
+
 	busy   sync.Mutex // held while this instance works on a run
 	work   sync.WaitGroup
 	latest atomic.Pointer[[]Run] // of each kind, for the metrics

@@ -387,10 +387,15 @@ func TestTwoRunnersAtOnce(t *testing.T) {
 				}
 				db.Exec(t, `update auth.encryption_runs set seen_at = now() - interval '1 minute'`)
 			}
-			results[i], _ = p.Do(context.Background(), run.ID, func(rotation.Run) {}) // whoever has lost the run says so
+			results[i] = p.do(run, nil)
 		})
 	}
 	wg.Wait()
+	for _, r := range results { // who has lost the run has followed it
+		if r.State != rotation.Succeeded || r.Attempts != 2 {
+			t.Errorf("%s in %d attempts", counts(r), r.Attempts)
+		}
+	}
 	if a.under(1) != 0 || a.under(2) != 402 {
 		t.Errorf("%d left, %d there", a.under(1), a.under(2))
 	}
