@@ -104,3 +104,34 @@ func TestInstanceWithoutTheKey(t *testing.T) {
 	untilOver(t, a, run)
 	a.check(10)
 }
+
+// TestMovesAreUndone puts values back that a run has moved, as a crash of
+// PostgreSQL does with the last moves before it: they are moved again, and each
+// is counted once.
+func TestMovesAreUndone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1, 2)
+	p.put(20)
+	db.Exec(t, `create table public.lost as select id, envelope from auth.sealed_values where purpose = 'test' and subject < '15'`)
+	db.Exec(t, `create function public.crash() returns trigger language plpgsql as $$
+		begin
+			if not exists (select from auth.sealed_values where key_version = 1) then
+				update auth.sealed_values v set envelope = l.envelope, key_version = 1 from public.lost l where l.id = v.id;
+				delete from public.lost;
+			end if;
+			return new;
+		end $$`)
+	db.Exec(t, `create trigger crash before update on auth.encryption_runs for each row execute function public.crash()`)
+	if err := p.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if got := counts(p.do(p.reEncrypt(1, 2))); got != "succeeded: 22 = 22 + 0 + 0" || p.under(1) != 0 {
+		t.Errorf("%s, and %d are left", got, p.under(1))
+	}
+	var lost int
+	if db.Scan(t, `select count(*) from public.lost`, nil, &lost); lost != 0 {
+		t.Error("nothing was undone")
+	}
+	p.check(20)
+}

@@ -82,17 +82,32 @@ func (w *worker) moveAll(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := w.patientlyFor(ctx, countLimit, func(ctx context.Context) error { return w.countMissed(ctx, began) }); err != nil {
+		some := w.moved.Load() > before
+		if err := w.patiently(ctx, w.settle); err != nil {
+			return err
+		}
+		if err := w.patientlyFor(ctx, countLimit, func(ctx context.Context) error { return w.countOnce(ctx, began) }); err != nil {
 			return err
 		}
 		if len(w.damaged) > 0 {
 			return w.report(ctx)
 		}
 		err := w.checkNothingLeft(ctx, from)
-		if !errors.Is(err, errValuesLeft) || w.moved.Load() == before {
+		if !errors.Is(err, errValuesLeft) || !some {
 			return err
 		}
 	}
+}
+
+// settle puts what has been moved beyond what a crash of PostgreSQL can undo, by
+// a write that waits for the disk. A crash before that leaves values under an
+// old version, where they are found; one after it changes nothing.
+func (w *worker) settle(ctx context.Context) error {
+	kept, err := keep(ctx, w.DB.Single(), w.now(), w.Keys.Instance())
+	if err == nil && !kept {
+		return errTakenOver
+	}
+	return err
 }
 
 // errValuesLeft is the fault of a run that has met everything, and still there
@@ -140,12 +155,15 @@ func (w *worker) count(ctx context.Context, from []uint32) (time.Time, error) {
 	return began, nil
 }
 
-// countMissed finds values that were there at the beginning and that this
-// attempt has not met, because another one was still moving them.
-func (w *worker) countMissed(ctx context.Context, began time.Time) error {
+// countOnce makes the counts those of values. It finds values that were there at
+// the beginning and that this attempt has not met, because another one was still
+// moving them; and a value that a crash of PostgreSQL has put back, and that was
+// moved again, is one value.
+func (w *worker) countOnce(ctx context.Context, began time.Time) error {
 	now := w.now()
 	missed := w.total.Load() - now.Scanned
 	if missed <= 0 {
+		w.moved.Add(missed)
 		return nil
 	}
 	there, err := sealed.CountOlder(ctx, w.DB.Single(), *w.run.ToVersion, began)

@@ -84,7 +84,7 @@ func TestKilledReEncryption(t *testing.T) {
 	m.check(t, ids, texts, 1)
 	if n := c.count(`select count(*) from auth.encryption_runs where state <> 'succeeded' or total <> scanned
 		or scanned <> re_encrypted + already + failed or scanned <> ` + strconv.Itoa(values)); n != 0 {
-		t.Errorf("%d runs did not count every value once", n)
+		t.Errorf("%d runs did not count every value once: %s", n, c.ask(`select kind, from_version, to_version, state, attempts, total, scanned, re_encrypted, already, failed from auth.encryption_runs order by created_at`))
 	}
 	r := c.begin(s.environ, "secrets", "audit", "--key-version", strconv.Itoa(from+1))
 	if want := fmt.Sprintf("No secrets found encrypted with key version %d\n", from+1); !r.over(time.Minute) || r.output.String() != want {
