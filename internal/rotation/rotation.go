@@ -207,7 +207,7 @@ func (s *Service) RollBack(ctx context.Context, by audit.Actor, to uint32, reaso
 // Rotate starts a rotation to a new key.
 func (s *Service) Rotate(ctx context.Context, by audit.Actor) (Run, error) {
 	return s.start(ctx, by, Run{Kind: Rotation, BatchSize: DefaultPace.BatchSize, Concurrency: DefaultPace.Concurrency},
-		func(postgres.Querier) error { return nil })
+		func(q postgres.Querier) error { return s.Keys.CheckNext(ctx, q) })
 }
 
 // start writes a run down, unless the same one is open, after check has agreed.

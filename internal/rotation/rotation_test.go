@@ -301,6 +301,27 @@ func TestRotation(t *testing.T) {
 	start(t, db, 0, 1).check(30)
 }
 
+// TestVersionsAreUsedUp has a key of the largest version that there can be.
+func TestVersionsAreUsedUp(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1, 1<<31-1)
+	_, asked := p.Rotate(t.Context(), audit.Actor{})
+	_, made := p.Keys.Generate(t.Context(), nil)
+	for name, err := range map[string]error{"rotate": asked, "generate": made} {
+		if f := fault.From(err); f.Kind != fault.Conflict || f.Code != "encryption_key_versions_used_up" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := states(t, p); got != "1 active, 2147483647 standby" {
+		t.Error(got)
+	}
+	control := start(t, pgtest.New(t), 0, 1, 1<<31-2)
+	if run := control.do(control.Rotate(t.Context(), audit.Actor{})); *run.ToVersion != 1<<31-1 {
+		t.Errorf("control: to %d", *run.ToVersion)
+	}
+}
+
 // TestScheduleHasOneLeader has three instances meet a rotation that is due.
 func TestScheduleHasOneLeader(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fluxbase/fluxbase/internal/cli"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
@@ -45,8 +46,7 @@ func usersCommand() *cobra.Command {
 			return printJSON(cmd.OutOrStdout(), u)
 		},
 	}
-	cmd.AddCommand(list, get)
-	return cmd
+	return cli.Group(cmd, list, get)
 }
 
 func listUsers(cmd *cobra.Command, email, cursor string, limit int) error {
@@ -93,8 +93,7 @@ func sessionsCommand() *cobra.Command {
 		Use: "revoke USER", Short: "End all sessions of a user, at once and everywhere", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return revokeSessions(cmd, args[0]) },
 	}
-	cmd.AddCommand(list, revoke)
-	return cmd
+	return cli.Group(cmd, list, revoke)
 }
 
 func listSessions(cmd *cobra.Command, userID string) error {
