@@ -48,7 +48,7 @@ func TestNoDeedWithoutItsRecord(t *testing.T) {
 			t.Errorf("%s without a record", deed)
 		}
 	}
-	v.refuses(global("OLD"), 0, "constraint_violation")
+	v.refuses(global("OLD"), 0, "database_error")
 	v.db.Exec(t, `alter table auth.audit_log drop constraint broken`)
 	v.unchanged(2)
 
