@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
@@ -20,6 +22,8 @@ type weighed struct {
 	rotation.Database
 
 	most atomic.Int64
+	all  atomic.Int64  // that was read in all
+	shut chan struct{} // no value is moved until it is closed; nil for no gate
 }
 
 func (w *weighed) Single() postgres.Querier { return scale{w.Database.Single(), w} }
@@ -34,6 +38,16 @@ func (s scale) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 	return &weighedRows{Rows: rows, weighed: s.weighed}, err
 }
 
+func (s scale) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if s.shut != nil && strings.Contains(sql, "update auth.sealed_values v") {
+		select {
+		case <-s.shut:
+		case <-ctx.Done():
+		}
+	}
+	return s.Querier.Exec(ctx, sql, args...)
+}
+
 type weighedRows struct {
 	pgx.Rows
 	*weighed
@@ -46,6 +60,7 @@ func (r *weighedRows) Next() bool {
 	if next {
 		for _, column := range r.RawValues() {
 			r.size += int64(len(column))
+			r.all.Add(int64(len(column)))
 		}
 		r.most.Store(max(r.most.Load(), r.size))
 	}
@@ -77,6 +92,51 @@ func TestReadsAreBounded(t *testing.T) {
 	}
 	if most := w.most.Load(); most < 4<<20 || most > 9<<20 {
 		t.Errorf("%d bytes were read at once", most)
+	}
+}
+
+// TestHeldIsBounded has nothing be moved for a while, in a run of the largest
+// batches and of as many workers as there can be: it does not go on reading.
+func TestHeldIsBounded(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1, 2)
+	const n = 1000
+	err := db.InTx(t.Context(), func(q postgres.Querier) error {
+		for i := range n {
+			if _, err := p.Values.Put(t.Context(), q, "test", fmt.Sprint(i), bytes.Repeat([]byte("x"), 65536)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	w := &weighed{Database: db, shut: make(chan struct{})}
+	p.DB = w
+	ended := make(chan rotation.Run, 1)
+	go func() {
+		defer close(ended)
+		ended <- p.do(p.ReEncrypt(t.Context(), audit.Actor{}, 1, 2, rotation.Pace{BatchSize: 10_000, Concurrency: 64}))
+	}()
+	before, still := int64(0), 0
+	until(t, "reading pauses", func() bool {
+		now := w.all.Load()
+		if still++; now != before {
+			before, still = now, 0
+		}
+		return before > 24<<20 && still == 50
+	})
+	close(w.shut)
+	if before > 44<<20 {
+		t.Errorf("%d bytes are held", before)
+	}
+	if got := counts(<-ended); got != "succeeded: 1002 = 1002 + 0 + 0" {
+		t.Error(got)
 	}
 }
 

@@ -27,6 +27,7 @@ type worker struct {
 
 	run     Run
 	pace    pacer
+	held    budget
 	quarter int64 // of the values, of which the operator has been told
 
 	total, moved, already atomic.Int64
@@ -35,7 +36,9 @@ type worker struct {
 	damaged               []id.Sealed
 }
 
-func newWorker(s *Service, r Run) *worker { return &worker{Service: s, run: r} }
+func newWorker(s *Service, r Run) *worker {
+	return &worker{Service: s, run: r, held: budget{freed: make(chan struct{}, 1)}}
+}
 
 // now is the run with its counts as they are.
 func (w *worker) now() Run {
@@ -238,9 +241,11 @@ func (w *worker) pass(ctx context.Context, version uint32) error {
 	for range w.run.Concurrency {
 		workers.Go(func() {
 			for b := range batches {
+				size := b.Size()
 				if err := w.moveBatch(ctx, b); err != nil {
 					cancel(err)
 				}
+				w.held.give(size)
 			}
 		})
 	}
@@ -280,9 +285,13 @@ func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed
 		}
 		after = many.Last()
 		for b := range many.Split(w.run.BatchSize) {
+			if err := w.held.take(ctx, b.Size()); err != nil {
+				return err
+			}
 			select {
 			case batches <- b:
 			case <-ctx.Done():
+				w.held.give(b.Size())
 				return context.Cause(ctx)
 			}
 		}
