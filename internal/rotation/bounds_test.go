@@ -67,22 +67,33 @@ func (r *weighedRows) Next() bool {
 	return next
 }
 
+// putLong puts n values of the largest size that a secret has.
+func (p *program) putLong(n int) {
+	p.t.Helper()
+	err := p.db.InTx(p.t.Context(), func(q postgres.Querier) error {
+		for i := range n {
+			if _, err := p.Values.Put(p.t.Context(), q, "test", fmt.Sprint(i), bytes.Repeat([]byte("x"), 65536)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // TestReadsAreBounded moves long values with the largest batch.
 func TestReadsAreBounded(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	p := start(t, db, 0, 1, 2)
-	const n = 300
-	for i := range n {
-		if _, err := p.Values.Put(t.Context(), db.Single(), "test", fmt.Sprint(i), bytes.Repeat([]byte("x"), 65536)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p.putLong(300)
 	if err := p.Keys.Activate(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	// It begins gently, and takes long enough to see that it need not.
-	db.Exec(t, `create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$`)
+	db.Exec(t, `create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.005); return new; end $$`)
 	db.Exec(t, `create trigger slowly before update on auth.sealed_values for each row execute function slowly()`)
 	w := &weighed{Database: db}
 	p.DB = w
@@ -101,18 +112,7 @@ func TestHeldIsBounded(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	p := start(t, db, 0, 1, 2)
-	const n = 1000
-	err := db.InTx(t.Context(), func(q postgres.Querier) error {
-		for i := range n {
-			if _, err := p.Values.Put(t.Context(), q, "test", fmt.Sprint(i), bytes.Repeat([]byte("x"), 65536)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p.putLong(1000)
 	if err := p.Keys.Activate(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
