@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,9 +23,15 @@ const maxDepth = 64
 // Decode reads the JSON object of a request, strictly: an unknown, repeated or
 // differently cased key, a value of another type, or anything after the object
 // is refused with a pointer to it and without repeating what was sent.
-func Decode(r *http.Request, into any) error {
+//
+// So is text with the character U+0000, which PostgreSQL keeps neither as text
+// nor in JSON, unless the pointer to the text is in nul.
+func Decode(r *http.Request, into any, nul ...string) error {
 	body, err := ReadJSON(r)
 	if err != nil {
+		return err
+	}
+	if err := checkNUL(body, nul); err != nil {
 		return err
 	}
 	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
@@ -95,6 +102,27 @@ func checkSyntax(body []byte) error {
 		}
 		if d.StackDepth() == 0 && len(bytes.TrimSpace(body[d.InputOffset():])) > 0 {
 			return fault.Newf(fault.Invalid, "invalid_json", "The body goes on after its end, at byte %d.", d.InputOffset())
+		}
+	}
+}
+
+// checkNUL refuses U+0000 in the texts and keys of a JSON value. In valid JSON
+// it can only be an escape.
+func checkNUL(body []byte, allowed []string) error {
+	if !bytes.Contains(body, []byte(`\u0000`)) {
+		return nil
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(body))
+	for {
+		token, err := d.ReadToken()
+		if err != nil {
+			return nil //nolint:nilerr // the end: the syntax has been checked
+		}
+		if token.Kind() != '"' || !strings.Contains(token.String(), "\x00") {
+			continue
+		}
+		if pointer := string(d.StackPointer()); !slices.Contains(allowed, pointer) {
+			return fault.Input(strings.ReplaceAll(pointer, "\x00", "?"), "invalid_value", "Text cannot hold the character U+0000.")
 		}
 	}
 }
