@@ -163,13 +163,17 @@ func (s *Service) SignIn(ctx context.Context, c Credentials, from session.Origin
 	if stale {
 		renewed = s.renew(ctx, c.Password)
 	}
-	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
+	answer, err := s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
 		e := entry{user: found.User, amr: password.AMR}
-		if renewed == "" {
-			return e, nil
+		if err := s.Passwords.Hold(ctx, q, found.User, found.Digest); err != nil || renewed == "" {
+			return e, err
 		}
 		return e, s.Passwords.Replace(ctx, q, found.User, found.Digest, renewed)
 	})
+	if errors.Is(err, password.ErrMismatch) { // it was changed while it was being verified
+		return Answer{}, s.reject(ctx, found.User, from)
+	}
+	return answer, err
 }
 
 // renew returns a new digest of a password that has just been verified, or

@@ -73,11 +73,32 @@ func selectByID(ctx context.Context, q postgres.Querier, message id.Mail) (recor
 
 const selectPageSQL = `
 select ` + columns + ` from auth.mail_messages m
-where ($1 = '' or status = $1) and ($2 = '' or recipient = $2) and ($3::uuid is null or id < $3)
-order by id desc limit $4`
+where id < $1 order by id desc limit $2`
 
+const selectPageInStatusSQL = `
+select ` + columns + ` from auth.mail_messages m
+where id < $1 and status = $3 order by id desc limit $2`
+
+const selectPageToSQL = `
+select ` + columns + ` from auth.mail_messages m
+where id < $1 and recipient = $3 and ($4 = '' or status = $4) order by id desc limit $2`
+
+// selectPage uses the statement whose index fits. Without a first identifier it
+// begins with the newest.
 func selectPage(ctx context.Context, q postgres.Querier, f Filter, before id.Mail, limit int) ([]record, error) {
-	rows, err := q.Query(ctx, selectPageSQL, string(f.Status), f.To, before.Nullable(), limit)
+	if before.IsZero() {
+		for i := range before {
+			before[i] = 0xff
+		}
+	}
+	statement, args := selectPageSQL, []any{before, limit}
+	switch {
+	case f.To != "":
+		statement, args = selectPageToSQL, append(args, f.To, string(f.Status))
+	case f.Status != "":
+		statement, args = selectPageInStatusSQL, append(args, string(f.Status))
+	}
+	rows, err := q.Query(ctx, statement, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading messages: %w", postgres.Fault(err))
 	}
