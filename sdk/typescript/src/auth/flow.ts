@@ -9,12 +9,15 @@ export const ROUND_MS = 2_000;
 /** Pauses after questions that came to nothing, in milliseconds; the last one repeats. */
 export const RETRY_AFTER_MS: readonly number[] = [1_000, 2_000, 5_000, 10_000];
 
+/** A tab that has just spent the link may need this long to store its session, in milliseconds. */
+export const SPENT_LAG_MS = 1_000;
+
 /** How {@link waitForFlow} asks, and how it learns that there is nothing left to wait for. */
 export interface FlowParts<Outcome> {
   /** Asks once; rejects with a FluxbaseError. */
   readonly ask: (signal: AbortSignal) => Promise<unknown>;
-  /** An outcome that came by another way, e.g. from another tab. */
-  readonly meanwhile: () => Outcome | undefined;
+  /** An outcome that came by another way: from another tab. */
+  readonly meanwhile: () => Promise<Outcome | undefined>;
   /** What the final answer comes to. */
   readonly finish: (answer: unknown) => Promise<Outcome>;
   readonly signal: AbortSignal;
@@ -37,15 +40,18 @@ export async function waitForFlow<Outcome>(parts: FlowParts<Outcome>): Promise<O
       failures = 0;
       pause = ROUND_MS - (Date.now() - asked);
     } catch (thrown) {
-      const error = asFluxbaseError(thrown);
-      const found = parts.meanwhile();
-      if (found !== undefined) return found;
       if (signal.aborted) throw aborted();
-      if (!isUnknown(error)) throw error;
+      const error = asFluxbaseError(thrown);
+      if (!isUnknown(error)) {
+        if (error.code === "otp_expired") await sleep(SPENT_LAG_MS, signal);
+        const found = await parts.meanwhile();
+        if (found === undefined) throw error;
+        return found;
+      }
       const backOff = RETRY_AFTER_MS[Math.min(failures++, RETRY_AFTER_MS.length - 1)] ?? ROUND_MS;
       pause = error.retryAfter === undefined ? backOff : error.retryAfter * 1000;
     }
-    const found = parts.meanwhile();
+    const found = await parts.meanwhile();
     if (found !== undefined) return found;
     if (pause > 0) await sleep(pause, signal);
   }

@@ -44,7 +44,8 @@ export class MailedLinks {
     try {
       return await waitForFlow<SignInResult>({
         ask: (signal) => desk.send("POST", "/flow", { flow_id: flowId }, { signal, timeoutMs: ASK_TIMEOUT_MS }),
-        meanwhile: () => {
+        meanwhile: async () => {
+          await desk.state.reconcile();
           const session = desk.state.held?.session;
           return session === undefined || session.id === before ? undefined : { user: session.user, session };
         },
