@@ -18,7 +18,8 @@ import {
   type ServerSession,
 } from "./fake-types.js";
 
-export { json, problem, type Seen } from "./fake-types.js";
+export type { Mail } from "./fake-mail.js";
+export { type Account, json, problem, type Seen } from "./fake-types.js";
 
 /** What to do instead of the ordinary answer: a response, or an error to throw. */
 export type Script = (seen: Seen) => Response | Error | undefined;
