@@ -11,12 +11,18 @@ import type { Call } from "../core/http.js";
 const BASE = "/api/v1/admin/users";
 const TIMEOUT_MS = 30_000;
 
-/** Which users to list; newest first. Instants are RFC 3339. */
+/** Which users to list: newest first, or by address with `q`. Instants are RFC 3339. */
 export interface UserFilter {
   readonly email?: string | undefined;
+  /** What the address begins with. */
+  readonly q?: string | undefined;
   readonly id?: string | undefined;
-  /** Only users whose `user_metadata` contains this. */
-  readonly metadata?: UserMetadata | undefined;
+  /** What `user_metadata` or `app_metadata` contains. */
+  readonly metadata?: Record<string, unknown> | undefined;
+  readonly user_metadata?: UserMetadata | undefined;
+  readonly app_metadata?: Record<string, unknown> | undefined;
+  readonly banned?: boolean | undefined;
+  readonly anonymous?: boolean | undefined;
   readonly created_after?: string | undefined;
   readonly created_before?: string | undefined;
   /** 1 to 100; 20 if absent. */
@@ -42,6 +48,20 @@ export interface Ban {
   readonly until?: string | undefined;
   /** For the audit record. */
   readonly reason?: string | undefined;
+}
+
+/** What deleting a user does, or would do. */
+export interface Removal {
+  /** False in a dry run. */
+  readonly deleted: boolean;
+  /** Whether rows of the application keep the user from being deleted. */
+  readonly blocked: boolean;
+  /** How many sessions end. */
+  readonly sessions: number;
+  /** The application's foreign keys that lead to the user, with what happens to their rows. */
+  readonly references: readonly Record<string, unknown>[];
+  /** Columns that hold the user's id without a foreign key: their rows stay. */
+  readonly left: readonly Record<string, unknown>[];
 }
 
 /** `client.admin`. Codes: `user_not_found`, `not_authenticated`, `insufficient_permissions`, `validation_failed`. */
@@ -76,10 +96,12 @@ export class AdminUsers {
   readonly updateUser = async (id: string, attributes: AdminUserAttributes): Promise<User> =>
     (await this.#send("PATCH", one(id), attributes)) as User;
 
-  /** Deletes a user for good. */
-  readonly deleteUser = async (id: string): Promise<void> => {
-    await this.#send("DELETE", one(id));
-  };
+  /**
+   * Deletes a user for good, unless rows of the application are in the way. With `dry_run` it only says what would
+   * happen.
+   */
+  readonly deleteUser = async (id: string, options: { readonly dry_run?: boolean } = {}): Promise<Removal> =>
+    (await this.#send("DELETE", one(id), undefined, options.dry_run ? "dry_run=true" : "")) as Removal;
 
   /** Ends the user's sessions (reason `banned`) and lets them in no more. */
   readonly banUser = async (id: string, ban: Ban = {}): Promise<User> =>

@@ -1,7 +1,7 @@
 /** The fake server's routes for operators. */
 
 import type { FakeServer } from "./fake-server.js";
-import { json, nothing, problem, type Seen } from "./fake-types.js";
+import { json, problem, type Seen } from "./fake-types.js";
 
 /** Answers `/api/v1/admin/users...` for a service key. */
 export function adminAnswer(server: FakeServer, seen: Seen): Response {
@@ -35,9 +35,14 @@ export function adminAnswer(server: FakeServer, seen: Seen): Response {
       Object.assign(found, body);
       return json(200, server.user(found));
     case "DELETE :id":
-      found.deleted = true;
-      server.endAll(found, "user_deleted");
-      return nothing();
+      found.deleted = seen.search.get("dry_run") !== "true";
+      return json(200, {
+        deleted: found.deleted,
+        blocked: false,
+        sessions: found.deleted ? server.endAll(found, "user_deleted") : server.alive(found).length,
+        references: [],
+        left: [],
+      });
     case "POST :id/ban":
       found.banned_until = body["until"] ?? "infinity";
       server.endAll(found, "banned");

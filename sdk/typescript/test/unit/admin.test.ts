@@ -40,7 +40,9 @@ describe("client.admin", () => {
     expect(await admin.getUser(made.id)).toEqual(made);
     expect((await admin.updateUser(made.id, { app_metadata: { plan: "pro" } })).app_metadata).toEqual({ plan: "pro" });
     expect(last()).toEqual([`PATCH /users/${made.id}`, "", { app_metadata: { plan: "pro" } }]);
-    expect(await admin.deleteUser(made.id)).toBeUndefined();
+    expect(await admin.deleteUser(made.id, { dry_run: true })).toMatchObject({ deleted: false, blocked: false });
+    expect(await admin.getUser(made.id)).toMatchObject({ id: made.id });
+    expect(await admin.deleteUser(made.id)).toMatchObject({ deleted: true, sessions: 0 });
     expect(await caught(admin.getUser(made.id))).toMatchObject({ name: "AuthError", code: "user_not_found" });
   });
 
