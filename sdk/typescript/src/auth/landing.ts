@@ -57,7 +57,7 @@ interface Outcome {
 export class Landing {
   readonly #desk: Desk;
   readonly #logger: Logger;
-  #arrival: Arrival | null;
+  readonly #arrival: Arrival | null;
   #outcome: Promise<Outcome>;
 
   constructor(desk: Desk, logger: Logger, arrival: Arrival | null) {
@@ -112,7 +112,6 @@ export class Landing {
       { token: arrival.token },
       { timeoutMs: TIMEOUT_MS },
     );
-    this.#arrival = null;
     return this.#desk.enter(answer, true);
   }
 }

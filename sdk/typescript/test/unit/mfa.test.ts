@@ -53,6 +53,7 @@ describe("an authenticator", () => {
 
   it("of several is named by its id, and taken out of use alone or with the others", async () => {
     const { made, id } = await enrolled();
+    await made.auth.enable2FA({ name: "never finished" });
     const second = await made.auth.enable2FA({ name: "Tablet" });
     expect(await made.auth.verify2FA({ code: server.mfa.totp, id: second.id })).toEqual({ recovery_codes: [] });
     await made.auth.disable2FA({ password: CREDENTIALS.password, id });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createClient, type ResultClient } from "../../src/index.js";
 import { FakeServer } from "../support/fake-server.js";
-import { CREDENTIALS, record } from "../support/unit.js";
+import { CREDENTIALS, record, turn } from "../support/unit.js";
 
 const { email, password } = CREDENTIALS;
 const NOBODY = { user: null, session: null };
@@ -70,6 +70,14 @@ describe("one-time codes", () => {
     const { data } = await made.auth.updateUser({ password: "NewSecurePassword123" });
     expect(data.user?.email).toBe(email);
     expect(events.names).toEqual(["INITIAL_SESSION", "PASSWORD_RECOVERY", "SIGNED_IN"]);
+  });
+
+  it("PASSWORD_RECOVERY comes once, also to a listener that is not greeted yet", async () => {
+    const made = results();
+    const events = record({ auth: { onAuthStateChange: (listener) => made.auth.onAuthStateChange(listener) } });
+    await made.auth.verifyOtp({ token_hash: "any", type: "recovery" });
+    await turn();
+    expect(events.names).toEqual(["INITIAL_SESSION", "PASSWORD_RECOVERY"]);
   });
 
   it("a type that nobody knows is an error, not a throw", async () => {
