@@ -2,29 +2,29 @@
 
 import { stepMissing } from "../core/errors.js";
 import type { Desk } from "./desk.js";
-import { ASK_TIMEOUT_MS, waitForFlow } from "./flow.js";
 import type { MagicLinkRequest, MailedProof, MailRequest, PasswordReset, WaitOptions } from "./requests.js";
 import type { MailedFlow, SignInResult } from "./types.js";
+import type { Waits } from "./waits.js";
 
 /** Part of `client.auth`. */
 export class MailedLinks {
   readonly #desk: Desk;
-  readonly #waits: Set<AbortController>;
+  readonly #waits: Waits;
 
-  /** `waits` holds what to abort when the client is disposed of. */
-  constructor(desk: Desk, waits: Set<AbortController>) {
+  constructor(desk: Desk, waits: Waits) {
     this.#desk = desk;
     this.#waits = waits;
   }
 
   /**
-   * Mails a link and a code that sign in. The answer is the same for unknown addresses.
+   * Mails a link and a code that sign in; in browsers the page then waits for the link to be opened, wherever that is
+   * (`waitForLinks`). The answer is the same for unknown addresses.
    * Codes: `validation_failed` (also for a `redirectTo` that is not allowed), `over_email_send_rate_limit`.
    */
   readonly sendMagicLink = async (request: MagicLinkRequest): Promise<MailedFlow> => {
     const { email, redirectTo, data, create_user } = request;
     const body = { email, redirect_to: redirectTo, data, create_user };
-    return (await this.#desk.send("POST", "/magiclink", body)) as MailedFlow;
+    return this.#mailed(await this.#desk.send("POST", "/magiclink", body));
   };
 
   /**
@@ -32,31 +32,8 @@ export class MailedLinks {
    * signed in. A network that fails is no answer: it goes on waiting. Codes: `otp_expired`, `flow_denied` (the person
    * said that it was not them), `aborted` (also by `dispose()`).
    */
-  readonly waitForSignIn = async (flowId: string, options: WaitOptions = {}): Promise<SignInResult> => {
-    const desk = this.#desk;
-    await desk.state.ready();
-    const before = desk.state.held?.session.id;
-    const controller = new AbortController();
-    const abort = () => controller.abort();
-    if (options.signal?.aborted) abort();
-    options.signal?.addEventListener("abort", abort);
-    this.#waits.add(controller);
-    try {
-      return await waitForFlow<SignInResult>({
-        ask: (signal) => desk.send("POST", "/flow", { flow_id: flowId }, { signal, timeoutMs: ASK_TIMEOUT_MS }),
-        meanwhile: async () => {
-          await desk.state.reconcile();
-          const session = desk.state.held?.session;
-          return session === undefined || session.id === before ? undefined : { user: session.user, session };
-        },
-        finish: (answer) => desk.enter(answer),
-        signal: controller.signal,
-      });
-    } finally {
-      options.signal?.removeEventListener("abort", abort);
-      this.#waits.delete(controller);
-    }
-  };
+  readonly waitForSignIn = (flowId: string, options: WaitOptions = {}): Promise<SignInResult> =>
+    this.#waits.wait(flowId, options.signal);
 
   /** Signs in with a mailed link's token or with the code (`SIGNED_IN`). Code: `otp_expired`, for all that is wrong. */
   readonly verifyMagicLink = async (proof: MailedProof): Promise<SignInResult> =>
@@ -68,7 +45,7 @@ export class MailedLinks {
 
   /** Mails the confirmation of a new account again. The answer is the same for unknown addresses. */
   readonly resendVerification = async ({ email }: Pick<MailRequest, "email">): Promise<MailedFlow> =>
-    (await this.#desk.send("POST", "/verify-email/resend", { email })) as MailedFlow;
+    this.#mailed(await this.#desk.send("POST", "/verify-email/resend", { email }));
 
   /** Mails a link and a code that allow a new password. Resolves alike for unknown addresses. */
   readonly resetPassword = async ({ email, redirectTo }: MailRequest): Promise<void> => {
@@ -93,6 +70,12 @@ export class MailedLinks {
     this.#desk.recovered();
     return this.#desk.enter(answer);
   };
+
+  #mailed(answer: unknown): MailedFlow {
+    const flow = answer as MailedFlow;
+    this.#waits.expect(flow.flow_id);
+    return flow;
+  }
 }
 
 /** Only what the server knows: it refuses other members. */

@@ -3,13 +3,16 @@
 import type { Desk } from "./desk.js";
 import type { PasswordCredentials, SignUpCredentials, WithData } from "./requests.js";
 import type { Conversion, SignInResult, SignUpResult, UserAndSession } from "./types.js";
+import type { Waits } from "./waits.js";
 
 /** Part of `client.auth`. */
 export class SignIn {
   readonly #desk: Desk;
+  readonly #waits: Waits;
 
-  constructor(desk: Desk) {
+  constructor(desk: Desk, waits: Waits) {
     this.#desk = desk;
+    this.#waits = waits;
   }
 
   /**
@@ -21,6 +24,7 @@ export class SignIn {
     const answer = await this.#desk.send("POST", "/signup", { email, password, data: options?.data });
     const { user = null, session, flow_id } = (answer ?? {}) as Partial<SignUpResult>;
     if (session) return this.#desk.begin(answer);
+    this.#waits.expect(flow_id);
     return { user, session: null, ...(flow_id === undefined ? {} : { flow_id }) };
   };
 
@@ -54,6 +58,7 @@ export class SignIn {
     await this.#desk.learn(user);
     const current = state.held ?? held;
     if (session?.refresh_token === undefined) {
+      this.#waits.expect(flow_id);
       return { user, session: { ...current.session, user }, ...(flow_id === undefined ? {} : { flow_id }) };
     }
     if (session.id !== current.session.id) return this.#desk.begin(answer);

@@ -11,6 +11,7 @@ import { MailedLinks } from "../auth/links.js";
 import { SecondFactors } from "../auth/mfa.js";
 import { Sessions } from "../auth/sessions.js";
 import { SignIn } from "../auth/signin.js";
+import { Waits } from "../auth/waits.js";
 import { VERSION } from "../version.js";
 import { Tabs } from "./broadcast.js";
 import { AuthEvents } from "./events.js";
@@ -72,14 +73,14 @@ export function createCore(options: FluxbaseClientOptions): Core {
     () => refresher.warmUp(),
   );
   const desk: Desk = new Desk({ gateway, state, refresher, events });
-  const waits = new Set<AbortController>();
+  const waits = new Waits(desk, resolved.waitForLinks);
   const landing: Landing = new Landing(desk, logger, resolved.detectSessionInUrl ? takeArrival() : null);
   const links = new MailedLinks(desk, waits);
   if (resolved.autoRefreshToken) ticker.start();
 
   return {
     auth: {
-      ...new SignIn(desk),
+      ...new SignIn(desk, waits),
       ...links,
       ...new SecondFactors(desk),
       ...new Account(desk, links),
@@ -92,7 +93,7 @@ export function createCore(options: FluxbaseClientOptions): Core {
     dispose() {
       ticker.stop();
       tabs.close();
-      for (const wait of waits) wait.abort();
+      waits.abort();
       events.clear();
     },
   };

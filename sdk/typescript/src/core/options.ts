@@ -15,6 +15,11 @@ export interface ClientOptions {
    * any other form are the application's own and stay as they are. Default true.
    */
   readonly detectSessionInUrl?: boolean | undefined;
+  /**
+   * After a call that mails a link: wait in the background until it is opened, on whatever device, and sign in. The
+   * latest mail counts. Default: true in browsers.
+   */
+  readonly waitForLinks?: boolean | undefined;
   /** Keep the session in `storage`; false keeps it in memory only. Default true. */
   readonly persistSession?: boolean | undefined;
   /** The key in `storage`. Default `fluxbase.auth.<host>`. Clients with the same storage and key share a session. */
@@ -50,6 +55,7 @@ export interface ResolvedOptions {
   readonly shared: boolean;
   readonly autoRefreshToken: boolean;
   readonly detectSessionInUrl: boolean;
+  readonly waitForLinks: boolean;
   readonly fetch: typeof globalThis.fetch;
   readonly headers: Readonly<Record<string, string>>;
   readonly logger: Logger;
@@ -70,6 +76,7 @@ export function resolveOptions(options: FluxbaseClientOptions): ResolvedOptions 
     shared: chosen !== undefined,
     autoRefreshToken: options.autoRefreshToken ?? true,
     detectSessionInUrl: options.detectSessionInUrl ?? true,
+    waitForLinks: options.waitForLinks ?? typeof document !== "undefined",
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     headers: checkHeaders(options.headers ?? {}),
     logger,

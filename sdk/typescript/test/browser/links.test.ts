@@ -119,6 +119,15 @@ describe("a page that waits for a link to be opened elsewhere", () => {
     expect((await held(two))?.id).toBe((await held(one))?.id);
   });
 
+  it("need not even say so", async () => {
+    const person = await visit();
+    const [one, two] = [await person.tab(), await person.tab()];
+    await one.evaluate((email) => window.client.auth.sendMagicLink({ email }), email);
+    fake.mail.open(fake.mail.last(email));
+    for (const page of [one, two]) await expectHeard(page, "INITIAL_SESSION", "SIGNED_IN");
+    expect((await held(two))?.user.email).toBe(email);
+  });
+
   it("may give up", async () => {
     const page = await (await visit()).tab();
     const error = await page.evaluate(async (email) => {

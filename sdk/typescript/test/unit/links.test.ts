@@ -234,3 +234,79 @@ describe("waiting for a link", () => {
     expect(server.sessions.size).toBe(1);
   });
 });
+
+describe("a page that has asked for a link", () => {
+  it("waits by itself, for the latest mail only, and is joined by waitForSignIn", async () => {
+    const made = client(server, { waitForLinks: true });
+    const events = record(made);
+    await made.auth.sendMagicLink({ email });
+    await pass(1);
+    const { flow_id } = await made.auth.sendMagicLink({ email });
+    const joined = made.auth.waitForSignIn(flow_id);
+    await pass(30);
+    expect(server.requests("/flow").map(({ body }) => (body as { flow_id: string }).flow_id)).toEqual([
+      "flow-1",
+      flow_id,
+      flow_id,
+    ]);
+    server.mail.open(server.mail.last(email));
+    expect((await joined).user?.email).toBe(email);
+    expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_IN"]);
+    await pass(120);
+    expect(asked()).toBe(3);
+  });
+
+  it("is signed in by the confirmation of a new account, and of an anonymous one", async () => {
+    server.confirm = true;
+    const made = client(server, { waitForLinks: true });
+    await made.auth.signUp(CREDENTIALS);
+    await pass(1);
+    server.mail.open(server.mail.last(email));
+    await pass(1);
+    expect((await made.auth.getSession())?.user.email).toBe(email);
+
+    const guest = client(server, { waitForLinks: true });
+    await guest.auth.signInAnonymously();
+    const { flow_id } = await guest.auth.convertAnonymousUser({ ...CREDENTIALS, email: "new@example.com" });
+    await pass(1);
+    expect(server.requests("/flow").at(-1)?.body).toEqual({ flow_id });
+  });
+
+  it("says nothing of a link that is denied, and gives up when told to", async () => {
+    const made = client(server, { waitForLinks: true });
+    const events = record(made);
+    await made.auth.sendMagicLink({ email });
+    await pass(1);
+    server.mail.deny(server.mail.last(email));
+    await pass(60);
+    expect(asked()).toBe(1);
+    const { flow_id } = await made.auth.sendMagicLink({ email });
+    const controller = new AbortController();
+    const joined = caught(made.auth.waitForSignIn(flow_id, { signal: controller.signal }));
+    await pass(1);
+    controller.abort();
+    expect(await joined).toMatchObject({ code: "aborted" });
+    await pass(60);
+    expect(asked()).toBe(2);
+    expect(events.names).toEqual(["INITIAL_SESSION"]);
+  });
+
+  it("does not replace somebody who has signed in while the server held the question", async () => {
+    const eve = { ...CREDENTIALS, email: "eve@example.com" };
+    await client(server).auth.signUp(eve);
+    const made = client(server, { waitForLinks: true });
+    await made.auth.sendMagicLink({ email });
+    await pass(1);
+    await made.auth.signIn(eve);
+    server.mail.open(server.mail.last(email));
+    await pass(60);
+    expect((await made.auth.getSession())?.user.email).toBe(eve.email);
+  });
+
+  it("does not wait unasked outside browsers", async () => {
+    const made = client(server);
+    await made.auth.sendMagicLink({ email });
+    await pass(60);
+    expect(asked()).toBe(0);
+  });
+});
