@@ -39,8 +39,11 @@ async function answer(fake: FakeServer, request: IncomingMessage, response: Serv
   if (url.pathname === "/dev/mail/messages") {
     const to = url.searchParams.get("to");
     const items = [...fake.mail.box].reverse().filter((mail) => mail.to === to);
-    const text = (token: string, code: string) => `http://fake.test/verify?token=${token}\n\nCode: ${code}\n`;
-    response.end(JSON.stringify({ items: items.map(({ token, code }) => ({ to, text: text(token, code) })) }));
+    const text = (token: string, code: string) =>
+      `http://${request.headers.host}/verify?token=${token}\n\nCode: ${code}\n`;
+    response.end(
+      JSON.stringify({ items: items.map(({ token, code }) => ({ id: token, to, text: text(token, code) })) }),
+    );
     return;
   }
   const gone = new AbortController();
