@@ -100,21 +100,25 @@ func (s *Service) prove(ctx context.Context, q postgres.Querier, userID id.User,
 	if err != nil || known {
 		return err
 	}
-	if err := s.wipe(ctx, q, userID, from); err != nil || flow.PasswordDigest == "" {
+	if err := s.wipe(ctx, q, userID, flow.Kind, from); err != nil || flow.PasswordDigest == "" {
 		return err
 	}
 	return s.Passwords.Set(ctx, q, userID, flow.PasswordDigest)
 }
 
 // wipe takes away what opened an account before its address was proven.
-func (s *Service) wipe(ctx context.Context, q postgres.Querier, userID id.User, from session.Origin) error {
+func (s *Service) wipe(ctx context.Context, q postgres.Querier, userID id.User, kind otp.Kind, from session.Origin) error {
+	reason := session.EmailChanged
+	if kind == otp.Recovery {
+		reason = session.PasswordChanged
+	}
 	if err := s.Passwords.Remove(ctx, q, userID); err != nil {
 		return err
 	}
 	if _, err := s.Factors.Remove(ctx, q, userID, nil); err != nil {
 		return err
 	}
-	if _, err := s.Sessions.EndAll(ctx, q, userID, id.Session{}, session.EmailChanged); err != nil {
+	if _, err := s.Sessions.EndAll(ctx, q, userID, id.Session{}, reason); err != nil {
 		return err
 	}
 	return audit.Write(ctx, q, By(userID, from).Did(audit.CredentialsWiped, "user", id.UUID(userID)))
