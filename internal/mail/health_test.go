@@ -26,7 +26,11 @@ func gathered(t *testing.T, c prometheus.Collector) string {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			if v := m.GetCounter().GetValue() + m.GetGauge().GetValue(); v != 0 {
-				found += fmt.Sprintf("%s %v %.0f\n", f.GetName(), m.GetLabel(), v)
+				found += f.GetName()
+				for _, l := range m.GetLabel() { // in no stable form of their own
+					found += " " + l.GetValue()
+				}
+				found += fmt.Sprintf(" %.0f\n", v)
 			}
 		}
 	}
@@ -42,18 +46,18 @@ func TestMetrics(t *testing.T) {
 	h = newHouse(t, mail.Config{}, &mail.Mailbox{})
 	h.send(t, time.Hour)
 	h.db.Exec(t, "update auth.mail_messages set created_at = now() - interval '90 seconds'")
-	if got := gathered(t, h.Service); !strings.Contains(got, "fluxbase_mail_oldest_queued_seconds [] 90") && !strings.Contains(got, "fluxbase_mail_oldest_queued_seconds [] 91") {
+	if got := gathered(t, h.Service); !strings.Contains(got, "fluxbase_mail_oldest_queued_seconds 90") && !strings.Contains(got, "fluxbase_mail_oldest_queued_seconds 91") {
 		t.Error(got)
 	}
 	h.run(t)
 	h.reaches(t, mail.Sent, 1)
-	if got := gathered(t, h.Service); !strings.Contains(got, `fluxbase_mail_messages_total [name:"kind" value:"confirmation" name:"result" value:"sent"] 1`) {
+	if got := gathered(t, h.Service); !strings.Contains(got, "fluxbase_mail_messages_total confirmation sent 1") {
 		t.Error(got)
 	}
 	h = running(t, mail.Config{}, nil)
 	h.send(t, time.Hour)
 	h.reaches(t, mail.Failed, 1)
-	if got := gathered(t, h.Service); !strings.Contains(got, `value:"confirmation" name:"result" value:"failed"] 1`) {
+	if got := gathered(t, h.Service); !strings.Contains(got, "fluxbase_mail_messages_total confirmation failed 1") {
 		t.Error(got)
 	}
 }

@@ -133,24 +133,29 @@ func requeue(ctx context.Context, q postgres.Querier, message id.Mail, now time.
 	return scan(q.QueryRow(ctx, requeueSQL, message, now))
 }
 
-// What has failed stays failed. The values are returned to be destroyed.
+// What has failed stays failed.
 const expireSQL = `
 with due as (
-	select id, sealed_id from auth.mail_messages
+	select id, sealed_id, kind, status from auth.mail_messages
 	where sealed_id is not null and expires_at <= $1
 	order by expires_at limit $2 for update skip locked),
 expired as (
 	update auth.mail_messages m set sealed_id = null, status = case m.status when 'failed' then 'failed' else 'expired' end
 	from due where m.id = due.id)
-select sealed_id from due`
+select sealed_id, kind, status from due`
 
-func expire(ctx context.Context, q postgres.Querier, now time.Time, limit int) ([]id.Sealed, error) {
+// expire returns what it has expired, as far as that matters: as it was before.
+func expire(ctx context.Context, q postgres.Querier, now time.Time, limit int) ([]record, error) {
 	rows, err := q.Query(ctx, expireSQL, now, limit)
 	if err != nil {
 		return nil, fmt.Errorf("expiring messages: %w", postgres.Fault(err))
 	}
-	values, err := pgx.CollectRows(rows, pgx.RowTo[id.Sealed])
-	return values, postgres.Fault(err)
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (record, error) {
+		var r record
+		err := row.Scan(&r.sealed, &r.kind, &r.status)
+		return r, err
+	})
+	return due, postgres.Fault(err)
 }
 
 // Identifiers are in the order of creation.
