@@ -153,7 +153,7 @@ export class FakeAccounts {
         },
       },
       "POST /anonymous/convert": {
-        allowed: ["email", "password", "data"],
+        allowed: ["email", "password", "data", "redirect_to"],
         answer: ({ seen, body }, session) => {
           const { account } = session;
           if (server.account(body["email"] ?? "")) return problem(409, "user_already_exists");

@@ -63,7 +63,8 @@ describe("confirming an address", () => {
     server.confirm = true;
     const made = client(server);
     const events = record(made);
-    const signedUp = await made.auth.signUp(CREDENTIALS);
+    const signedUp = await made.auth.signUp({ ...CREDENTIALS, options: { redirectTo: "https://x.test" } });
+    expect(server.requests("/signup")[0]?.body).toEqual({ ...CREDENTIALS, redirect_to: "https://x.test" });
     const first = server.mail.last(email);
     expect(signedUp).toEqual({ user: null, session: null, flow_id: first.flow });
     const again = await made.auth.resendVerification({ email });
