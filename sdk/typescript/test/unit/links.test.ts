@@ -31,7 +31,7 @@ describe("a magic link", () => {
     await made.auth.sendMagicLink({ email });
     expect(server.requests("/magiclink")[1]?.body).toEqual({ email });
     const refused = made.auth.sendMagicLink({ email, redirectTo: "https://evil.example.com" });
-    expect(await caught(refused)).toMatchObject({ code: "validation_failed" });
+    expect(await caught(refused)).toMatchObject({ code: "redirect_not_allowed" });
   });
 
   it.each(["token", "code"] as const)("signs in by its %s, once", async (by) => {
