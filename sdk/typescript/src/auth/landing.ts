@@ -10,7 +10,7 @@ import type { Desk } from "./desk.js";
 import { isUnknown } from "./flow.js";
 import type { SignInResult } from "./types.js";
 
-const ROUTES = { magiclink: "/magiclink/verify", signup: "/verify-email" } as const;
+const ROUTES = { magiclink: "/magiclink/verify", invite: "/magiclink/verify", signup: "/verify-email" } as const;
 const TIMEOUT_MS = 15_000;
 
 /** What the address holds. */
@@ -27,8 +27,8 @@ export function readFragment(hash: string): Arrival | null {
   const names = [...words.keys()].sort().join();
   if (names === "token,type") {
     const [type, token] = [words.get("type"), words.get("token")];
-    if (!token || (type !== "magiclink" && type !== "signup" && type !== "recovery")) return null;
-    return { type, token };
+    if (!token || type === null || (type !== "recovery" && !Object.hasOwn(ROUTES, type))) return null;
+    return { type: type as keyof typeof ROUTES | "recovery", token };
   }
   if (names !== "error,error_code" && names !== "error,error_code,error_description") return null;
   const code = words.get("error_code") ?? "";

@@ -19,7 +19,7 @@ export class MailedLinks {
   /**
    * Mails a link and a code that sign in; in browsers the page then waits for the link to be opened, wherever that is
    * (`waitForLinks`). The answer is the same for unknown addresses.
-   * Codes: `validation_failed` (also for a `redirectTo` that is not allowed), `over_email_send_rate_limit`.
+   * Codes: `validation_failed`, `redirect_not_allowed`, `otp_disabled`, `over_email_send_rate_limit`.
    */
   readonly sendMagicLink = async (request: MagicLinkRequest): Promise<MailedFlow> => {
     const { email, redirectTo, data, create_user } = request;

@@ -39,7 +39,8 @@ export class SecondFactors {
   /**
    * The second step of a sign-in that answered `requires_2fa`: `SIGNED_IN`, then `MFA_CHALLENGE_VERIFIED`. The client
    * remembers the `mfa_token` until the page is left. `code` may be a recovery code.
-   * Codes: `mfa_verification_failed`, `mfa_challenge_expired`, `over_request_rate_limit`, `mfa_token_missing`.
+   * Codes: `mfa_verification_failed`, `mfa_verification_rejected` (too many wrong codes), `otp_expired` (sign in anew),
+   * `mfa_token_missing`.
    */
   readonly verify2FACode = async (step: {
     readonly code: string;

@@ -11,7 +11,14 @@ export interface PasswordCredentials {
 
 /** A new account. */
 export interface SignUpCredentials extends PasswordCredentials {
-  readonly options?: WithData | undefined;
+  readonly options?: (WithData & Redirected) | undefined;
+}
+
+/** Where the link of a confirmation leads; see {@link MailRequest}. */
+export interface Redirected {
+  readonly redirectTo?: string | undefined;
+  /** The name that supabase-js has for it. */
+  readonly emailRedirectTo?: string | undefined;
 }
 
 /** Metadata for a new user. */

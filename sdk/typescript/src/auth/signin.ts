@@ -21,7 +21,7 @@ export class SignIn {
    * Codes: `weak_password`, `validation_failed`, `signup_disabled`, `over_request_rate_limit`.
    */
   readonly signUp = async ({ email, password, options }: SignUpCredentials): Promise<SignUpResult> => {
-    const answer = await this.#desk.send("POST", "/signup", { email, password, data: options?.data });
+    const answer = await this.#desk.send("POST", "/signup", { email, password, ...wishes(options) });
     const { user = null, session, flow_id } = (answer ?? {}) as Partial<SignUpResult>;
     if (session) return this.#desk.begin(answer);
     this.#waits.expect(flow_id);
@@ -50,7 +50,7 @@ export class SignIn {
    */
   readonly convertAnonymousUser = async ({ email, password, options }: SignUpCredentials): Promise<Conversion> => {
     const { state } = this.#desk;
-    const body = { email, password, data: options?.data };
+    const body = { email, password, ...wishes(options) };
     const answer = await this.#desk.sendAsCaller("POST", "/anonymous/convert", body);
     const { user, session, flow_id } = answer as Partial<Conversion>;
     const { held } = state;
@@ -65,4 +65,8 @@ export class SignIn {
     const kept = await state.rotate(current, { ...session, user });
     return { user, session: kept?.session ?? { ...session, user } };
   };
+}
+
+function wishes(options: SignUpCredentials["options"]) {
+  return { data: options?.data, redirect_to: options?.redirectTo ?? options?.emailRedirectTo };
 }

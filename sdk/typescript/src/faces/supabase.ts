@@ -19,7 +19,7 @@ export interface OtpRequest {
 }
 
 /** What a mail was for. `email` and `magiclink` are the same. */
-export type OtpType = "email" | "magiclink" | "signup" | "recovery";
+export type OtpType = "email" | "magiclink" | "invite" | "signup" | "recovery";
 
 /** What `verifyOtp` takes: the code from the mail, or the token of its link. */
 export type OtpProof = { readonly type: OtpType } & (
@@ -61,7 +61,7 @@ export class SupabaseNames {
   readonly verifyOtp = (proof: OtpProof): Promise<Result<SignInResult | NoUserAndSession, NoUserAndSession>> =>
     settle(this.#verify(proof), nobody);
 
-  /** Mails again: as `resendVerification`, `sendMagicLink` (for a known address) or `resetPassword`, by type. */
+  /** Mails again (an invitation: an ordinary link): as `resendVerification`, `sendMagicLink` (for a known address) or `resetPassword`, by type. */
   readonly resend = (request: {
     readonly type: OtpType;
     readonly email: string;
@@ -92,6 +92,7 @@ export class SupabaseNames {
     switch (given.type) {
       case "email":
       case "magiclink":
+      case "invite":
         return auth.verifyMagicLink(proof);
       case "signup":
         return auth.verifyEmail(proof);
@@ -99,7 +100,7 @@ export class SupabaseNames {
         desk.recover(proof);
         return nobody;
       default:
-        throw usageError("verifyOtp knows the types email, magiclink, signup and recovery", "invalid_options");
+        throw usageError("verifyOtp knows the types email, magiclink, invite, signup and recovery", "invalid_options");
     }
   }
 }

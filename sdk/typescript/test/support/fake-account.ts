@@ -29,7 +29,7 @@ export class FakeAccounts {
         allowed: ["mfa_token", "code"],
         answer: ({ body }) => {
           const account = this.#pending.get(body["mfa_token"] ?? "");
-          if (account === undefined) return problem(403, "mfa_challenge_expired");
+          if (account === undefined) return problem(403, "otp_expired");
           if (!this.#accepts(account, body["code"])) return problem(403, "mfa_verification_failed");
           this.#pending.delete(body["mfa_token"] ?? "");
           return json(200, this.#server.begin(account, "aal2"));
@@ -153,7 +153,7 @@ export class FakeAccounts {
         },
       },
       "POST /anonymous/convert": {
-        allowed: ["email", "password", "data"],
+        allowed: ["email", "password", "data", "redirect_to"],
         answer: ({ seen, body }, session) => {
           const { account } = session;
           if (server.account(body["email"] ?? "")) return problem(409, "user_already_exists");

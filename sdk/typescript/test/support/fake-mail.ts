@@ -66,7 +66,7 @@ export class FakeMail {
       "POST /magiclink": {
         allowed: ["email", "redirect_to", "data", "create_user"],
         answer: ({ seen, body }) => {
-          if (body["redirect_to"]?.includes("evil")) return problem(400, "validation_failed");
+          if (body["redirect_to"]?.includes("evil")) return problem(400, "redirect_not_allowed");
           const { data } = seen.body as { data?: Record<string, unknown> };
           return json(202, { flow_id: this.send(body["email"] ?? "", "magiclink", data).flow });
         },

@@ -165,7 +165,7 @@ export class FakeServer {
   #openRoutes(): Record<string, OpenRoute> {
     return {
       "POST /signup": {
-        allowed: ["email", "password", "data"],
+        allowed: ["email", "password", "data", "redirect_to"],
         answer: ({ seen, body }) => {
           const { data = {} } = seen.body as { data?: Record<string, unknown> };
           const email = body["email"] ?? "";

@@ -39,6 +39,7 @@ describe("a fragment", () => {
   it.each([
     ["#type=magiclink&token=abc", { type: "magiclink", token: "abc" }],
     ["#token=abc&type=signup", { type: "signup", token: "abc" }],
+    ["#token=abc&type=invite", { type: "invite", token: "abc" }],
     ["#type=recovery&token=a-b_c.d~e", { type: "recovery", token: "a-b_c.d~e" }],
     [
       "#error=access_denied&error_code=otp_expired&error_description=It+is+over",
@@ -58,6 +59,7 @@ describe("a fragment", () => {
     "#token=abc",
     "#type=magiclink&token=",
     "#type=todo&token=abc",
+    "#type=toString&token=abc",
     "#type=magiclink&token=abc&page=2",
     "#type=magiclink&token=abc&token=def",
     "#type=magiclink&type=signup&token=abc",
@@ -79,8 +81,9 @@ describe("a page that a link has opened", () => {
   it.each([
     ["magiclink", "/api/v1/auth/magiclink/verify"],
     ["signup", "/api/v1/auth/verify-email"],
+    ["invite", "/api/v1/auth/magiclink/verify"],
   ] as const)("is signed in (%s), its address clean before anything is sent", async (type, path) => {
-    const { token } = server.mail.send(email, type);
+    const { token } = server.mail.send(email, type === "invite" ? "magiclink" : type);
     const { noted, fetch, storage } = page(`#type=${type}&token=${token}`);
     const made = client(server, { fetch, storage });
     const events = record(made);

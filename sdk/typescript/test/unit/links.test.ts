@@ -31,7 +31,7 @@ describe("a magic link", () => {
     await made.auth.sendMagicLink({ email });
     expect(server.requests("/magiclink")[1]?.body).toEqual({ email });
     const refused = made.auth.sendMagicLink({ email, redirectTo: "https://evil.example.com" });
-    expect(await caught(refused)).toMatchObject({ code: "validation_failed" });
+    expect(await caught(refused)).toMatchObject({ code: "redirect_not_allowed" });
   });
 
   it.each(["token", "code"] as const)("signs in by its %s, once", async (by) => {
@@ -63,7 +63,8 @@ describe("confirming an address", () => {
     server.confirm = true;
     const made = client(server);
     const events = record(made);
-    const signedUp = await made.auth.signUp(CREDENTIALS);
+    const signedUp = await made.auth.signUp({ ...CREDENTIALS, options: { redirectTo: "https://x.test" } });
+    expect(server.requests("/signup")[0]?.body).toEqual({ ...CREDENTIALS, redirect_to: "https://x.test" });
     const first = server.mail.last(email);
     expect(signedUp).toEqual({ user: null, session: null, flow_id: first.flow });
     const again = await made.auth.resendVerification({ email });
