@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fluxbase/fluxbase/internal/admin"
+	"github.com/fluxbase/fluxbase/internal/admin/transfer"
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/authn"
 	"github.com/fluxbase/fluxbase/internal/catalog"
@@ -172,6 +173,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		DB: s.db, Users: users, Sessions: sessions, Passwords: newPasswords{passwords}, Digests: bcryptDigests{passwords},
 		Schemas: c.Data.Schemas, Now: now,
 	}
+	transfers := &transfer.Service{DB: s.db, Users: users, Sessions: sessions, Digests: operators.Digests, Now: now}
 	health := &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "the database does not answer", Run: s.db.Ping},
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
@@ -182,7 +184,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 
-	routes := concat(people.Routes(), data.Routes(), operators.Routes(), secrets.Routes(), s.rotation.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), secrets.Routes(), s.rotation.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err

@@ -58,6 +58,10 @@ type Route struct {
 	// OptionalBody lets a request without a body stand for one of {}.
 	OptionalBody bool
 
+	// Stream lets body and answer be of any length; what is limited is the time
+	// in which nothing of them moves. See Upload and Download.
+	Stream bool
+
 	Serve func(w http.ResponseWriter, r *http.Request, c *Call) error
 }
 
