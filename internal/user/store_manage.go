@@ -31,9 +31,9 @@ func checked(err error, app bool) error {
 	report := postgres.Report(err)
 	switch {
 	case report != nil && report.State == "23514" && app:
-		return tooMuch("/app_metadata")
+		return TooMuch("/app_metadata")
 	case report != nil && report.State == "23514":
-		return tooMuch("/user_metadata")
+		return TooMuch("/user_metadata")
 	case report != nil && report.State == "23505":
 		return ErrExists
 	}
