@@ -33,6 +33,8 @@ var (
 	ErrInsufficientAAL = fault.New(fault.Forbidden, "insufficient_aal", "Sign in with your second factor first.")
 	ErrImpersonated    = fault.New(fault.Forbidden, "impersonation_not_allowed", "A session in somebody else's name cannot do this.")
 	ErrPassword        = fault.Input("/password", "invalid_credentials", "The password is wrong.")
+
+	errAnonymous = fault.New(fault.Conflict, "anonymous_user", "Convert the anonymous user first.")
 )
 
 // Impersonation is the method of a session that an administrator has opened.
@@ -58,6 +60,9 @@ type Proof struct {
 func (s *Service) prove(ctx context.Context, p *principal.Principal, proof Proof, from session.Origin) error {
 	if slices.Contains(p.AMR, Impersonation) {
 		return ErrImpersonated
+	}
+	if p.Anonymous {
+		return nil // who has nothing to prove it with
 	}
 	enabled, err := s.Factors.Enabled(ctx, s.DB.Single(), p.User)
 	if err != nil {
@@ -146,7 +151,7 @@ func (s *Service) checkFactor(ctx context.Context, p *principal.Principal, code 
 }
 
 func (s *Service) checkMailed(ctx context.Context, p *principal.Principal, code string) (func(postgres.Querier) (string, error), error) {
-	flow, err := s.Flows.TryCode(ctx, p.Email, code, otp.Reauthentication)
+	flow, err := s.Flows.TryCode(ctx, p.Email, "", code, otp.Reauthentication)
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +221,9 @@ type NewPassword struct {
 
 // ChangePassword sets a new password; all other sessions end.
 func (s *Service) ChangePassword(ctx context.Context, p *principal.Principal, n NewPassword, from session.Origin) (user.Document, error) {
+	if p.Anonymous {
+		return nil, errAnonymous
+	}
 	current, err := s.Passwords.Of(ctx, s.DB.Single(), p.User)
 	if err != nil {
 		return nil, err
@@ -261,7 +269,7 @@ func (s *Service) ChangeEmail(ctx context.Context, p *principal.Principal, n New
 		return nil, err
 	}
 	if p.Anonymous {
-		return nil, fault.New(fault.Conflict, "anonymous_user", "Convert the anonymous user first.")
+		return nil, errAnonymous
 	}
 	if err := s.prove(ctx, p, Proof{Password: n.Password}, from); err != nil {
 		return nil, err
@@ -311,7 +319,7 @@ type Conversion struct {
 // that is done.
 func (s *Service) Convert(ctx context.Context, p *principal.Principal, c Conversion, from session.Origin) (login.Answer, error) {
 	if !p.Anonymous {
-		return login.Answer{}, fault.New(fault.Conflict, "user_not_anonymous", "This user is a permanent one already.")
+		return login.Answer{}, login.ErrNotAnonymous
 	}
 	if slices.Contains(p.AMR, Impersonation) {
 		return login.Answer{}, ErrImpersonated

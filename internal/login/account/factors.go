@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
-	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/login"
 	"github.com/fluxbase/fluxbase/internal/mail"
@@ -22,7 +21,7 @@ type FactorName struct {
 // Enroll makes a second factor that counts once it is confirmed.
 func (s *Service) Enroll(ctx context.Context, p *principal.Principal, n FactorName, from session.Origin) (totp.Enrollment, error) {
 	if p.Anonymous {
-		return totp.Enrollment{}, fault.New(fault.Conflict, "anonymous_user", "Convert the anonymous user first.")
+		return totp.Enrollment{}, errAnonymous
 	}
 	if err := s.prove(ctx, p, Proof{}, from); err != nil {
 		return totp.Enrollment{}, err
