@@ -308,14 +308,17 @@ func (s *Service) consumer(ctx context.Context, p Proof, kinds ...otp.Kind) (fun
 // settled does what the proof of a mailbox entails, unless that is done, and
 // returns whose it is.
 func (s *Service) settled(ctx context.Context, q postgres.Querier, flow otp.Flow, from session.Origin) (entry, error) {
-	if flow.Proven {
-		return entry{user: flow.User, amr: "email"}, nil
+	userID := flow.User
+	if !flow.Proven {
+		var err error
+		if userID, err = s.settle(ctx, q, flow, from); err != nil {
+			return entry{}, err
+		}
 	}
-	userID, err := s.settle(ctx, q, flow, from)
-	if err == nil && isChange(flow.Kind) {
+	if isChange(flow.Kind) {
 		return s.changed(ctx, q, userID)
 	}
-	return entry{user: userID, amr: "email"}, err
+	return entry{user: userID, amr: "email"}, nil
 }
 
 // changed returns who may come in after one of the confirmations of a change of

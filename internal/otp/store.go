@@ -74,10 +74,12 @@ func consume(ctx context.Context, q postgres.Querier, token []byte, kinds []Kind
 	return scan(q.QueryRow(ctx, consumeSQL, token, kinds))
 }
 
+// Once the link has been confirmed the code is worth nothing, also to whoever has
+// tried it just before.
 const consumeIDSQL = `
 with owner as (
 	select u.id from auth.users u where u.id = (select user_id from auth.flows where id = $1) for no key update)
-update auth.flows f set consumed_at = now() where f.id = $1 and ` + open + held + `
+update auth.flows f set consumed_at = now() where f.id = $1 and f.proven_at is null and ` + open + held + `
 returning ` + columns
 
 func consumeID(ctx context.Context, q postgres.Querier, flow id.Flow) (Flow, error) {

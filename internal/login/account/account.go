@@ -196,6 +196,17 @@ func (s *Service) Update(ctx context.Context, p *principal.Principal, metadata u
 	})
 }
 
+// still makes changes of an account wait for each other, and refuses one whose
+// session has ended since the request began: that may have been on purpose of
+// keeping whoever makes it out. It returns session.ErrNotFound.
+func (s *Service) still(ctx context.Context, q postgres.Querier, p *principal.Principal) error {
+	if _, err := s.Users.Contact(ctx, q, p.User); err != nil {
+		return err
+	}
+	_, err := s.Sessions.Fresh(ctx, q, p.Session, s.Window)
+	return err
+}
+
 // change runs f in a transaction with its audit record, and returns the user.
 func (s *Service) change(ctx context.Context, p *principal.Principal, from session.Origin, action audit.Action, f func(postgres.Querier) error,
 ) (user.Document, error) {
@@ -242,6 +253,9 @@ func (s *Service) ChangePassword(ctx context.Context, p *principal.Principal, n 
 		return nil, err
 	}
 	return s.change(ctx, p, from, "", func(q postgres.Querier) error {
+		if err := s.still(ctx, q, p); err != nil {
+			return err
+		}
 		return s.SetPassword(ctx, q, p.User, digest, p.Session, audit.PasswordChanged, from)
 	})
 }
@@ -275,6 +289,9 @@ func (s *Service) ChangeEmail(ctx context.Context, p *principal.Principal, n New
 		return nil, err
 	}
 	return s.change(ctx, p, from, audit.EmailChangeRequested, func(q postgres.Querier) error {
+		if err := s.still(ctx, q, p); err != nil {
+			return err
+		}
 		return s.AskChange(ctx, q, p, email, n.RedirectTo, from)
 	})
 }
@@ -292,7 +309,10 @@ func (s *Service) Delete(ctx context.Context, p *principal.Principal, d Deletion
 	}
 	var ended []id.Session
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		var err error
+		err := s.still(ctx, q, p)
+		if err != nil {
+			return err
+		}
 		if ended, err = s.Sessions.EndAll(ctx, q, p.User, id.Session{}, session.UserDeleted); err != nil {
 			return err
 		}

@@ -28,7 +28,10 @@ func (s *Service) Enroll(ctx context.Context, p *principal.Principal, n FactorNa
 	}
 	var e totp.Enrollment
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		var err error
+		err := s.still(ctx, q, p)
+		if err != nil {
+			return err
+		}
 		if e, err = s.Factors.Enroll(ctx, q, p.User, p.Email, n.Name); err != nil {
 			return err
 		}
@@ -76,8 +79,11 @@ func (s *Service) factorChange(ctx context.Context, p *principal.Principal, from
 ) error {
 	var ended []id.Session
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		err := f(q)
+		err := s.still(ctx, q, p)
 		if err != nil {
+			return err
+		}
+		if err = f(q); err != nil {
 			return err
 		}
 		if ended, err = s.Sessions.EndAll(ctx, q, p.User, p.Session, session.FactorChanged); err != nil {
@@ -140,7 +146,10 @@ func (s *Service) NewCodes(ctx context.Context, p *principal.Principal, proof Pr
 	}
 	var codes Codes
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		var err error
+		err := s.still(ctx, q, p)
+		if err != nil {
+			return err
+		}
 		if codes.RecoveryCodes, err = s.Factors.NewRecoveryCodes(ctx, q, p.User); err != nil {
 			return err
 		}
