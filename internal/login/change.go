@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -57,6 +58,9 @@ func (s *Service) AskChange(ctx context.Context, q postgres.Querier, p *principa
 	return err
 }
 
+// ErrNotAnonymous is the fault of converting a user who is a permanent one.
+var ErrNotAnonymous = fault.New(fault.Conflict, "user_not_anonymous", "This user is a permanent one already.")
+
 // AskConversion gives an anonymous user an address and a password, or where
 // addresses are proven begins to, and returns what the page can wait on. An
 // address that belongs to somebody is an error that changes nothing.
@@ -67,7 +71,11 @@ func (s *Service) AskConversion(ctx context.Context, p *principal.Principal, acc
 	}
 	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
 		if !s.Config.Verify {
-			if err := s.Users.Convert(ctx, q, p.User, c.email, false); err != nil {
+			err := s.Users.Convert(ctx, q, p.User, c.email, false)
+			if errors.Is(err, user.ErrNotFound) {
+				return ErrNotAnonymous // any more
+			}
+			if err != nil {
 				return err
 			}
 			if err := s.Users.Merge(ctx, q, p.User, c.data); err != nil {

@@ -27,7 +27,8 @@ type Answer struct {
 	Methods     []string        `json:"methods,omitzero"`
 }
 
-// entry is who has proven a first factor, and by which method.
+// entry is who has proven a first factor, and by which method. The zero value is
+// nobody, who does not come in.
 type entry struct {
 	user id.User
 	amr  string     // RFC 8176, where that has a word
@@ -48,6 +49,9 @@ func (s *Service) enter(ctx context.Context, from session.Origin, action audit.A
 		if err != nil {
 			return err
 		}
+		if e.user.IsZero() {
+			return nil
+		}
 		if !e.stay.IsZero() {
 			live, err = s.Sessions.Live(ctx, q, e.user, e.stay)
 			return err
@@ -66,7 +70,7 @@ func (s *Service) enter(ctx context.Context, from session.Origin, action audit.A
 	if err != nil {
 		return Answer{}, fmt.Errorf("opening a session: %w", err)
 	}
-	if answer.Requires2FA {
+	if live.ID.IsZero() {
 		return answer, nil
 	}
 	return s.answer(live)

@@ -17,7 +17,11 @@ import (
 // Look returns the flow of a link, and changes nothing: mail scanners open
 // links. It returns otp.ErrExpired.
 func (s *Service) Look(ctx context.Context, token string) (otp.Flow, error) {
-	return s.Flows.Find(ctx, token)
+	flow, err := s.Flows.Find(ctx, token)
+	if err == nil && flow.Proven { // handed over to the application
+		err = otp.ErrExpired
+	}
+	return flow, err
 }
 
 // Confirm takes a link as confirmed, and lets the page in that asked.
@@ -25,7 +29,7 @@ func (s *Service) Confirm(ctx context.Context, token string, from session.Origin
 	var flow otp.Flow
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
 		var err error
-		if flow, err = s.Flows.Settle(ctx, q, token); err != nil {
+		if flow, err = s.Flows.Settle(ctx, q, token, otp.SignUp, otp.MagicLink, otp.EmailChange, otp.EmailChangeCurrent); err != nil {
 			return err
 		}
 		_, err = s.settle(ctx, q, flow, from)
@@ -59,7 +63,7 @@ func (s *Service) Continue(ctx context.Context, token string, from session.Origi
 	default:
 	}
 	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
-		settled, fresh, err := s.Flows.HandOver(ctx, q, token)
+		settled, fresh, err := s.Flows.HandOver(ctx, q, token, otp.SignUp, otp.MagicLink)
 		if err != nil {
 			return err
 		}
@@ -67,7 +71,10 @@ func (s *Service) Continue(ctx context.Context, token string, from session.Origi
 		_, err = s.settle(ctx, q, settled, from)
 		return err
 	})
-	return flow.RedirectTo + "#" + fragment.Encode(), err
+	if err != nil {
+		return "", err
+	}
+	return flow.RedirectTo + "#" + fragment.Encode(), nil
 }
 
 // fragmentTypes is what a flow is called in the fragment of a redirect.

@@ -84,8 +84,12 @@ func (s *Service) write(ctx context.Context, q postgres.Querier, r otp.Request, 
 	if device := session.Device(&r.From.UserAgent); device != nil {
 		vars.Device = *device
 	}
-	if m.kind == mail.AccountExists {
+	switch m.kind {
+	case mail.AccountExists:
 		vars.ConfirmationURL, vars.Token, vars.TokenHash = "", "", ""
+	case mail.Reauthentication:
+		vars.ConfirmationURL, vars.TokenHash = "", "" // the code goes into the page that asked, and nowhere else
+	default:
 	}
 	send := s.Mail.Send
 	if silent {
@@ -162,13 +166,16 @@ func (s *Service) Resend(ctx context.Context, address string, from session.Origi
 	if err != nil {
 		return Waiting{}, err
 	}
+	found.Digest = ""
 	var asked otp.Asked
 	err = s.resend(ctx, email, found, from, &asked)
 	return Waiting{asked.Waiter}, err
 }
 
 // resend writes another flow of a sign-up. An account whose address has yet to
-// be proven keeps its password only through its digest in the flow.
+// be proven keeps its password only through the digest in the flow, and that is
+// there only if whoever asks has sent the password: the mailbox may belong to
+// somebody else than the account does.
 func (s *Service) resend(ctx context.Context, email string, found password.Found, from session.Origin, asked *otp.Asked) error {
 	return s.DB.InTx(ctx, func(q postgres.Querier) error {
 		r := otp.Request{Kind: otp.SignUp, Email: email, From: from, Life: s.Config.LinkLife, Code: true, Waits: true}
@@ -267,7 +274,7 @@ type Proof struct {
 	Token  string `json:"token,omitzero"`
 	Email  string `json:"email,omitzero"`
 	Code   string `json:"code,omitzero"`
-	FlowID string `json:"flow_id,omitzero"`
+	FlowID string `json:"flow_id,omitzero"` // of the page that asked: its own code counts then, not the latest
 }
 
 // Redeem signs in with what came out of a mail of one of the kinds.
@@ -295,7 +302,7 @@ func (s *Service) consumer(ctx context.Context, p Proof, kinds ...otp.Kind) (fun
 	if err != nil {
 		return nil, otp.ErrExpired
 	}
-	flow, err := s.Flows.TryCode(ctx, email, p.Code, kinds...)
+	flow, err := s.Flows.TryCode(ctx, email, p.FlowID, p.Code, kinds...)
 	if err != nil {
 		return nil, err
 	}
@@ -305,11 +312,28 @@ func (s *Service) consumer(ctx context.Context, p Proof, kinds ...otp.Kind) (fun
 // settled does what the proof of a mailbox entails, unless that is done, and
 // returns whose it is.
 func (s *Service) settled(ctx context.Context, q postgres.Querier, flow otp.Flow, from session.Origin) (entry, error) {
-	if flow.Proven {
-		return entry{user: flow.User, amr: "email"}, nil
+	userID := flow.User
+	if !flow.Proven {
+		var err error
+		if userID, err = s.settle(ctx, q, flow, from); err != nil {
+			return entry{}, err
+		}
 	}
-	userID, err := s.settle(ctx, q, flow, from)
-	return entry{user: userID, amr: "email"}, err
+	if isChange(flow.Kind) {
+		return s.changed(ctx, q, userID)
+	}
+	return entry{user: userID, amr: "email"}, nil
+}
+
+// changed returns who may come in after one of the confirmations of a change of
+// address. While the other one is outstanding that is nobody: a mailbox that may
+// be given to an account one day does not open it.
+func (s *Service) changed(ctx context.Context, q postgres.Querier, userID id.User) (entry, error) {
+	account, err := s.Users.Contact(ctx, q, userID)
+	if err != nil || account.NewEmail != "" {
+		return entry{}, err
+	}
+	return entry{user: userID, amr: "email"}, nil
 }
 
 // Wait waits for the link of a flow to be confirmed, wherever that is done, and

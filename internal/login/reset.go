@@ -85,6 +85,11 @@ func (s *Service) SetPassword(ctx context.Context, q postgres.Querier, userID id
 	if err := s.Flows.Cancel(ctx, q, userID, otp.Recovery, otp.MagicLink, otp.Invite, otp.SecondFactor); err != nil {
 		return err
 	}
+	if action == audit.PasswordReset { // by the owner of the mailbox, who may be taking the account back
+		if err := s.dropChange(ctx, q, userID); err != nil {
+			return err
+		}
+	}
 	if err := s.Notify(ctx, q, mail.PasswordChanged, account.Email, mail.Vars{}, from); err != nil {
 		return err
 	}

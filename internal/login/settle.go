@@ -19,22 +19,34 @@ import (
 // of an account takes away whatever opened it before, since that may be
 // somebody else's who knew that the address would be used one day.
 func (s *Service) settle(ctx context.Context, q postgres.Querier, flow otp.Flow, from session.Origin) (id.User, error) {
+	var userID id.User
+	var err error
 	switch flow.Kind {
 	case otp.EmailChange, otp.EmailChangeCurrent:
-		return flow.User, s.settleChange(ctx, q, flow, from)
+		userID, err = flow.User, nil
 	case otp.SignUp, otp.MagicLink, otp.Invite, otp.Recovery:
+		userID, err = s.ownerOf(ctx, q, flow, from)
 	default:
-		return id.User{}, otp.ErrExpired
+		err = otp.ErrExpired
 	}
-	userID, err := s.ownerOf(ctx, q, flow, from)
+	if errors.Is(err, user.ErrExists) || errors.Is(err, user.ErrNotFound) {
+		err = otp.ErrExpired // somebody else has the address by now, or the account is gone
+	}
 	if err != nil {
 		return id.User{}, err
 	}
 	if err := s.Flows.SetUser(ctx, q, flow.ID, userID); err != nil {
 		return id.User{}, err
 	}
+	if isChange(flow.Kind) {
+		if err := s.settleChange(ctx, q, flow, from); err != nil {
+			return id.User{}, err
+		}
+	}
 	return userID, audit.Write(ctx, q, By(userID, from).Did(audit.AddressProven, "user", id.UUID(userID), "kind", string(flow.Kind)))
 }
+
+func isChange(kind otp.Kind) bool { return kind == otp.EmailChange || kind == otp.EmailChangeCurrent }
 
 func (s *Service) ownerOf(ctx context.Context, q postgres.Querier, flow otp.Flow, from session.Origin) (id.User, error) {
 	userID := flow.User
@@ -52,9 +64,6 @@ func (s *Service) ownerOf(ctx context.Context, q postgres.Querier, flow otp.Flow
 		return s.create(ctx, q, flow)
 	}
 	account, err := s.Users.Contact(ctx, q, userID)
-	if errors.Is(err, user.ErrNotFound) {
-		return id.User{}, otp.ErrExpired
-	}
 	if err != nil {
 		return id.User{}, err
 	}
@@ -70,9 +79,6 @@ func (s *Service) create(ctx context.Context, q postgres.Querier, flow otp.Flow)
 		return id.User{}, otp.ErrExpired
 	}
 	err := s.Users.CreateVerified(ctx, q, flow.NewUser, flow.Email, flow.Data)
-	if errors.Is(err, user.ErrExists) {
-		return id.User{}, otp.ErrExpired // in this very moment: the link works when it is opened again
-	}
 	if err == nil && flow.PasswordDigest != "" {
 		err = s.Passwords.Set(ctx, q, flow.NewUser, flow.PasswordDigest)
 	}
@@ -91,14 +97,15 @@ func (s *Service) convert(ctx context.Context, q postgres.Querier, userID id.Use
 	return err
 }
 
-// prove notes that an account's owner has the mailbox of its address.
+// prove notes that an account's owner has the mailbox of its address. Of several
+// sign-ups with it one counts: that of the others may be somebody else's.
 func (s *Service) prove(ctx context.Context, q postgres.Querier, userID id.User, flow otp.Flow, from session.Origin) error {
 	known, err := s.Users.Verify(ctx, q, userID, flow.Email)
-	if errors.Is(err, user.ErrNotFound) {
-		return otp.ErrExpired // the account has another address by now
+	if known && flow.Kind == otp.SignUp {
+		return otp.ErrExpired
 	}
 	if err != nil || known {
-		return err
+		return err // user.ErrNotFound: the account has another address by now
 	}
 	if err := s.wipe(ctx, q, userID, flow.Kind, from); err != nil || flow.PasswordDigest == "" {
 		return err
@@ -121,7 +128,22 @@ func (s *Service) wipe(ctx context.Context, q postgres.Querier, userID id.User, 
 	if _, err := s.Sessions.EndAll(ctx, q, userID, id.Session{}, reason); err != nil {
 		return err
 	}
+	if err := s.dropChange(ctx, q, userID); err != nil {
+		return err
+	}
+	if err := s.Flows.Cancel(ctx, q, userID, otp.SecondFactor, otp.Reauthentication); err != nil {
+		return err
+	}
 	return audit.Write(ctx, q, By(userID, from).Did(audit.CredentialsWiped, "user", id.UUID(userID)))
+}
+
+// dropChange forgets a change of address that is not yet confirmed: whoever has
+// asked for it may have been somebody else.
+func (s *Service) dropChange(ctx context.Context, q postgres.Querier, userID id.User) error {
+	if err := s.Flows.Cancel(ctx, q, userID, otp.EmailChange, otp.EmailChangeCurrent); err != nil {
+		return err
+	}
+	return s.Users.Announce(ctx, q, userID, "")
 }
 
 // settleChange gives an account its new address once both mailboxes have agreed.
@@ -134,7 +156,11 @@ func (s *Service) settleChange(ctx context.Context, q postgres.Querier, flow otp
 	if err != nil || outstanding {
 		return err
 	}
-	return s.Move(ctx, q, flow.User, account.Email, account.NewEmail, true, id.Session{}, from)
+	err = s.Move(ctx, q, flow.User, account.Email, account.NewEmail, true, id.Session{}, from)
+	if errors.Is(err, user.ErrExists) {
+		return otp.ErrExpired // somebody else has made an account with it since
+	}
+	return err
 }
 
 // Move gives an account another address: its sessions end but for one, what was

@@ -137,8 +137,8 @@ func (s *Service) Ask(ctx context.Context, q postgres.Querier, r Request) (Asked
 	return asked, nil
 }
 
-// Find returns the open flow of a link, and changes nothing. It returns
-// ErrExpired.
+// Find returns the open flow of a link, and changes nothing. The token of a
+// second factor is no link. It returns ErrExpired.
 func (s *Service) Find(ctx context.Context, token string) (Flow, error) {
 	return selectOpen(ctx, s.DB.Single(), digest(token))
 }
@@ -150,10 +150,16 @@ func (s *Service) Consume(ctx context.Context, q postgres.Querier, token string,
 }
 
 // TryCode finds the latest flow of an address and of one of the kinds by its
-// code, to be consumed by ConsumeID. A try counts whatever becomes of it, so
-// this comes before the transaction begins. It returns ErrExpired.
-func (s *Service) TryCode(ctx context.Context, email, code string, kinds ...Kind) (id.Flow, error) {
-	flow, want, err := tryCode(ctx, s.DB.Single(), email, kinds, maxTries)
+// code, to be consumed by ConsumeID. A page that has a waiter sends it, and then
+// it is the flow of that page, whatever others have asked for since. A try counts
+// whatever becomes of it, so this comes before the transaction begins. It
+// returns ErrExpired.
+func (s *Service) TryCode(ctx context.Context, email, waiter, code string, kinds ...Kind) (id.Flow, error) {
+	var page []byte
+	if waiter != "" {
+		page = digest(waiter)
+	}
+	flow, want, err := tryCode(ctx, s.DB.Single(), email, page, kinds, maxTries)
 	if err != nil {
 		return id.Flow{}, err
 	}
@@ -176,17 +182,18 @@ func (s *Service) Try(ctx context.Context, token string, kind Kind) (Flow, error
 	return tryToken(ctx, s.DB.Single(), digest(token), kind, maxTries)
 }
 
-// Settle takes the link of a flow as confirmed: it is dead from then on, and the
-// page that asked, if one waits, may come in. It returns ErrExpired.
-func (s *Service) Settle(ctx context.Context, q postgres.Querier, token string) (Flow, error) {
-	return settle(ctx, q, digest(token), nil, claimLife)
+// Settle takes the link of a flow of one of the kinds as confirmed: it is dead
+// from then on, and the page that asked, if one waits, may come in. It returns
+// ErrExpired.
+func (s *Service) Settle(ctx context.Context, q postgres.Querier, token string, kinds ...Kind) (Flow, error) {
+	return settle(ctx, q, digest(token), nil, claimLife, kinds)
 }
 
 // HandOver is Settle for the application that the browser is sent to: it
 // returns a token that is good for a minute, and nobody else comes in.
-func (s *Service) HandOver(ctx context.Context, q postgres.Querier, token string) (Flow, string, error) {
+func (s *Service) HandOver(ctx context.Context, q postgres.Querier, token string, kinds ...Kind) (Flow, string, error) {
 	fresh := rand.Text() + rand.Text()
-	flow, err := settle(ctx, q, digest(token), digest(fresh), handOverLife)
+	flow, err := settle(ctx, q, digest(token), digest(fresh), handOverLife, kinds)
 	return flow, fresh, err
 }
 
@@ -197,7 +204,7 @@ const (
 	handOverLife = time.Minute
 )
 
-// SetUser notes the account that was made for a flow.
+// SetUser notes whose a flow is, and that what it entails is done.
 func (s *Service) SetUser(ctx context.Context, q postgres.Querier, flow id.Flow, userID id.User) error {
 	return updateUser(ctx, q, flow, userID)
 }
@@ -247,7 +254,7 @@ func (s *Service) Cancel(ctx context.Context, q postgres.Querier, userID id.User
 }
 
 // OpenChange says whether a confirmation of a change of address is still
-// outstanding.
+// outstanding, or will be for ever.
 func (s *Service) OpenChange(ctx context.Context, q postgres.Querier, change id.UUID) (bool, error) {
 	return selectOpenChange(ctx, q, change)
 }

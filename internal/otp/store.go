@@ -51,22 +51,35 @@ func scan(row pgx.Row) (Flow, error) {
 // that is confirmed in a browser; what can be found by a token can be consumed.
 const open = `f.consumed_at is null and f.denied_at is null and f.expires_at > now()`
 
-const selectOpenSQL = `select ` + columns + ` from auth.flows f where f.token_digest = $1 and ` + open
+const selectOpenSQL = `
+select ` + columns + ` from auth.flows f where f.token_digest = $1 and f.kind <> 'second_factor' and ` + open
 
 func selectOpen(ctx context.Context, q postgres.Querier, token []byte) (Flow, error) {
 	return scan(q.QueryRow(ctx, selectOpenSQL, token))
 }
 
+// held locks the user of a flow before the flow itself is, as do those who change
+// the user and then cancel flows: otherwise the two could wait for each other.
+// What has changed about the flow meanwhile is seen, because the conditions are
+// evaluated again on a row that had to be waited for.
+const held = ` and (select count(*) from owner) >= 0`
+
 const consumeSQL = `
-update auth.flows f set consumed_at = now() where f.token_digest = $1 and f.kind = any ($2) and ` + open + `
+with owner as (
+	select u.id from auth.users u where u.id = (select user_id from auth.flows where token_digest = $1) for no key update)
+update auth.flows f set consumed_at = now() where f.token_digest = $1 and f.kind = any ($2) and ` + open + held + `
 returning ` + columns
 
 func consume(ctx context.Context, q postgres.Querier, token []byte, kinds []Kind) (Flow, error) {
 	return scan(q.QueryRow(ctx, consumeSQL, token, kinds))
 }
 
+// Once the link has been confirmed the code is worth nothing, also to whoever has
+// tried it just before.
 const consumeIDSQL = `
-update auth.flows f set consumed_at = now() where f.id = $1 and ` + open + `
+with owner as (
+	select u.id from auth.users u where u.id = (select user_id from auth.flows where id = $1) for no key update)
+update auth.flows f set consumed_at = now() where f.id = $1 and f.proven_at is null and ` + open + held + `
 returning ` + columns
 
 func consumeID(ctx context.Context, q postgres.Querier, flow id.Flow) (Flow, error) {
@@ -78,13 +91,14 @@ func consumeID(ctx context.Context, q postgres.Querier, flow id.Flow) (Flow, err
 const tryCodeSQL = `
 update auth.flows t set code_tries = t.code_tries + 1
 where t.id = (
-		select f.id from auth.flows f where f.email = $1 and f.kind = any ($2) and f.code_digest is not null and ` + open + `
+		select f.id from auth.flows f
+		where f.email = $1 and f.kind = any ($2) and f.code_digest is not null and ($4::bytea is null or f.waiter_digest = $4) and ` + open + `
 		order by f.created_at desc, f.id desc limit 1)
 	and t.code_tries < $3
 returning t.id, t.code_digest`
 
-func tryCode(ctx context.Context, q postgres.Querier, email string, kinds []Kind, tries int) (flow id.Flow, code []byte, err error) {
-	err = q.QueryRow(ctx, tryCodeSQL, email, kinds, tries).Scan(&flow, &code)
+func tryCode(ctx context.Context, q postgres.Querier, email string, waiter []byte, kinds []Kind, tries int) (flow id.Flow, code []byte, err error) {
+	err = q.QueryRow(ctx, tryCodeSQL, email, kinds, tries, waiter).Scan(&flow, &code)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return flow, nil, ErrExpired
 	}
@@ -103,17 +117,20 @@ func tryToken(ctx context.Context, q postgres.Querier, token []byte, kind Kind, 
 // Whoever waits has a while to come in, even if the link was confirmed in the
 // last second of its time.
 const settleSQL = `
+with owner as (
+	select u.id from auth.users u where u.id = (select user_id from auth.flows where token_digest = $1) for no key update)
 update auth.flows f set proven_at = now(), token_digest = $2, code_digest = null,
 	waiter_digest = case when $2::bytea is null then f.waiter_digest end,
 	expires_at = case when $2::bytea is null then greatest(f.expires_at, now() + $3::interval) else now() + $3::interval end
-where f.token_digest = $1 and f.proven_at is null and ` + open + `
+where f.token_digest = $1 and f.kind = any ($4) and f.proven_at is null and ` + open + held + `
 returning ` + columns
 
-func settle(ctx context.Context, q postgres.Querier, token, fresh []byte, life time.Duration) (Flow, error) {
-	return scan(q.QueryRow(ctx, settleSQL, token, fresh, life))
+func settle(ctx context.Context, q postgres.Querier, token, fresh []byte, life time.Duration, kinds []Kind) (Flow, error) {
+	return scan(q.QueryRow(ctx, settleSQL, token, fresh, life, kinds))
 }
 
-const updateUserSQL = `update auth.flows set user_id = $2 where id = $1`
+const updateUserSQL = `
+update auth.flows set user_id = $2, proven_at = coalesce(proven_at, now()) where id = $1`
 
 func updateUser(ctx context.Context, q postgres.Querier, flow id.Flow, userID id.User) error {
 	_, err := q.Exec(ctx, updateUserSQL, flow, userID)
@@ -121,7 +138,7 @@ func updateUser(ctx context.Context, q postgres.Querier, flow id.Flow, userID id
 }
 
 const denySQL = `
-update auth.flows f set denied_at = now() where f.token_digest = $1 and ` + open + `
+update auth.flows f set denied_at = now() where f.token_digest = $1 and f.kind <> 'second_factor' and ` + open + `
 returning ` + columns
 
 func deny(ctx context.Context, q postgres.Querier, token []byte) (Flow, error) {
@@ -129,8 +146,10 @@ func deny(ctx context.Context, q postgres.Querier, token []byte) (Flow, error) {
 }
 
 const claimSQL = `
+with owner as (
+	select u.id from auth.users u where u.id = (select user_id from auth.flows where waiter_digest = $1) for no key update)
 update auth.flows f set consumed_at = now()
-where f.waiter_digest = $1 and f.proven_at is not null and ` + open + `
+where f.waiter_digest = $1 and f.proven_at is not null and ` + open + held + `
 returning ` + columns
 
 func claim(ctx context.Context, q postgres.Querier, waiter []byte) (Flow, error) {
@@ -171,16 +190,27 @@ func countMailed(ctx context.Context, q postgres.Querier, email string, since ti
 	return n, postgres.Fault(err)
 }
 
+// A link may have been mailed to the address before there was the account. One
+// of those that is being confirmed right now belongs to nobody yet, and its
+// transaction may be waiting for this one.
 const cancelSQL = `
-update auth.flows f set consumed_at = now() where f.user_id = $1 and f.kind = any ($2) and f.consumed_at is null`
+update auth.flows set consumed_at = now() where id in (
+	select id from auth.flows where user_id = $1 and kind = any ($2) and consumed_at is null
+	union all
+	select o.id from (
+		select f.id from auth.flows f
+		where f.user_id is null and f.email = (select email from auth.users where id = $1) and f.kind = any ($2) and f.consumed_at is null
+		for update skip locked) o)
+	and consumed_at is null`
 
 func cancel(ctx context.Context, q postgres.Querier, userID id.User, kinds []Kind) error {
 	_, err := q.Exec(ctx, cancelSQL, userID, kinds)
 	return postgres.Fault(err)
 }
 
+// One that is over, denied or cancelled remains outstanding.
 const selectOpenChangeSQL = `
-select exists (select from auth.flows where change_id = $1 and consumed_at is null and proven_at is null)`
+select exists (select from auth.flows where change_id = $1 and proven_at is null)`
 
 func selectOpenChange(ctx context.Context, q postgres.Querier, change id.UUID) (bool, error) {
 	var open bool

@@ -39,7 +39,7 @@ func verifies(c *config.Config) bool {
 // exactly, and in development to this machine.
 func redirects(c *config.Config) func(string) bool {
 	return func(url string) bool {
-		return slices.Contains(c.Auth.RedirectURLs, url) || c.Environment == config.Development && loopback(url) && !strings.Contains(url, "#")
+		return slices.Contains(c.Auth.RedirectURLs, url) || c.Environment == config.Development && loopback(url) && !strings.ContainsAny(url, "#@\\")
 	}
 }
 

@@ -42,7 +42,7 @@ select s.id, s.generation, s.expires_at, s.aal, s.amr, coalesce(s.actor, ''),
 from auth.sessions s
 join auth.users u on u.id = s.user_id
 join auth.user_documents d on d.id = s.user_id
-where s.id = $1`
+where s.id = $1 and s.ended_at is null`
 
 func selectLive(ctx context.Context, q postgres.Querier, sessionID id.Session) (Live, error) {
 	var l Live

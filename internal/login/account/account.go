@@ -33,6 +33,8 @@ var (
 	ErrInsufficientAAL = fault.New(fault.Forbidden, "insufficient_aal", "Sign in with your second factor first.")
 	ErrImpersonated    = fault.New(fault.Forbidden, "impersonation_not_allowed", "A session in somebody else's name cannot do this.")
 	ErrPassword        = fault.Input("/password", "invalid_credentials", "The password is wrong.")
+
+	errAnonymous = fault.New(fault.Conflict, "anonymous_user", "Convert the anonymous user first.")
 )
 
 // Impersonation is the method of a session that an administrator has opened.
@@ -58,6 +60,9 @@ type Proof struct {
 func (s *Service) prove(ctx context.Context, p *principal.Principal, proof Proof, from session.Origin) error {
 	if slices.Contains(p.AMR, Impersonation) {
 		return ErrImpersonated
+	}
+	if p.Anonymous {
+		return nil // who has nothing to prove it with
 	}
 	enabled, err := s.Factors.Enabled(ctx, s.DB.Single(), p.User)
 	if err != nil {
@@ -146,7 +151,7 @@ func (s *Service) checkFactor(ctx context.Context, p *principal.Principal, code 
 }
 
 func (s *Service) checkMailed(ctx context.Context, p *principal.Principal, code string) (func(postgres.Querier) (string, error), error) {
-	flow, err := s.Flows.TryCode(ctx, p.Email, code, otp.Reauthentication)
+	flow, err := s.Flows.TryCode(ctx, p.Email, "", code, otp.Reauthentication)
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +196,17 @@ func (s *Service) Update(ctx context.Context, p *principal.Principal, metadata u
 	})
 }
 
+// still makes changes of an account wait for each other, and refuses one whose
+// session has ended since the request began: that may have been on purpose of
+// keeping whoever makes it out. It returns session.ErrNotFound.
+func (s *Service) still(ctx context.Context, q postgres.Querier, p *principal.Principal) error {
+	if _, err := s.Users.Contact(ctx, q, p.User); err != nil {
+		return err
+	}
+	_, err := s.Sessions.Fresh(ctx, q, p.Session, s.Window)
+	return err
+}
+
 // change runs f in a transaction with its audit record, and returns the user.
 func (s *Service) change(ctx context.Context, p *principal.Principal, from session.Origin, action audit.Action, f func(postgres.Querier) error,
 ) (user.Document, error) {
@@ -216,6 +232,9 @@ type NewPassword struct {
 
 // ChangePassword sets a new password; all other sessions end.
 func (s *Service) ChangePassword(ctx context.Context, p *principal.Principal, n NewPassword, from session.Origin) (user.Document, error) {
+	if p.Anonymous {
+		return nil, errAnonymous
+	}
 	current, err := s.Passwords.Of(ctx, s.DB.Single(), p.User)
 	if err != nil {
 		return nil, err
@@ -234,6 +253,9 @@ func (s *Service) ChangePassword(ctx context.Context, p *principal.Principal, n 
 		return nil, err
 	}
 	return s.change(ctx, p, from, "", func(q postgres.Querier) error {
+		if err := s.still(ctx, q, p); err != nil {
+			return err
+		}
 		return s.SetPassword(ctx, q, p.User, digest, p.Session, audit.PasswordChanged, from)
 	})
 }
@@ -261,12 +283,15 @@ func (s *Service) ChangeEmail(ctx context.Context, p *principal.Principal, n New
 		return nil, err
 	}
 	if p.Anonymous {
-		return nil, fault.New(fault.Conflict, "anonymous_user", "Convert the anonymous user first.")
+		return nil, errAnonymous
 	}
 	if err := s.prove(ctx, p, Proof{Password: n.Password}, from); err != nil {
 		return nil, err
 	}
 	return s.change(ctx, p, from, audit.EmailChangeRequested, func(q postgres.Querier) error {
+		if err := s.still(ctx, q, p); err != nil {
+			return err
+		}
 		return s.AskChange(ctx, q, p, email, n.RedirectTo, from)
 	})
 }
@@ -284,7 +309,10 @@ func (s *Service) Delete(ctx context.Context, p *principal.Principal, d Deletion
 	}
 	var ended []id.Session
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		var err error
+		err := s.still(ctx, q, p)
+		if err != nil {
+			return err
+		}
 		if ended, err = s.Sessions.EndAll(ctx, q, p.User, id.Session{}, session.UserDeleted); err != nil {
 			return err
 		}
@@ -311,7 +339,7 @@ type Conversion struct {
 // that is done.
 func (s *Service) Convert(ctx context.Context, p *principal.Principal, c Conversion, from session.Origin) (login.Answer, error) {
 	if !p.Anonymous {
-		return login.Answer{}, fault.New(fault.Conflict, "user_not_anonymous", "This user is a permanent one already.")
+		return login.Answer{}, login.ErrNotAnonymous
 	}
 	if slices.Contains(p.AMR, Impersonation) {
 		return login.Answer{}, ErrImpersonated

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
-	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/login"
 	"github.com/fluxbase/fluxbase/internal/mail"
@@ -22,14 +21,17 @@ type FactorName struct {
 // Enroll makes a second factor that counts once it is confirmed.
 func (s *Service) Enroll(ctx context.Context, p *principal.Principal, n FactorName, from session.Origin) (totp.Enrollment, error) {
 	if p.Anonymous {
-		return totp.Enrollment{}, fault.New(fault.Conflict, "anonymous_user", "Convert the anonymous user first.")
+		return totp.Enrollment{}, errAnonymous
 	}
 	if err := s.prove(ctx, p, Proof{}, from); err != nil {
 		return totp.Enrollment{}, err
 	}
 	var e totp.Enrollment
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		var err error
+		err := s.still(ctx, q, p)
+		if err != nil {
+			return err
+		}
 		if e, err = s.Factors.Enroll(ctx, q, p.User, p.Email, n.Name); err != nil {
 			return err
 		}
@@ -77,8 +79,11 @@ func (s *Service) factorChange(ctx context.Context, p *principal.Principal, from
 ) error {
 	var ended []id.Session
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		err := f(q)
+		err := s.still(ctx, q, p)
 		if err != nil {
+			return err
+		}
+		if err = f(q); err != nil {
 			return err
 		}
 		if ended, err = s.Sessions.EndAll(ctx, q, p.User, p.Session, session.FactorChanged); err != nil {
@@ -141,7 +146,10 @@ func (s *Service) NewCodes(ctx context.Context, p *principal.Principal, proof Pr
 	}
 	var codes Codes
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		var err error
+		err := s.still(ctx, q, p)
+		if err != nil {
+			return err
+		}
 		if codes.RecoveryCodes, err = s.Factors.NewRecoveryCodes(ctx, q, p.User); err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func (s *Service) show(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 	token := c.Query().Get("token")
 	flow, err := s.Links.Look(r.Context(), token)
 	switch {
-	case errors.Is(err, otp.ErrExpired):
+	case errors.Is(err, otp.ErrExpired) || err == nil && wording[flow.Kind].title == "":
 		return render(w, http.StatusNotFound, s.over())
 	case err != nil:
 		return err
@@ -43,6 +43,11 @@ func (s *Service) press(w http.ResponseWriter, r *http.Request, c *web.Call) err
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		return fault.New(fault.Invalid, "invalid_form", "The form is malformed.").Because(err)
+	}
+	for _, values := range r.PostForm {
+		if len(values) > 1 {
+			return fault.New(fault.Invalid, "invalid_form", "The form has a field twice.")
+		}
 	}
 	token, from := r.PostForm.Get("token"), login.Origin(c)
 	var v view
@@ -70,13 +75,11 @@ func (s *Service) press(w http.ResponseWriter, r *http.Request, c *web.Call) err
 	}
 	status := http.StatusOK
 	if err != nil {
+		cause := err
 		if v, err = s.refused(r.Context(), token, err); err != nil {
 			return err
 		}
-		status = http.StatusForbidden
-		if v.Problem != "" {
-			status = http.StatusUnprocessableEntity
-		}
+		status = statusOf(cause)
 	}
 	return render(w, status, v)
 }
@@ -97,17 +100,41 @@ func render(w http.ResponseWriter, status int, v view) error {
 		return fmt.Errorf("writing the page of a link: %w", err)
 	}
 	sum := sha256.Sum256([]byte(style))
-	target := "'self'"
-	if u, err := url.Parse(v.redirectTo); err == nil && u.Host != "" {
-		target += " " + u.Scheme + "://" + u.Host
-	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+
-		"'; form-action "+target+"; frame-ancestors 'none'; base-uri 'none'")
+		"'; form-action "+formTargets(v.redirectTo)+"; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
 	return nil
+}
+
+// formTargets are the sources of form-action (CSP level 3, 6.4.1): browsers hold
+// the redirect after a form against them as well. That of an application on a
+// telephone is a scheme of its own.
+func formTargets(redirectTo string) string {
+	u, err := url.Parse(redirectTo)
+	switch {
+	case err != nil || u.Scheme == "":
+		return "'self'"
+	case u.Scheme == "http" || u.Scheme == "https":
+		return "'self' " + u.Scheme + "://" + u.Host
+	default:
+		return "'self' " + u.Scheme + ":"
+	}
+}
+
+// statusOf is the status of the page that says what was wrong.
+func statusOf(err error) int {
+	f, ok := errors.AsType[*fault.Error](err)
+	switch {
+	case ok && f.Kind == fault.Invalid:
+		return http.StatusUnprocessableEntity
+	case ok && f.Kind == fault.Unavailable:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusForbidden
+	}
 }

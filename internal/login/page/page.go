@@ -13,6 +13,7 @@ import (
 	_ "embed"
 	"errors"
 	"html/template"
+	"strconv"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -128,8 +129,12 @@ func ago(d time.Duration) string {
 		return "less than a minute ago"
 	case minutes == 1:
 		return "a minute ago"
+	case minutes < 60:
+		return strconv.Itoa(minutes) + " minutes ago"
+	case minutes < 120:
+		return "an hour ago"
 	default:
-		return time.Duration(minutes*int(time.Minute)).Truncate(time.Minute).String() + " ago"
+		return strconv.Itoa(minutes/60) + " hours ago"
 	}
 }
 
