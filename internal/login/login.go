@@ -141,6 +141,19 @@ type Credentials struct {
 // SignIn signs in with a password. Whether the address or the password was
 // wrong is told by neither the answer nor the time it takes.
 func (s *Service) SignIn(ctx context.Context, c Credentials, from session.Origin) (Answer, error) {
+	answer, err := s.signIn(ctx, c, from)
+	if errors.Is(err, password.ErrMismatch) { // its digest is another one by now: of the same password, perhaps
+		answer, err = s.signIn(ctx, c, from)
+	}
+	if errors.Is(err, password.ErrMismatch) {
+		err = ErrInvalidCredentials
+	}
+	return answer, err
+}
+
+// signIn returns password.ErrMismatch if the password was replaced while it was
+// being verified.
+func (s *Service) signIn(ctx context.Context, c Credentials, from session.Origin) (Answer, error) {
 	var found password.Found
 	email, err := user.NormalizeEmail(c.Email)
 	if err == nil {
@@ -163,17 +176,13 @@ func (s *Service) SignIn(ctx context.Context, c Credentials, from session.Origin
 	if stale {
 		renewed = s.renew(ctx, c.Password)
 	}
-	answer, err := s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
+	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
 		e := entry{user: found.User, amr: password.AMR}
 		if err := s.Passwords.Hold(ctx, q, found.User, found.Digest); err != nil || renewed == "" {
 			return e, err
 		}
 		return e, s.Passwords.Replace(ctx, q, found.User, found.Digest, renewed)
 	})
-	if errors.Is(err, password.ErrMismatch) { // it was changed while it was being verified
-		return Answer{}, s.reject(ctx, found.User, from)
-	}
-	return answer, err
 }
 
 // renew returns a new digest of a password that has just been verified, or

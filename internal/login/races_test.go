@@ -163,7 +163,9 @@ func TestOneAddressConfirmedByTwo(t *testing.T) {
 // TestConversionsAtOnce converts one guest twice, and two guests to one address.
 func TestConversionsAtOnce(t *testing.T) {
 	t.Parallel()
-	guest := func(s *servertest.Server) servertest.Person { return s.Person("", s.Do("POST", base+"/anonymous", "", "")) }
+	guest := func(s *servertest.Server) servertest.Person {
+		return s.Person("", s.Do("POST", base+"/anonymous", "", ""))
+	}
 	convert := func(s *servertest.Server, p servertest.Person, email string) servertest.Answer {
 		return as(s, p, "POST", "/anonymous/convert", "email", email, "password", "a-long-password")
 	}
