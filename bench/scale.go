@@ -256,6 +256,6 @@ const positionSize = 8 + 16
 // server refuses what it did not understand as one.
 func cursorAt(cursor []byte, m *member) string {
 	c := bytes.Clone(cursor[:len(cursor)-positionSize])
-	c = binary.BigEndian.AppendUint64(c, uint64(m.createdAt.UnixMicro())) //nolint:gosec // after 1970
+	c = binary.BigEndian.AppendUint64(c, uint64(m.createdAt.UnixMicro()))
 	return base64.RawURLEncoding.EncodeToString(append(c, m.user[:]...))
 }

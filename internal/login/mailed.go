@@ -50,7 +50,6 @@ type Waiting struct {
 type message struct {
 	kind   mail.Kind
 	silent bool // nobody is to receive it: what it costs is all that is wanted
-	locale string
 	data   map[string]any
 	new    string // address, of a change
 }
