@@ -124,7 +124,7 @@ func (s *Service) SignUp(ctx context.Context, account NewAccount, from session.O
 		return s.askSignUp(ctx, c, account.RedirectTo, from)
 	}
 	return s.enter(ctx, from, audit.UserSignedUp, func(q postgres.Querier) (entry, error) {
-		userID, err := s.Users.Create(ctx, q, c.email, c.data)
+		userID, err := s.Users.Add(ctx, q, user.New{Email: c.email, UserMetadata: c.data})
 		if err != nil {
 			return entry{}, err
 		}
@@ -220,8 +220,11 @@ func (s *Service) SignInAnonymously(ctx context.Context, guest NewGuest, from se
 	if !s.Config.Anonymous || !s.Config.SignUps {
 		return Answer{}, ErrAnonymousDisabled
 	}
+	if _, err := user.CheckMetadata(guest.Data); err != nil {
+		return Answer{}, err
+	}
 	return s.enter(ctx, from, audit.UserSignedUp, func(q postgres.Querier) (entry, error) {
-		userID, err := s.Users.CreateAnonymous(ctx, q, guest.Data)
+		userID, err := s.Users.Add(ctx, q, user.New{UserMetadata: guest.Data})
 		return entry{user: userID, amr: "anonymous"}, err
 	})
 }

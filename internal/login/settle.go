@@ -3,6 +3,9 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -78,7 +81,11 @@ func (s *Service) create(ctx context.Context, q postgres.Querier, flow otp.Flow)
 	if !s.Config.SignUps {
 		return id.User{}, otp.ErrExpired
 	}
-	err := s.Users.CreateVerified(ctx, q, flow.NewUser, flow.Email, flow.Data)
+	var data user.Metadata
+	if err := json.Unmarshal([]byte(flow.Data), &data); err != nil {
+		return id.User{}, fmt.Errorf("reading the metadata of a flow: %w", err)
+	}
+	_, err := s.Users.Add(ctx, q, user.New{ID: flow.NewUser, Email: flow.Email, Verified: true, UserMetadata: data})
 	if err == nil && flow.PasswordDigest != "" {
 		err = s.Passwords.Set(ctx, q, flow.NewUser, flow.PasswordDigest)
 	}

@@ -15,7 +15,7 @@ import (
 // Forever is the end of a ban that somebody has to lift.
 func Forever() time.Time { return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC) }
 
-// New is an account that an administrator makes.
+// New is an account to be made.
 type New struct {
 	ID           id.User // zero: one is made
 	Email        string  // normalised; empty: an anonymous user
