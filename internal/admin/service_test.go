@@ -161,8 +161,9 @@ func TestSessionWaitsForABan(t *testing.T) {
 		go func() { came <- begin() }()
 		within(t, 10*time.Second, "it waits", func() bool {
 			var waiting bool
-			db.Scan(t, `select exists (select from pg_catalog.pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`, nil, &waiting)
-			return waiting || len(came) > 0
+			err := db.Single().QueryRow(ctx, `select exists (select from pg_catalog.pg_stat_activity
+				where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waiting)
+			return err == nil && (waiting || len(came) > 0)
 		})
 		return nil
 	})
