@@ -139,7 +139,6 @@ func (s *Service) Update(ctx context.Context, by By, userID id.User, c Change) (
 }
 
 // update does what is more than a change of the account's own row.
-
 func (s *Service) update(ctx context.Context, q postgres.Querier, by By, userID id.User, c Change,
 	set func(postgres.Querier, id.User) error,
 ) (ended []id.Session, err error) {
@@ -237,7 +236,7 @@ type Invitation struct {
 // Invite makes an unverified account and mails its owner a link.
 // It returns user.ErrExists for an address that has an account.
 func (s *Service) Invite(ctx context.Context, by By, in Invitation) (user.Document, error) {
-	if s.Inviter == nil {
+	if s.Inviter == nil || !s.Inviter.Configured() {
 		return nil, fault.New(fault.Unavailable, "email_provider_disabled", "This server sends no invitations.")
 	}
 	email, err := user.NormalizeEmail(in.Email)

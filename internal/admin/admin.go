@@ -40,6 +40,7 @@ type Digests interface {
 // Inviter mails an invitation, in the transaction that makes the account.
 type Inviter interface {
 	Invite(ctx context.Context, q postgres.Querier, userID id.User, email, redirectTo string, data map[string]any, from session.Origin) error
+	Configured() bool // messages go anywhere
 }
 
 // Links voids what has been mailed to a user and not been used.

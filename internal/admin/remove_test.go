@@ -173,3 +173,17 @@ func TestDeleteWithRowsThatCannotBeCounted(t *testing.T) {
 		t.Errorf("control: %d %s", a.Status, a.Body)
 	}
 }
+
+func TestInvite(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	if a := d.do("POST", "/users/invite", `{"email":"a@example.com"}`); a.Status != 201 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	d.refused(409, "user_already_exists", "POST", "/users/invite", `{"email":"a@example.com"}`)
+	var users, messages int
+	d.DB.Scan(t, `select (select count(*) from auth.users), (select count(*) from auth.mail_messages where kind = 'invite')`, nil, &users, &messages)
+	if users != 1 || messages != 1 {
+		t.Errorf("%d users, %d invitations", users, messages)
+	}
+}

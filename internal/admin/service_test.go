@@ -23,6 +23,8 @@ type mailroom struct {
 	fail                       error
 }
 
+func (m *mailroom) Configured() bool { return true }
+
 func (m *mailroom) Invite(ctx context.Context, q postgres.Querier, userID id.User, email, redirectTo string, data map[string]any, from session.Origin) error {
 	var there bool
 	if err := q.QueryRow(ctx, `select email = $2 and email_verified_at is null from auth.users where id = $1`, userID, email).Scan(&there); err != nil || !there {

@@ -40,6 +40,23 @@ const (
 	KeyRevoked     Action = "key.revoked"
 	SignInRejected Action = "user.sign_in_rejected"
 
+	SignUpRequested      Action = "user.sign_up_requested" // the address has yet to be proven
+	LinkRequested        Action = "user.link_requested"
+	LinkDenied           Action = "user.link_denied" // by whoever has the mailbox
+	AddressProven        Action = "user.address_proven"
+	CredentialsWiped     Action = "user.credentials_wiped" // those from before the address was proven
+	UserConverted        Action = "user.converted"         // from an anonymous one
+	EmailChangeRequested Action = "user.email_change_requested"
+	EmailChanged         Action = "user.email_changed"
+	PasswordChanged      Action = "user.password_changed"
+	PasswordReset        Action = "user.password_reset"
+	Reauthenticated      Action = "user.reauthenticated"
+	SecondFactorRejected Action = "user.second_factor_rejected"
+	FactorEnrolled       Action = "user.factor_enrolled" // and not yet confirmed
+	FactorAdded          Action = "user.factor_added"
+	FactorRemoved        Action = "user.factor_removed"
+	RecoveryCodesMade    Action = "user.recovery_codes_made"
+
 	EncryptionKeyGenerated Action = "encryption.key_generated"
 	EncryptionKeyActivated Action = "encryption.key_activated"
 	EncryptionKeyReplaced  Action = "encryption.key_replaced" // one that had never been used
@@ -49,6 +66,8 @@ const (
 	EncryptionRunFinished  Action = "encryption.run_finished"
 
 	EncryptionSecretReplaced Action = "encryption.notification_secret_replaced"
+
+	MailRetried Action = "mail.retried"
 
 	SecretSet      Action = "secret.set"
 	SecretRead     Action = "secret.read"

@@ -1,5 +1,5 @@
 // Package cli is the command line of the server: fluxbase serve, dev, migrate,
-// quickstart, config and doctor.
+// quickstart, config, doctor and mail.
 package cli
 
 import (
@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/mattn/go-isatty"
@@ -66,8 +67,28 @@ func Root() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().String("config", "", "configuration file (default: fluxbase.yaml, if there is one)")
-	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), quickstartCommand(), configCommand(), doctorCommand())
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), quickstartCommand(), configCommand(), doctorCommand(), mailCommand())
 	return root
+}
+
+// Group makes a command one that only holds others: alone it explains itself,
+// and of what it does not have it lists what it has, without repeating it.
+func Group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
+	cmd.AddCommand(subcommands...)
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var names []string
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				names = append(names, c.Name())
+			}
+		}
+		return fmt.Errorf("there is no such command; %s has: %s", cmd.CommandPath(), strings.Join(names, ", "))
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
 }
 
 // load reads the configuration for a command. flags maps flags of the command

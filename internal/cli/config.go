@@ -25,6 +25,5 @@ func configCommand() *cobra.Command {
 		},
 	}
 	show.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(show)
-	return cmd
+	return Group(cmd, show)
 }

@@ -88,11 +88,12 @@ func announce(cmd *cobra.Command, r dev.Ready, asJSON bool) error {
   Client key    %s
   Service key   %s
   Database      %s
+  Mailbox       %s
 
   See two people and their rows, in another terminal:  %s
   The service key bypasses Row-Level Security; keep it out of browsers.
   Stop with Ctrl-C. Everything is kept.
 
-`, float64(r.ElapsedMS)/1000, r.APIURL, r.DocsURL, r.OpenAPIURL, r.ClientKey, r.ServiceKey, r.DatabaseURL, quickstart)
+`, float64(r.ElapsedMS)/1000, r.APIURL, r.DocsURL, r.OpenAPIURL, r.ClientKey, r.ServiceKey, r.DatabaseURL, r.MailURL, quickstart)
 	return err
 }

@@ -12,12 +12,52 @@ type Auth struct {
 	RefreshGrace time.Duration `key:"refresh_grace" default:"10s" min:"0" max:"60s" doc:"How long a refresh token that has just been used gets the same successor again, so that a lost answer or a second tab signs nobody out."`
 	// PasswordMinLength counts code points, 6 to 72; default 8.
 	PasswordMinLength int `key:"password_min_length" default:"8" min:"6" max:"72" doc:"The shortest password, in characters (code points). The longest is always 72 bytes of UTF-8; a longer one is refused, never cut."`
+	// PasswordRequireUppercase is false by default, as are the other requirements.
+	PasswordRequireUppercase bool `key:"password_require_uppercase" alias:"auth.password_require_upper" default:"false" doc:"Whether a new password needs an upper-case letter."`
+	// PasswordRequireLowercase is false by default.
+	PasswordRequireLowercase bool `key:"password_require_lowercase" alias:"auth.password_require_lower" default:"false" doc:"Whether a new password needs a lower-case letter."`
+	// PasswordRequireDigit is false by default.
+	PasswordRequireDigit bool `key:"password_require_digit" alias:"auth.password_require_number" default:"false" doc:"Whether a new password needs a decimal digit."`
+	// PasswordRequireSpecial is false by default.
+	PasswordRequireSpecial bool `key:"password_require_special" alias:"auth.password_require_symbol" default:"false" doc:"Whether a new password needs a character that is neither a letter nor a digit; a space is one."`
+	// PasswordBreachCheck asks PasswordBreachURL; default false.
+	PasswordBreachCheck bool `key:"password_breach_check" default:"false" doc:"Whether new passwords are looked for in known data breaches, at password_breach_url. The service learns five of the forty digits of a SHA-1. While it does not answer within 2 s, passwords are accepted without."`
+	// PasswordBreachURL is an http or https URL; default that of Have I Been Pwned. Only https outside development.
+	PasswordBreachURL string `key:"password_breach_url" default:"https://api.pwnedpasswords.com/range/" check:"breach_url" doc:"The range of a service that speaks the protocol of Pwned Passwords, to which the five digits are added. Only https outside development."`
+	// PasswordScheme is bcrypt or argon2id; default bcrypt.
+	PasswordScheme string `key:"password_scheme" default:"bcrypt" enum:"bcrypt|argon2id" doc:"How new passwords are hashed. Those of another scheme or cost are hashed anew when their owner signs in."`
 	// BcryptCost is 4 to 16; default 12. Under 10 is refused outside development.
 	BcryptCost int `key:"bcrypt_cost" default:"12" min:"4" max:"16" doc:"The work factor of bcrypt for new passwords; each step doubles the time. Under 10 is refused outside development."`
+	// Argon2Memory is in KiB, 64 to 262144; default 19456.
+	Argon2Memory int `key:"argon2_memory" default:"19456" min:"64" max:"262144" doc:"The memory of argon2id for each password under way, in KiB. Outside development it is at least 7168, and 35840 when multiplied by the iterations."`
+	// Argon2Iterations is 1 to 8; default 2.
+	Argon2Iterations int `key:"argon2_iterations" default:"2" min:"1" max:"8" doc:"How often argon2id goes over its memory."`
+	// Argon2Parallelism is 1 to 8; default 1.
+	Argon2Parallelism int `key:"argon2_parallelism" default:"1" min:"1" max:"8" doc:"How many lanes argon2id has, each of which may use a core of its own."`
 	// SignupEnabled lets strangers make accounts; default true.
 	SignupEnabled bool `key:"signup_enabled" alias:"auth.enable_signup" default:"true" doc:"Whether people may sign up by themselves."`
-	// EnableMagicLink is always false in this version.
-	EnableMagicLink bool `key:"enable_magic_link" default:"false" check:"magic_link" doc:"Sign-in by a mailed link. This version does not have it: only false is accepted."`
+	// EnableMagicLink lets a mailed link sign in; default true.
+	EnableMagicLink bool `key:"enable_magic_link" default:"true" doc:"Whether a mailed link, or the code beside it, signs in."`
+	// EnableAnonymous lets people in without an account; default true.
+	EnableAnonymous bool `key:"enable_anonymous" default:"true" doc:"Whether people may sign in without saying who they are, as an anonymous user who can become a permanent one. It needs signup_enabled."`
+	// EmailVerification is auto, required or off; default auto.
+	EmailVerification string `key:"email_verification" default:"auto" enum:"auto|required|off" doc:"Whether an e-mail address has to be proven before it signs in. auto is required where mail.smtp.host is set, outside development. Where it is off, sign-up has to tell whether an address is taken."`
+	// RedirectURLs are where mailed links may lead to; default none.
+	RedirectURLs []string `key:"redirect_urls" check:"redirect_urls" example:"https://app.example.com/welcome" doc:"The URLs that mailed links may lead to in the end (redirect_to), compared exactly, and without a fragment. In development those of this machine are allowed besides."`
+	// LinkExpiry is how long mailed links and codes are good, 1m to 10m; default 10m.
+	LinkExpiry time.Duration `key:"link_expiry" default:"10m" min:"1m" max:"10m" doc:"How long mailed links and codes are good."`
+	// ResetExpiry is the same of those that set a new password, 1m to 1h; default 1h.
+	ResetExpiry time.Duration `key:"reset_expiry" default:"1h" min:"1m" max:"1h" doc:"How long mailed links and codes that set a new password are good."`
+	// MailLimit is how many messages one address gets within an hour, 1 to 1000; default 5.
+	MailLimit int `key:"mail_limit" default:"5" min:"1" max:"1000" doc:"How many links and codes are mailed to one address within an hour. Those who ask for more are answered alike, and nothing is sent."`
+	// SingleSession ends the other sessions of a user with each sign-in; default false.
+	SingleSession bool `key:"single_session" default:"false" doc:"Whether a sign-in ends the other sessions of the user."`
+	// SessionRetention is how long sessions are kept that are over, 1h to 87600h; default 720h (30 days).
+	SessionRetention time.Duration `key:"session_retention" default:"720h" min:"1h" max:"87600h" doc:"How long sessions that are over are kept, with the reason."`
+	// ReauthenticationWindow is 1m to 24h; default 15m.
+	ReauthenticationWindow time.Duration `key:"reauthentication_window" default:"15m" min:"1m" max:"24h" doc:"How old the last proof of identity may be for what changes how one signs in: address, password, second factors, the end of the account."`
+	// TOTPIssuer is what authenticator apps show; default Fluxbase.
+	TOTPIssuer string `key:"totp_issuer" default:"Fluxbase" check:"required" doc:"The name of the application as authenticator apps and the pages of mailed links show it."`
 	// HashWorkers is how many passwords are hashed at once, 0 to 1024; default 0, which is one for each core.
 	HashWorkers int `key:"hash_workers" default:"0" min:"0" max:"1024" doc:"How many passwords are hashed at the same time; 0 is one for each core."`
 	// HashQueue is how many may wait for a worker, 0 to 100000; default 64.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,14 +24,17 @@ var checks = map[string]func(value any) error{
 		}
 		return checkAddress(value)
 	},
-	"headers":      checkHeaders,
-	"origins":      checkOrigins,
-	"database_url": checkDatabaseURL,
-	"magic_link":   checkMagicLink,
-	"schemas":      checkSchemas,
-	"tables":       checkTables,
+	"headers":       checkHeaders,
+	"origins":       checkOrigins,
+	"database_url":  checkDatabaseURL,
+	"redirect_urls": checkRedirectURLs,
+	"schemas":       checkSchemas,
+	"tables":        checkTables,
 
 	"word": checkWord, "region": checkRegion, "mount": checkMount, "endpoint": checkEndpoint,
+	"mailbox": checkMailbox, "host": checkHost, "locale": checkLocale,
+	"breach_url": checkBreachURL,
+
 	"webhook": checkWebhook, "webhook_secret": checkWebhookSecret, "schedule": checkSchedule,
 }
 
@@ -41,9 +45,15 @@ func checkRequired(value any) error {
 	return nil
 }
 
-func checkMagicLink(value any) error {
-	if value == true {
-		return errors.New("must be false: this version does not have sign-in by magic link")
+// checkRedirectURLs wants URLs that can be compared exactly.
+func checkRedirectURLs(value any) error {
+	list, _ := value.([]string)
+	for _, text := range list {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "" && u.Path == "" || u.User != nil || strings.Contains(text, "#") ||
+			(u.Scheme == "http" || u.Scheme == "https") && u.Host == "" || u.Scheme == "javascript" || u.Scheme == "data" {
+			return errors.New("must be whole URLs such as https://app.example.com/welcome, without a fragment")
+		}
 	}
 	return nil
 }

@@ -37,18 +37,41 @@ func TestValues(t *testing.T) {
 		"database.data_dir":          {[]string{".fluxbase", "/var/lib/fluxbase"}, []string{"", " ", "a\nb"}},
 		"database.bin_dir":           {[]string{"", "/usr/lib/postgresql/17/bin"}, []string{"a\x1bb"}},
 
-		"auth.jwt.expiry":           {[]string{"1m", "24h", "1d"}, []string{"59s", "25h", "1d1s"}},
-		"auth.jwt.refresh_expiry":   {[]string{"1m", "7d", "168h", "365d"}, []string{"0", "366d"}},
-		"auth.jwt.issuer":           {[]string{"fluxbase", "https://api.example.com"}, []string{""}},
-		"auth.jwt.audience":         {[]string{"authenticated"}, []string{""}},
-		"auth.session_max_lifetime": {[]string{"2160h", "90d", "87600h"}, []string{"0", "87601h"}},
-		"auth.refresh_grace":        {[]string{"0", "0s", "60s"}, []string{"61s", "-1s"}},
-		"auth.password_min_length":  {[]string{"6", "72"}, []string{"5", "73"}},
-		"auth.bcrypt_cost":          {[]string{"4", "16"}, []string{"3", "17"}},
-		"auth.signup_enabled":       {[]string{"true", "false"}, []string{"", "yes", "1", "True"}},
-		"auth.enable_magic_link":    {[]string{"false"}, []string{"true", "0"}},
-		"auth.hash_workers":         {[]string{"0", "1024"}, []string{"-1", "1025"}},
-		"auth.hash_queue":           {[]string{"0", "64"}, []string{"-1", "100001"}},
+		"auth.jwt.expiry":                 {[]string{"1m", "24h", "1d"}, []string{"59s", "25h", "1d1s"}},
+		"auth.jwt.refresh_expiry":         {[]string{"1m", "7d", "168h", "365d"}, []string{"0", "366d"}},
+		"auth.jwt.issuer":                 {[]string{"fluxbase", "https://api.example.com"}, []string{""}},
+		"auth.jwt.audience":               {[]string{"authenticated"}, []string{""}},
+		"auth.session_max_lifetime":       {[]string{"2160h", "90d", "87600h"}, []string{"0", "87601h"}},
+		"auth.refresh_grace":              {[]string{"0", "0s", "60s"}, []string{"61s", "-1s"}},
+		"auth.password_min_length":        {[]string{"6", "72"}, []string{"5", "73"}},
+		"auth.password_require_uppercase": {[]string{"true", "false"}, []string{"", "yes"}},
+		"auth.password_require_lowercase": {[]string{"true", "false"}, []string{"", "1"}},
+		"auth.password_require_digit":     {[]string{"true", "false"}, []string{"", "on"}},
+		"auth.password_require_special":   {[]string{"true", "false"}, []string{"", "!"}},
+		"auth.password_breach_check":      {[]string{"true", "false"}, []string{"", "yes"}},
+		"auth.password_breach_url":        {[]string{"https://api.pwnedpasswords.com/range/", "http://10.0.0.5:8080/range"}, []string{"", "api.pwnedpasswords.com", "https://h/range?x=", "ftp://h/", "https://u@h/"}},
+		"auth.password_scheme":            {[]string{"bcrypt", "argon2id"}, []string{"", "argon2i", "scrypt", "BCRYPT"}},
+		"auth.argon2_memory":              {[]string{"64", "19456", "262144"}, []string{"63", "262145", "19MiB"}},
+		"auth.argon2_iterations":          {[]string{"1", "8"}, []string{"0", "9"}},
+		"auth.argon2_parallelism":         {[]string{"1", "8"}, []string{"0", "9"}},
+		"auth.bcrypt_cost":                {[]string{"4", "16"}, []string{"3", "17"}},
+		"auth.signup_enabled":             {[]string{"true", "false"}, []string{"", "yes", "1", "True"}},
+		"auth.enable_magic_link":          {[]string{"true", "false"}, []string{"0"}},
+		"auth.enable_anonymous":           {[]string{"true", "false"}, []string{"", "0"}},
+		"auth.email_verification":         {[]string{"auto", "required", "off"}, []string{"", "true"}},
+		"auth.link_expiry":                {[]string{"1m", "10m"}, []string{"59s", "11m"}},
+		"auth.reset_expiry":               {[]string{"1m", "1h"}, []string{"59s", "61m"}},
+		"auth.mail_limit":                 {[]string{"1", "1000"}, []string{"0", "1001"}},
+		"auth.single_session":             {[]string{"true", "false"}, []string{"", "0"}},
+		"auth.session_retention":          {[]string{"1h", "87600h"}, []string{"59m", "87601h"}},
+		"auth.reauthentication_window":    {[]string{"1m", "24h"}, []string{"59s", "25h"}},
+		"auth.totp_issuer":                {[]string{"Fluxbase"}, []string{""}},
+		"auth.redirect_urls": {
+			[]string{"", "https://app.example.com/welcome", "http://localhost:3000/", "com.example.app:/callback"},
+			[]string{"app.example.com", "/welcome", "https://", "https://a@b.example/", "https://a.example/#x", "javascript:alert(1)"},
+		},
+		"auth.hash_workers": {[]string{"0", "1024"}, []string{"-1", "1025"}},
+		"auth.hash_queue":   {[]string{"0", "64"}, []string{"-1", "100001"}},
 
 		"security.encryption.provider":             {[]string{"local", "aws_kms", "gcp_kms", "azure_key_vault", "vault"}, []string{"", "aws", "AWS_KMS"}},
 		"security.encryption.kms_key_id":           {[]string{"", "alias/fluxbase-secrets", "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "https://a.vault.azure.net/keys/k/0f"}, []string{"a b", "a\tb", " a", "ä"}},
@@ -76,6 +99,22 @@ func TestValues(t *testing.T) {
 			[]string{"", "whsec_" + strings.Repeat("A", 32), "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 64)), "whsec_" + base64.RawStdEncoding.EncodeToString(make([]byte, 25))},
 			[]string{"whsec_", strings.Repeat("A", 32), "whsec_" + strings.Repeat("A", 31), "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 23)), "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 65)), "whsec_" + strings.Repeat("!", 32), "WHSEC_" + strings.Repeat("A", 32), "whsec_" + strings.Repeat("A", 16) + "\n" + strings.Repeat("A", 16)},
 		},
+
+		"mail.from":                 {[]string{"", "a@example.com", "Example <no-reply@example.com>", `"Example, Inc." <a@example.com>`, "Größe <a@example.com>"}, []string{"example.com", "a@b@c", "a@example.com, b@example.com", `"a b"@example.com`, `"e@evil.example"@example.com`, "a@exämple.com", "a@example.com\r\nBcc: b@example.com", "A\nB <a@example.com>"}},
+		"mail.reply_to":             {[]string{"", "Help <help@example.com>"}, []string{"help", "<>"}},
+		"mail.locale":               {[]string{"en", "de", "pt-BR", "zh_Hant_TW"}, []string{"", "e", "english!", "../de", "de,en"}},
+		"mail.templates_dir":        {[]string{"", "/etc/fluxbase/mail"}, []string{"a\nb"}},
+		"mail.retention":            {[]string{"1h", "30d", "87600h"}, []string{"59m", "87601h", "0"}},
+		"mail.smtp.host":            {[]string{"", "smtp.example.com", "127.0.0.1", "::1", "localhost"}, []string{"smtp.example.com:587", "a b", "smtps://h", "u@h", "[::1]", "ä.example"}},
+		"mail.smtp.port":            {[]string{"0", "25", "65535"}, []string{"-1", "65536", "smtp"}},
+		"mail.smtp.username":        {[]string{"", "apikey", "a@example.com"}, []string{"a\nb"}},
+		"mail.smtp.password":        {[]string{"", "a b ä"}, []string{"a\x00b"}},
+		"mail.smtp.security":        {[]string{"starttls", "tls", "opportunistic", "none"}, []string{"", "ssl", "STARTTLS"}},
+		"mail.smtp.auth":            {[]string{"auto", "plain", "login", "cram-md5", "scram-sha-256", "xoauth2"}, []string{"", "ntlm", "PLAIN"}},
+		"mail.smtp.ca_file":         {[]string{"", "/etc/ssl/mail.pem"}, []string{"a\nb"}},
+		"mail.smtp.hello":           {[]string{"", "api.example.com"}, []string{"api example", "api.example.com:1"}},
+		"mail.smtp.connect_timeout": {[]string{"100ms", "1m"}, []string{"99ms", "2m", "0"}},
+		"mail.smtp.timeout":         {[]string{"500ms", "5m"}, []string{"499ms", "6m", "0"}},
 
 		"data.schemas":           {[]string{"public", "public,shop", "authors", "page"}, []string{"", "auth", "AUTH", "public,pg_catalog", "pg_temp", "information_schema", "fluxbase", "fluxbase_jobs", "public,public", "public,", long}},
 		"data.allow_without_rls": {[]string{"", "countries", "public.countries,shop.rates"}, []string{".a", "a.", "a.b.c", "a,,b", long, long + ".a"}},
@@ -113,12 +152,6 @@ func TestErrorsRepeatNoValue(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestMagicLinkSaysWhy(t *testing.T) {
-	t.Parallel()
-	_, got := loadFile(t, "auth: {enable_magic_link: true}\n")
-	wantProblems(t, got, "fluxbase.yaml:1: auth.enable_magic_link must be false: this version does not have sign-in by magic link")
 }
 
 func TestSizesAndDurationsAreWrittenBack(t *testing.T) {

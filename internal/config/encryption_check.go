@@ -51,6 +51,14 @@ func checkEndpoint(value any) error {
 	return nil
 }
 
+// checkBreachURL is checkEndpoint for a key that is never empty.
+func checkBreachURL(value any) error {
+	if value == "" {
+		return errEndpoint
+	}
+	return checkEndpoint(value)
+}
+
 func checkWebhook(value any) error {
 	secret, _ := value.(Secret)
 	text := secret.Reveal()

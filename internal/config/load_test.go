@@ -81,8 +81,14 @@ func TestDefaults(t *testing.T) {
 		Database: Database{MaxConnections: 10, DataDir: ".fluxbase", StatementTimeout: 10 * time.Second, Pooler: "none"},
 		Auth: Auth{
 			JWT:                JWT{Expiry: 15 * time.Minute, RefreshExpiry: 7 * day, Issuer: "fluxbase", Audience: "authenticated"},
-			SessionMaxLifetime: 90 * day, RefreshGrace: 10 * time.Second, PasswordMinLength: 8, BcryptCost: 12,
-			SignupEnabled: true, HashQueue: 64,
+			SessionMaxLifetime: 90 * day, RefreshGrace: 10 * time.Second, PasswordMinLength: 8,
+			PasswordBreachURL: "https://api.pwnedpasswords.com/range/", PasswordScheme: "bcrypt", BcryptCost: 12,
+			Argon2Memory: 19456, Argon2Iterations: 2, Argon2Parallelism: 1,
+			SignupEnabled: true, EnableMagicLink: true, EnableAnonymous: true, EmailVerification: "auto", LinkExpiry: 10 * time.Minute, ResetExpiry: time.Hour, MailLimit: 5, SessionRetention: 720 * time.Hour, ReauthenticationWindow: 15 * time.Minute, TOTPIssuer: "Fluxbase", HashQueue: 64,
+		},
+		Mail: Mail{
+			Locale: "en", Retention: 30 * day,
+			SMTP: SMTP{Security: "starttls", Auth: "auto", ConnectTimeout: 10 * time.Second, Timeout: 30 * time.Second},
 		},
 		Data: Data{Schemas: []string{"public"}, MaxRows: 1000},
 		Security: Security{Encryption: Encryption{

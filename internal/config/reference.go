@@ -27,8 +27,8 @@ The file is ` + "`fluxbase.yaml`" + ` in the working directory, or the one that 
   or the environment, are an error.
 - **Staging and production** refuse a missing ` + "`public_url`, `secret_key` (or another key, or a provider of keys) or `database.url`" + `,
   an ` + "`auth.jwt.secret`" + ` or key that is short, a pattern or a known example, ` + "`*` in `server.cors.allowed_origins`" + `, an
-  ` + "`auth.bcrypt_cost`" + ` under 10, and http to Vault, to a ` + "`kms_endpoint`" + ` or to a ` + "`notification_webhook`" + `. Production also
-  refuses an http ` + "`public_url`" + `.
+  ` + "`auth.bcrypt_cost`" + ` under 10 or an argon2id as cheap, and http to Vault, to a ` + "`kms_endpoint`" + `, to a ` + "`notification_webhook`" + ` or to
+  the ` + "`password_breach_url`" + `. Production also refuses an http ` + "`public_url`" + `.
 `
 
 // notes are what a section needs to say beyond its table.

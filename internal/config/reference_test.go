@@ -43,7 +43,7 @@ func TestReferenceExample(t *testing.T) {
 	environ := []string{
 		"SECRET_KEY=" + goodKey, "JWT_SECRET=" + goodSecret, "DATABASE_URL=postgres://owner:pw@db/app",
 		"DATABASE_USER_URL=postgres://u:pw@db/app", "DATABASE_SERVICE_URL=postgres://s:pw@db/app",
-		"NEW_SECRET_KEY=" + otherKey, "VAULT_TOKEN=token", "WEBHOOK_SECRET=whsec_" + goodSecret,
+		"NEW_SECRET_KEY=" + otherKey, "VAULT_TOKEN=token", "WEBHOOK_SECRET=whsec_" + goodSecret, "SMTP_PASSWORD=pw",
 	}
 	whole := regexp.MustCompile(`(?m)^( *)# `).ReplaceAllString(exampleFile(), "$1")
 	for name, text := range map[string]string{"as it is": exampleFile(), "uncommented": whole} {

@@ -9,6 +9,9 @@ import (
 const (
 	minSecret     = 32 // bytes of an HS256 secret: RFC 7518, section 3.2
 	minBcryptCost = 10
+
+	minArgon2Memory = 7168     // KiB
+	minArgon2Work   = 5 * 7168 // KiB, over all iterations
 )
 
 // Validate returns everything in c that is unfit for its environment: in
@@ -16,7 +19,7 @@ const (
 // every value that is missing, known to the public or only fit for development.
 // Wrap what it returns in an *Error to refuse to start.
 func (c *Config) Validate() []Problem {
-	problems := c.vaultNeeds()
+	problems := append(c.vaultNeeds(), c.mailNeeds()...)
 	if c.Environment == Development {
 		return problems
 	}
@@ -28,6 +31,7 @@ func (c *Config) Validate() []Problem {
 	c.validateKeys(refuseAt)
 	c.validateEncryption(refuse)
 	c.validateSecrets(refuse)
+	c.validateMail(refuse)
 	if c.Database.URL == "" {
 		refuse("database.url", "is not set: only development has a PostgreSQL of its own")
 	}
@@ -37,10 +41,27 @@ func (c *Config) Validate() []Problem {
 	if slices.ContainsFunc(c.Server.TrustedProxies, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
 		refuse("server.trusted_proxies", "believes everybody's forwarded headers: list the networks of your own proxies")
 	}
-	if c.Auth.BcryptCost < minBcryptCost {
-		refuse("auth.bcrypt_cost", "is under 10")
-	}
+	c.validatePasswords(refuse)
 	return problems
+}
+
+// validatePasswords refuses costs below what OWASP's cheat sheet on password
+// storage still takes, of the scheme that is used.
+func (c *Config) validatePasswords(refuse func(key, detail string)) {
+	a := c.Auth
+	switch {
+	case a.PasswordScheme != "argon2id":
+		if a.BcryptCost < minBcryptCost {
+			refuse("auth.bcrypt_cost", "is under 10")
+		}
+	case a.Argon2Memory < minArgon2Memory:
+		refuse("auth.argon2_memory", "is under 7168 KiB")
+	case a.Argon2Memory*a.Argon2Iterations < minArgon2Work:
+		refuse("auth.argon2_memory", "is under 35840 KiB when multiplied by auth.argon2_iterations")
+	}
+	if a.PasswordBreachCheck && isPlainHTTP(a.PasswordBreachURL) {
+		refuse("auth.password_breach_url", "is not https")
+	}
 }
 
 func (c *Config) validateURL(refuse func(key, detail string)) {

@@ -36,6 +36,7 @@ type Ready struct {
 	ClientKey   string `json:"client_key"`
 	ServiceKey  string `json:"service_key"`
 	DatabaseURL string `json:"database_url"` // the owner's, for psql
+	MailURL     string `json:"mail_url"`     // the page of messages that the server would send
 	ElapsedMS   int64  `json:"elapsed_ms"`   // from the start of Run
 }
 
@@ -88,6 +89,7 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 	ready := Ready{
 		APIURL: c.PublicURL, OpenAPIURL: c.PublicURL + "/api/v1/openapi.json", DocsURL: c.PublicURL + "/docs",
 		ClientKey: keys.Client, ServiceKey: keys.Service, DatabaseURL: db.publicURL,
+		MailURL:   c.PublicURL + "/dev/mail",
 		ElapsedMS: time.Since(began).Milliseconds(),
 	}
 	if err := folder.announce(ready); err != nil {

@@ -79,6 +79,45 @@ func TestSealingAndChangingKeysExcludeEachOther(t *testing.T) {
 	}
 }
 
+// A program that has not heard that another key is active seals under the active
+// one all the same.
+func TestStaleSealers(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	values := &sealed.Service{Keys: open(t, service(db, 0, configured(1, 2)...)), Now: time.Now}
+	kept, err := values.Put(t.Context(), db.Single(), "test", "replaced", []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for subject, seal := range map[string]func(v *sealed.Service) error{
+		"put": func(v *sealed.Service) error {
+			_, err := v.Put(t.Context(), db.Single(), "test", "put", []byte("x"))
+			return err
+		},
+		"replaced": func(v *sealed.Service) error { return v.Replace(t.Context(), db.Single(), kept, []byte("y")) },
+		"ensured": func(v *sealed.Service) error {
+			_, err := v.Ensure(t.Context(), db.Single(), "test", "ensured", func() []byte { return []byte("x") })
+			return err
+		},
+	} {
+		db.Exec(t, `update auth.encryption_keys set state = 'standby', activated_at = null where version = 2`)
+		db.Exec(t, `update auth.encryption_keys set state = 'active' where version = 1`)
+		stale, other := open(t, service(db, 0, configured(1, 2)...)), open(t, service(db, 0, configured(1, 2)...))
+		if err := other.Activate(t.Context(), 2); err != nil {
+			t.Fatal(err)
+		}
+		if stale.ActiveVersion() != 1 {
+			t.Fatal("it has heard")
+		}
+		if err := seal(&sealed.Service{Keys: stale, Now: time.Now}); err != nil {
+			t.Error(err)
+		}
+		if v := versionOf(t, db, subject); v != 2 {
+			t.Errorf("%s under %d", subject, v)
+		}
+	}
+}
+
 // sealers keep values until stop is called, in transactions that overlap.
 func sealers(t *testing.T, db *pgtest.Database, s *encryption.Service) (stop func()) {
 	t.Helper()

@@ -70,7 +70,11 @@ func generatedEvent(k Key) audit.Event {
 func (s *Service) generateNext(ctx context.Context, keys []Key) (Key, error) {
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	k, _, err := s.generate(ctx, s.nextVersion(keys))
+	next, err := s.nextVersion(keys)
+	if err != nil {
+		return Key{}, err
+	}
+	k, _, err := s.generate(ctx, next)
 	return k, err
 }
 

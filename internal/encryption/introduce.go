@@ -40,8 +40,12 @@ func (l *load) introduce(ctx context.Context, q postgres.Querier) error {
 			continue
 		}
 		if known.Source == generated {
+			next, err := l.nextVersion(l.keys)
+			if err != nil {
+				return err
+			}
 			return fmt.Errorf("key version %d (%s) is taken by a key that the server generated; give yours the version %d",
-				c.Version, c.Place, l.nextVersion(l.keys))
+				c.Version, c.Place, next)
 		}
 		if known.matches(c.Key) {
 			continue

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/sealed"
@@ -132,8 +133,25 @@ func (l *load) newestOf(provider string) *Key {
 	return newest
 }
 
+// errNoVersion is the fault of a new key for which there is no number.
+var errNoVersion = fault.Newf(fault.Conflict, "encryption_key_versions_used_up",
+	"There is a key of version %d, the largest that there can be, and a new key would have a larger one.", maxVersion)
+
+// maxVersion is the largest version that a column holds.
+const maxVersion = 1<<31 - 1
+
+// CheckNext says whether there is a version left for a new key.
+func (s *Service) CheckNext(ctx context.Context, q postgres.Querier) error {
+	keys, err := selectKeys(ctx, q)
+	if err != nil {
+		return err
+	}
+	_, err = s.nextVersion(keys)
+	return err
+}
+
 // nextVersion is one that neither the database nor the configuration has.
-func (s *Service) nextVersion(keys []Key) uint32 {
+func (s *Service) nextVersion(keys []Key) (uint32, error) {
 	next := uint32(1)
 	for _, k := range keys {
 		next = max(next, k.Version+1)
@@ -141,7 +159,10 @@ func (s *Service) nextVersion(keys []Key) uint32 {
 	for _, c := range s.Configured {
 		next = max(next, c.Version+1)
 	}
-	return next
+	if next > maxVersion {
+		return 0, errNoVersion
+	}
+	return next, nil
 }
 
 // wanted is the version that the configuration would have active; 0 leaves

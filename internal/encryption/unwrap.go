@@ -104,7 +104,11 @@ func (l *load) make(ctx context.Context) error {
 		if l.newestOf(l.Provider) != nil || l.wentBack() {
 			return nil
 		}
-		version = l.nextVersion(l.keys)
+		next, err := l.nextVersion(l.keys)
+		if err != nil {
+			return err
+		}
+		version = next
 	}
 	if l.find(version) != nil || l.local.holds(version) {
 		return nil

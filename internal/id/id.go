@@ -42,10 +42,21 @@ type Tenant = Of[tenant]
 // Instance identifies a program that has the database open.
 type Instance = Of[instance]
 
+// Mail identifies a message that the server sends, or has sent.
+type Mail = Of[mail]
+
 // Run identifies a run over the sealed values.
 type Run = Of[run]
 
+// Factor identifies a second factor of a user.
+type Factor = Of[factor]
+
+// Flow identifies what is finished by a mailed link, a code or a second factor.
+type Flow = Of[flow]
+
 type (
+	factor   struct{}
+	flow     struct{}
 	user     struct{}
 	session  struct{}
 	key      struct{}
@@ -53,6 +64,7 @@ type (
 	secret   struct{}
 	tenant   struct{}
 	instance struct{}
+	mail     struct{}
 	run      struct{}
 )
 

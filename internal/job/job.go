@@ -39,6 +39,7 @@ type Kind[A Args] struct {
 	Attempts int           // after which the job is given up. Default 8
 	Pause    time.Duration // after the first attempt; four times that after the next, and so on. Default 15 s: 8 attempts in 23 hours
 	Expiry   time.Duration // a job older than this is given up rather than tried. Default: it never is
+	AtOnce   int           // if not 0, these jobs have a queue of their own, of which an instance works so many at a time
 }
 
 // Options are about one job.
@@ -55,12 +56,13 @@ type Service struct {
 	now      func() time.Time
 	drain    time.Duration
 	attempts map[string]int // by kind
+	queues   map[string]string
 }
 
 // New makes a queue that nothing works yet: a process that only inserts never
 // calls Run. Drain is how long jobs may take to end when Run is to return.
 func New(db *postgres.DB, logger *slog.Logger, drain time.Duration, now func() time.Time) (*Service, error) {
-	s := &Service{workers: river.NewWorkers(), logger: logger, now: now, drain: drain, attempts: map[string]int{}}
+	s := &Service{workers: river.NewWorkers(), logger: logger, now: now, drain: drain, attempts: map[string]int{}, queues: map[string]string{}}
 	var err error
 	if s.client, err = newClient(db, s); err != nil {
 		return nil, fmt.Errorf("making the job queue: %w", err)
@@ -70,6 +72,9 @@ func New(db *postgres.DB, logger *slog.Logger, drain time.Duration, now func() t
 
 // Register makes a kind of job known. It comes before Insert and Run, also in a
 // process that only inserts, and panics if the kind is known already.
+//
+// A kind whose jobs wait for one other server has a queue of its own: when that
+// server hangs, no other job waits for it.
 func Register[A Args](s *Service, k Kind[A]) {
 	k.Timeout = cmp.Or(k.Timeout, 15*time.Second)
 	k.Attempts = cmp.Or(k.Attempts, 8)
@@ -77,23 +82,41 @@ func Register[A Args](s *Service, k Kind[A]) {
 	river.AddWorker(s.workers, &worker[A]{kind: k, logger: s.logger, now: s.now})
 	var zero A
 	s.attempts[zero.Kind()] = k.Attempts
+	if k.AtOnce > 0 {
+		s.queues[zero.Kind()] = s.addQueue(zero.Kind(), k.AtOnce)
+	}
+}
+
+// Every has a job of the zero value of A, which is registered, inserted when
+// the queue starts to be worked, and from then on at an interval, by one
+// instance of all. While such a job is unfinished there is no other.
+func Every[A Args](s *Service, interval time.Duration) {
+	var zero A
+	const key = "periodic"
+	s.client.PeriodicJobs().Add(river.NewPeriodicJob(river.PeriodicInterval(interval), func() (river.JobArgs, *river.InsertOpts) {
+		return inserted{Key: key, Args: zero}, s.options(zero.Kind(), Options{Key: key})
+	}, &river.PeriodicJobOpts{RunOnStart: true}))
 }
 
 // Insert writes a job in the transaction q. It is worked soon after that
 // commits, by any instance.
 func (s *Service) Insert(ctx context.Context, q postgres.Querier, args Args, o Options) error {
-	attempts, ok := s.attempts[args.Kind()]
-	if !ok {
+	if _, ok := s.attempts[args.Kind()]; !ok {
 		return fmt.Errorf("inserting a job: %q is not a registered kind", args.Kind())
 	}
-	insert := &river.InsertOpts{MaxAttempts: attempts}
-	if o.Key != "" {
-		insert.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: unfinished()}
-	}
-	if err := insertTx(ctx, s.client, q, inserted{Key: o.Key, Args: args}, insert); err != nil {
+	if err := insertTx(ctx, s.client, q, inserted{Key: o.Key, Args: args}, s.options(args.Kind(), o)); err != nil {
 		return fmt.Errorf("inserting a job of kind %s: %w", args.Kind(), err)
 	}
 	return nil
+}
+
+// options is how a job of a kind is inserted.
+func (s *Service) options(kind string, o Options) *river.InsertOpts {
+	insert := &river.InsertOpts{MaxAttempts: s.attempts[kind], Queue: s.queues[kind]}
+	if o.Key != "" {
+		insert.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: unfinished()}
+	}
+	return insert
 }
 
 // unfinished are the states of a job that still may run.

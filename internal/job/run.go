@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -44,6 +45,16 @@ func config(s *Service, listens bool) *river.Config {
 		ErrorHandler:                failures{s.logger},
 		Logger:                      slog.New(quiet{s.logger.Handler()}).With(slog.String("part", "river")),
 	}
+}
+
+// addQueue makes the queue of one kind of job, and returns its name. Names of
+// queues have no dots.
+func (s *Service) addQueue(kind string, atOnce int) string {
+	name := strings.ReplaceAll(kind, ".", "_")
+	if err := s.client.Queues().Add(name, river.QueueConfig{MaxWorkers: atOnce}); err != nil {
+		panic("job: the queue of " + kind + ": " + err.Error()) // a defect in how it was registered, found by any test
+	}
+	return name
 }
 
 // Run works jobs until ctx is done. Then it takes no more of them, waits for

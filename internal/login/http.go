@@ -3,11 +3,13 @@ package login
 import (
 	"context"
 	"net/http"
+	"reflect"
+	"slices"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/session"
-	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
@@ -21,55 +23,127 @@ type signOutBody struct {
 	Scope Scope `json:"scope,omitempty"`
 }
 
-// updateBody is the body of a change of one's own data.
-type updateBody struct {
-	Data user.Metadata `json:"data"`
+// resendBody is the body that asks for a confirmation once more.
+type resendBody struct {
+	Email string `json:"email"`
+}
+
+// waitBody is the body of a page that waits.
+type waitBody struct {
+	FlowID string `json:"flow_id"`
+}
+
+// Accepted is the answer to what is done by mail, whether or not there is anybody.
+type Accepted struct{}
+
+// Pending is the answer to a page that has to go on waiting.
+type Pending struct {
+	Status string `json:"status"` // "pending"
+}
+
+const base = "/api/v1/auth"
+
+func route(method, path, summary string, access web.Access) web.Route {
+	return web.Route{Method: method, Path: base + path, Tag: "Auth", Summary: summary, Access: access}
 }
 
 // Routes returns the routes under /api/v1/auth.
 func (s *Service) Routes() []web.Route {
-	const base = "/api/v1/auth"
-	route := func(method, path, summary string, access web.Access) web.Route {
-		return web.Route{Method: method, Path: base + path, Tag: "Auth", Summary: summary, Access: access}
-	}
+	return slices.Concat(s.doors(), s.mailed(), s.sessions())
+}
+
+// doors are the ways in and out.
+func (s *Service) doors() []web.Route {
 	signUp := route(http.MethodPost, "/signup", "Make an account and sign in", web.Public)
 	signUp.Status = http.StatusCreated
+	anonymous := route(http.MethodPost, "/anonymous", "Sign in without saying who you are", web.Public)
+	anonymous.Status, anonymous.OptionalBody = http.StatusCreated, true
 	signOut := route(http.MethodPost, "/signout", "End this session, all, or all others", web.SignedIn)
 	signOut.OptionalBody = true
+	return []web.Route{
+		web.Typed(signUp, with(s.SignUp)),
+		web.Typed(anonymous, with(s.SignInAnonymously)),
+		web.Typed(route(http.MethodPost, "/signin", "Sign in with a password", web.Public), with(s.SignIn)),
+		web.Typed(route(http.MethodPost, "/2fa/verify", "Complete a sign-in with a second factor", web.Public), with(s.VerifySecondFactor)),
+		web.Typed(route(http.MethodPost, "/refresh", "Exchange a refresh token for new tokens", web.Public),
+			with(func(ctx context.Context, in refreshBody, from session.Origin) (Answer, error) {
+				return s.Refresh(ctx, in.RefreshToken, from)
+			})),
+		web.Typed(signOut,
+			func(ctx context.Context, c *web.Call, in signOutBody) (web.None, error) {
+				return web.None{}, s.SignOut(ctx, c.Principal, in.Scope, Origin(c))
+			}),
+		web.Typed(route(http.MethodGet, "/settings", "Which ways in there are, for a sign-in page", web.Public),
+			func(context.Context, *web.Call, web.None) (Settings, error) { return s.Settings(), nil }),
+	}
+}
+
+// mailed are the ways in by mail.
+func (s *Service) mailed() []web.Route {
+	accepted := func(path, summary string) web.Route {
+		r := route(http.MethodPost, path, summary, web.Public)
+		r.Status = http.StatusAccepted
+		return r
+	}
+	flow := route(http.MethodPost, "/flow", "Wait for a mailed link to be opened; 202 while it is not", web.Public)
+	flow.Body, flow.Answer = reflect.TypeFor[waitBody](), reflect.TypeFor[Answer]()
+	flow.Serve = s.wait
+	return []web.Route{
+		web.Typed(accepted("/magiclink", "Mail a link and a code that sign in"), with(s.SendMagicLink)),
+		web.Typed(route(http.MethodPost, "/magiclink/verify", "Sign in with what was mailed", web.Public), s.redeem(otp.MagicLink, otp.Invite)),
+		web.Typed(accepted("/verify-email/resend", "Mail the confirmation of a sign-up once more"),
+			with(func(ctx context.Context, in resendBody, from session.Origin) (Waiting, error) {
+				return s.Resend(ctx, in.Email, from)
+			})),
+		web.Typed(route(http.MethodPost, "/verify-email", "Prove an e-mail address with what was mailed", web.Public),
+			s.redeem(otp.SignUp, otp.Invite, otp.EmailChange, otp.EmailChangeCurrent)),
+		web.Typed(accepted("/password/reset", "Mail a link and a code that set a new password"),
+			with(func(ctx context.Context, in LinkRequest, from session.Origin) (Accepted, error) {
+				return Accepted{}, s.RequestReset(ctx, in, from)
+			})),
+		web.Typed(route(http.MethodPost, "/password/reset/confirm", "Set a new password with what was mailed", web.Public), with(s.Reset)),
+		flow,
+	}
+}
+
+// sessions are a user's own.
+func (s *Service) sessions() []web.Route {
 	one := route(http.MethodDelete, "/sessions/{id}", "End one of your sessions", web.SignedIn)
 	one.Params = []web.Param{{Name: "id", In: "path", Description: "The session"}}
 	all := route(http.MethodDelete, "/sessions", "End your sessions", web.SignedIn)
 	all.Params = []web.Param{{Name: "except_current", In: "query", Description: "true keeps the session that asks"}}
-
 	return []web.Route{
-		web.Typed(signUp, func(ctx context.Context, c *web.Call, in NewAccount) (Answer, error) {
-			return s.SignUp(ctx, in, origin(c))
-		}),
-		web.Typed(route(http.MethodPost, "/signin", "Sign in with a password", web.Public),
-			func(ctx context.Context, c *web.Call, in Credentials) (Answer, error) {
-				return s.SignIn(ctx, in, origin(c))
-			}),
-		web.Typed(route(http.MethodPost, "/refresh", "Exchange a refresh token for new tokens", web.Public),
-			func(ctx context.Context, c *web.Call, in refreshBody) (Answer, error) {
-				return s.Refresh(ctx, in.RefreshToken, origin(c))
-			}),
-		web.Typed(signOut,
-			func(ctx context.Context, c *web.Call, in signOutBody) (web.None, error) {
-				return web.None{}, s.SignOut(ctx, c.Principal, in.Scope, origin(c))
-			}),
-		web.Typed(route(http.MethodGet, "/user", "The signed-in user", web.SignedIn),
-			func(ctx context.Context, c *web.Call, _ web.None) (user.Document, error) {
-				return s.Users.Get(ctx, c.Principal.User)
-			}),
-		web.Typed(route(http.MethodPatch, "/user", "Merge into your own metadata", web.SignedIn),
-			func(ctx context.Context, c *web.Call, in updateBody) (user.Document, error) {
-				return s.Update(ctx, c.Principal, in.Data, origin(c))
-			}),
 		web.Typed(route(http.MethodGet, "/session", "The session of this access token", web.SignedIn), s.current),
 		web.Typed(route(http.MethodGet, "/sessions", "Your sessions", web.SignedIn), s.list),
 		web.Typed(one, s.endOne),
 		web.Typed(all, s.endAll),
 	}
+}
+
+// with makes a handler of a method that wants to know where a request comes from.
+func with[In, Out any](f func(context.Context, In, session.Origin) (Out, error)) func(context.Context, *web.Call, In) (Out, error) {
+	return func(ctx context.Context, c *web.Call, in In) (Out, error) { return f(ctx, in, Origin(c)) }
+}
+
+func (s *Service) redeem(kinds ...otp.Kind) func(context.Context, *web.Call, Proof) (Answer, error) {
+	return with(func(ctx context.Context, p Proof, from session.Origin) (Answer, error) {
+		return s.Redeem(ctx, p, from, kinds...)
+	})
+}
+
+func (s *Service) wait(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+	var in waitBody
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	answer, done, err := s.Wait(r.Context(), c.Principal, in.FlowID, Origin(c))
+	if err != nil {
+		return err
+	}
+	if !done {
+		return web.Encode(w, http.StatusAccepted, Pending{"pending"})
+	}
+	return web.Encode(w, http.StatusOK, answer)
 }
 
 func (s *Service) current(ctx context.Context, c *web.Call, _ web.None) (session.Session, error) {
@@ -86,7 +160,7 @@ func (s *Service) endOne(ctx context.Context, c *web.Call, _ web.None) (web.None
 	if err != nil {
 		return web.None{}, session.ErrNotFound
 	}
-	return web.None{}, s.End(ctx, c.Principal, id.Session(u), origin(c))
+	return web.None{}, s.End(ctx, c.Principal, id.Session(u), Origin(c))
 }
 
 func (s *Service) endAll(ctx context.Context, c *web.Call, _ web.None) (web.None, error) {
@@ -98,9 +172,10 @@ func (s *Service) endAll(ctx context.Context, c *web.Call, _ web.None) (web.None
 	default:
 		return web.None{}, fault.Input("?except_current", "invalid_type", "It is true or false.")
 	}
-	return web.None{}, s.SignOut(ctx, c.Principal, scope, origin(c))
+	return web.None{}, s.SignOut(ctx, c.Principal, scope, Origin(c))
 }
 
-func origin(c *web.Call) session.Origin {
-	return session.Origin{Address: c.Address, UserAgent: c.UserAgent, RequestID: c.RequestID}
+// Origin says where a request comes from.
+func Origin(c *web.Call) session.Origin {
+	return session.Origin{Address: c.Address, UserAgent: c.UserAgent, RequestID: c.RequestID, Language: c.Language()}
 }

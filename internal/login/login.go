@@ -9,20 +9,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/mail"
+	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/session"
+	"github.com/fluxbase/fluxbase/internal/totp"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
 // Faults of this package.
 var (
 	ErrInvalidCredentials = fault.New(fault.Unauthenticated, "invalid_credentials", "The e-mail address or the password is wrong.")
+	ErrNotConfirmed       = fault.New(fault.Forbidden, "email_not_confirmed", "Confirm your e-mail address first: open the link that was mailed to it.")
 	ErrSignupDisabled     = fault.New(fault.Forbidden, "signup_disabled", "New accounts are not open to everybody here.")
 )
 
@@ -32,61 +37,98 @@ type Database interface {
 	InTx(ctx context.Context, f func(postgres.Querier) error) error
 }
 
+// Config is which ways in there are.
+type Config struct {
+	SignUps    bool          // whether strangers may make accounts
+	Verify     bool          // whether an address has to be proven before it signs in
+	MagicLinks bool          // whether a mailed link signs in
+	Anonymous  bool          // whether one may come in without saying who one is
+	PublicURL  string        // of this server; mailed links begin with it
+	LinkLife   time.Duration // of mailed links and codes; ASVS 6.5.5 has at most 10 minutes
+	ResetLife  time.Duration // of those that reset a password
+	MailLimit  int           // messages to one address within an hour
+	Redirects  func(url string) bool
+}
+
 // Service signs people in and out. It is safe for concurrent use.
 type Service struct {
 	DB        Database
 	Users     *user.Service
 	Passwords *password.Service
+	Factors   *totp.Service
+	Flows     *otp.Service
+	Mail      *mail.Service
 	Sessions  *session.Service
-	SignUps   bool // whether strangers may make accounts
-}
-
-// Answer is what somebody receives who has come in.
-type Answer struct {
-	User    user.Document  `json:"user"`
-	Session session.Tokens `json:"session"`
+	Config    Config
 }
 
 // NewAccount is a sign-up with a password.
 type NewAccount struct {
 	Email    string        `json:"email"`
 	Password string        `json:"password"`
-	Data     user.Metadata `json:"data,omitempty"`
+	Data     user.Metadata `json:"data,omitzero"`
 	Options  struct {
-		Data user.Metadata `json:"data,omitempty"`
+		Data user.Metadata `json:"data,omitzero"`
 	} `json:"options,omitzero"`
+	RedirectTo string `json:"redirect_to,omitzero"`
+}
+
+// checked is an account to be made, whose parts have been found fit.
+type checked struct {
+	email, digest, metadata string
+	data                    user.Metadata
+}
+
+func (s *Service) check(ctx context.Context, account NewAccount) (checked, error) {
+	email, err := user.NormalizeEmail(account.Email)
+	if err != nil {
+		return checked{}, err
+	}
+	if err := s.Passwords.Check(ctx, "/password", account.Password, email); err != nil {
+		return checked{}, err
+	}
+	if err := s.checkRedirect(account.RedirectTo); err != nil {
+		return checked{}, err
+	}
+	data := account.Data
+	if account.Options.Data != nil {
+		if data != nil {
+			return checked{}, fault.Input("/data", "invalid_type", "Send data or options.data, not both.")
+		}
+		data = account.Options.Data
+	}
+	metadata, err := user.CheckMetadata(data)
+	if err != nil {
+		return checked{}, err
+	}
+	digest, err := s.Passwords.Hash(ctx, account.Password)
+	return checked{email, digest, metadata, data}, err
 }
 
 // SignUp makes an account and signs its owner in. Account, password, identity,
 // session and audit record exist together or not at all.
+//
+// Where addresses have to be proven there is no account before that: whoever
+// signs up with an address makes a flow, and the one who has the mailbox makes
+// the account of it. The answer says nothing about whether there is one, and
+// nobody can put a password on an account that its owner has yet to make.
 func (s *Service) SignUp(ctx context.Context, account NewAccount, from session.Origin) (Answer, error) {
-	if !s.SignUps {
+	if !s.Config.SignUps {
 		return Answer{}, ErrSignupDisabled
 	}
-	email, err := user.NormalizeEmail(account.Email)
+	c, err := s.check(ctx, account)
 	if err != nil {
 		return Answer{}, err
 	}
-	if err := s.Passwords.Policy.Check("/password", account.Password); err != nil {
-		return Answer{}, err
+	if s.Config.Verify {
+		return s.askSignUp(ctx, c, account.RedirectTo, from)
 	}
-	metadata := account.Data
-	if account.Options.Data != nil {
-		if metadata != nil {
-			return Answer{}, fault.Input("/data", "invalid_type", "Send data or options.data, not both.")
-		}
-		metadata = account.Options.Data
-	}
-	digest, err := s.Passwords.Hash(ctx, account.Password)
-	if err != nil {
-		return Answer{}, err
-	}
-	return s.open(ctx, from, audit.UserSignedUp, func(q postgres.Querier) (id.User, error) {
-		userID, err := s.Users.Create(ctx, q, email, metadata)
+	return s.enter(ctx, from, audit.UserSignedUp, func(q postgres.Querier) (entry, error) {
+		userID, err := s.Users.Create(ctx, q, c.email, c.data)
 		if err != nil {
-			return id.User{}, err
+			return entry{}, err
 		}
-		return userID, s.Passwords.Set(ctx, q, userID, digest)
+		return entry{user: userID, amr: password.AMR}, s.Passwords.Set(ctx, q, userID, c.digest)
 	})
 }
 
@@ -99,23 +141,59 @@ type Credentials struct {
 // SignIn signs in with a password. Whether the address or the password was
 // wrong is told by neither the answer nor the time it takes.
 func (s *Service) SignIn(ctx context.Context, c Credentials, from session.Origin) (Answer, error) {
-	var userID id.User
-	var digest string
+	answer, err := s.signIn(ctx, c, from)
+	if errors.Is(err, password.ErrMismatch) { // its digest is another one by now: of the same password, perhaps
+		answer, err = s.signIn(ctx, c, from)
+	}
+	if errors.Is(err, password.ErrMismatch) {
+		err = ErrInvalidCredentials
+	}
+	return answer, err
+}
+
+// signIn returns password.ErrMismatch if the password was replaced while it was
+// being verified.
+func (s *Service) signIn(ctx context.Context, c Credentials, from session.Origin) (Answer, error) {
+	var found password.Found
 	email, err := user.NormalizeEmail(c.Email)
 	if err == nil {
-		userID, digest, err = s.Passwords.Find(ctx, s.DB.Single(), email)
+		found, err = s.Passwords.Find(ctx, s.DB.Single(), email)
 		if err != nil {
 			return Answer{}, fmt.Errorf("signing in: %w", err)
 		}
 	}
-	err = s.Passwords.Verify(ctx, digest, c.Password)
+	stale, err := s.Passwords.Verify(ctx, found.Digest, c.Password)
 	if errors.Is(err, password.ErrMismatch) {
-		return Answer{}, s.reject(ctx, userID, from)
+		return Answer{}, s.reject(ctx, found.User, from)
 	}
 	if err != nil {
 		return Answer{}, err
 	}
-	return s.open(ctx, from, audit.UserSignedIn, func(postgres.Querier) (id.User, error) { return userID, nil })
+	if s.Config.Verify && !found.Verified || found.User.IsZero() {
+		return Answer{}, s.remind(ctx, email, found, from)
+	}
+	var renewed string
+	if stale {
+		renewed = s.renew(ctx, c.Password)
+	}
+	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
+		e := entry{user: found.User, amr: password.AMR}
+		if err := s.Passwords.Hold(ctx, q, found.User, found.Digest); err != nil || renewed == "" {
+			return e, err
+		}
+		return e, s.Passwords.Replace(ctx, q, found.User, found.Digest, renewed)
+	})
+}
+
+// renew returns a new digest of a password that has just been verified, or
+// nothing if it cannot be made now: a queue that is full is no reason to keep
+// somebody out whose password is right, and the next sign-in tries again.
+func (s *Service) renew(ctx context.Context, password string) string {
+	digest, err := s.Passwords.Hash(ctx, password)
+	if err != nil {
+		return ""
+	}
+	return digest
 }
 
 func (s *Service) reject(ctx context.Context, userID id.User, from session.Origin) error {
@@ -129,31 +207,23 @@ func (s *Service) reject(ctx context.Context, userID id.User, from session.Origi
 	return ErrInvalidCredentials
 }
 
-// open makes a session for the user that prove returns, in one transaction
-// with whatever prove does.
-func (s *Service) open(ctx context.Context, from session.Origin, action audit.Action, prove func(postgres.Querier) (id.User, error)) (Answer, error) {
-	var live session.Live
-	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		userID, err := prove(q)
-		if err != nil {
-			return err
-		}
-		if err := s.Users.SignedIn(ctx, q, userID, user.EmailIssuer, userID.String()); err != nil {
-			return err
-		}
-		live, err = s.Sessions.Create(ctx, q, userID, "aal1", []string{"pwd"}, from)
-		if err != nil {
-			return err
-		}
-		return audit.Write(ctx, q, audit.Event{
-			Action: action, ActorKind: "user", Actor: id.UUID(userID), TargetKind: "session", Target: id.UUID(live.ID),
-			Address: from.Address, RequestID: from.RequestID,
-		})
-	})
-	if err != nil {
-		return Answer{}, fmt.Errorf("opening a session: %w", err)
+// NewGuest is a sign-in without saying who one is.
+type NewGuest struct {
+	Data user.Metadata `json:"data,omitzero"`
+}
+
+// ErrAnonymousDisabled is the fault of a server that knows its guests.
+var ErrAnonymousDisabled = fault.New(fault.Forbidden, "anonymous_provider_disabled", "Sign-in without an account is not open here.")
+
+// SignInAnonymously makes an account of which nothing is known, and signs it in.
+func (s *Service) SignInAnonymously(ctx context.Context, guest NewGuest, from session.Origin) (Answer, error) {
+	if !s.Config.Anonymous || !s.Config.SignUps {
+		return Answer{}, ErrAnonymousDisabled
 	}
-	return s.answer(live)
+	return s.enter(ctx, from, audit.UserSignedUp, func(q postgres.Querier) (entry, error) {
+		userID, err := s.Users.CreateAnonymous(ctx, q, guest.Data)
+		return entry{user: userID, amr: "anonymous"}, err
+	})
 }
 
 // Refresh exchanges a refresh token; see session.Service.Refresh.
@@ -163,14 +233,6 @@ func (s *Service) Refresh(ctx context.Context, token string, from session.Origin
 		return Answer{}, err
 	}
 	return s.answer(live)
-}
-
-func (s *Service) answer(live session.Live) (Answer, error) {
-	tokens, err := s.Sessions.Issue(live)
-	if err != nil {
-		return Answer{}, err
-	}
-	return Answer{User: user.Document(live.Document), Session: tokens}, nil
 }
 
 // Scope is which sessions a sign-out ends.
@@ -216,19 +278,6 @@ func (s *Service) End(ctx context.Context, p *principal.Principal, sessionID id.
 		s.Sessions.Revoked.Add(sessionID)
 	}
 	return err
-}
-
-// Update merges into the caller's own metadata and returns the user.
-func (s *Service) Update(ctx context.Context, p *principal.Principal, metadata user.Metadata, from session.Origin) (user.Document, error) {
-	var doc user.Document
-	err := s.transact(ctx, p, audit.UserUpdated, id.UUID(p.User), "user", from, func(q postgres.Querier) error {
-		err := s.Users.Merge(ctx, q, p.User, metadata)
-		if err == nil {
-			doc, err = s.Users.GetIn(ctx, q, p.User)
-		}
-		return err
-	})
-	return doc, err
 }
 
 // transact runs f in one transaction with the audit record of what it does.

@@ -150,12 +150,15 @@ func TestEmailAddresses(t *testing.T) {
 	for _, email := range []string{
 		"", "x", "@example.com", "x@", "x@localhost", "x y@example.com", `"x@attacker.com"@example.com`, "x@example.com,y@example.com",
 		"X <x@example.com>", "x@exa_mple.com", ".x@example.com", "x..y@example.com", "x@-example.com", "x@example..com",
-		"x@example.com\\r\\nBcc: y@example.com", strings.Repeat("x", 65) + "@example.com", "x@" + strings.Repeat("x", 64) + ".com", "x\\u0000@example.com",
+		"x@example.com\\r\\nBcc: y@example.com", strings.Repeat("x", 65) + "@example.com", "x@" + strings.Repeat("x", 64) + ".com",
 	} {
 		a := s.Do("POST", base+"/signup", "", `{"email":"`+strings.ReplaceAll(email, `"`, `\"`)+`","password":"a-long-password"}`)
 		if a.Status != 400 || a.Code() != "invalid_email" {
 			t.Errorf("%q: %d %s", email, a.Status, a.Body)
 		}
+	}
+	if a := s.Do("POST", base+"/signup", "", `{"email":"x\u0000@example.com","password":"a-long-password"}`); a.Status != 400 || a.Code() != "invalid_value" {
+		t.Errorf("NUL: %d %s", a.Status, a.Body)
 	}
 	for _, email := range []string{"x+tag@example.com", "o'neil@mail.example.com", "x@bücher.example"} {
 		if a := s.Do("POST", base+"/signup", "", fmt.Sprintf(`{"email":%q,"password":"a-long-password"}`, email)); a.Status != 201 {
@@ -216,7 +219,7 @@ func TestUpdateMergesMetadata(t *testing.T) {
 	if a := s.Do("PATCH", base+"/user", p.Access, `{"data":{"b":"`+strings.Repeat("x", 200)+`"}}`); a.Status != 400 || a.Code() != "metadata_too_large" {
 		t.Errorf("too large together: %d %s", a.Status, a.Body)
 	}
-	if a := s.Do("PATCH", base+"/user", p.Access, `{"data":{"nul":"\u0000"}}`); a.Status != 400 {
+	if a := s.Do("PATCH", base+"/user", p.Access, `{"data":{"nul":"\u0000"}}`); a.Status != 400 || a.Code() != "invalid_value" || !strings.Contains(a.Body, `"/data/nul"`) {
 		t.Errorf("NUL: %d %s", a.Status, a.Body)
 	}
 }

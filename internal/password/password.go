@@ -5,23 +5,26 @@
 // arrive, the rest of the server keeps its share of the processors, and when the
 // queue is full the answer is ErrBusy at once. A password longer than bcrypt can
 // take is refused and never cut.
+//
+// Digests of other systems are verified as they are (internal/password/digest),
+// and replaced by one of the configured scheme when their owner comes in.
 package password
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/crypto/bcrypt"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/password/digest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-// MaxBytes is the longest password, in bytes of UTF-8: bcrypt ignores the rest.
+// MaxBytes is the longest password, in bytes of UTF-8, with every scheme: bcrypt
+// ignores the rest, and the scheme may be changed to it.
 const MaxBytes = 72
 
 // Faults of this package.
@@ -33,88 +36,145 @@ var (
 	}
 	// ErrMismatch means that a password is not the one that is kept.
 	ErrMismatch = errors.New("password does not match")
+	// ErrScheme means that a digest is not one that can be verified.
+	ErrScheme = digest.ErrScheme
 )
-
-// Policy is what a new password must be.
-type Policy struct {
-	MinLength int // code points
-}
-
-// Check returns a fault that points to the password's place in the input, or nil.
-func (p Policy) Check(pointer, password string) error {
-	switch {
-	case !utf8.ValidString(password):
-		return fault.Input(pointer, "weak_password", "The password is not valid UTF-8.")
-	case utf8.RuneCountInString(password) < p.MinLength:
-		return fault.Input(pointer, "weak_password", fmt.Sprintf("Use at least %d characters.", p.MinLength))
-	case len(password) > MaxBytes:
-		return fault.Input(pointer, "weak_password", fmt.Sprintf("Use at most %d bytes; letters outside ASCII take several.", MaxBytes))
-	}
-	return nil
-}
 
 // Service keeps password digests. It is safe for concurrent use.
 type Service struct {
-	Pool   *Pool
-	Policy Policy
-	Cost   int // of bcrypt, 4 to 31
+	Pool     *Pool
+	Policy   Policy
+	Scheme   digest.Scheme // of new digests
+	Breaches *Breaches     // who knows breached passwords; nil is nobody
 
-	dummy []byte // the digest that unknown users are compared with
+	common common
+	dummy  digest.Digest // what unknown users are compared with
 }
 
 // NewService makes the digest that passwords of unknown users are compared
 // with, which takes as long as one sign-in.
-func NewService(pool *Pool, policy Policy, cost int) (*Service, error) {
-	dummy, err := bcrypt.GenerateFromPassword([]byte("nobody has this password"), cost)
+func NewService(pool *Pool, policy Policy, scheme digest.Scheme) (*Service, error) {
+	words, err := readCommon()
 	if err != nil {
-		return nil, fmt.Errorf("hashing at cost %d: %w", cost, err)
+		return nil, err
 	}
-	return &Service{Pool: pool, Policy: policy, Cost: cost, dummy: dummy}, nil
+	text, err := scheme.Hash("nobody has this password")
+	if err != nil {
+		return nil, err
+	}
+	dummy, err := digest.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{Pool: pool, Policy: policy, Scheme: scheme, common: words, dummy: dummy}, nil
+}
+
+// Check returns a fault that points to a new password's place in the input and
+// has every reason against it, or nil. about is what an attacker would try first,
+// such as the e-mail address: it must not be the password.
+func (s *Service) Check(ctx context.Context, pointer, password string, about ...string) error {
+	reasons := s.Policy.reasons(password)
+	switch {
+	case isAbout(password, about):
+		reasons = append(reasons, "Do not use your e-mail address or the name of this service as your password.")
+	case s.common.has(password):
+		reasons = append(reasons, "This is one of the most common passwords. Use another.")
+	case len(reasons) == 0 && s.Breaches.has(ctx, password): // nobody is asked about what is refused anyway
+		reasons = append(reasons, "This password is in a known data breach. Use another.")
+	}
+	return weak(pointer, reasons)
 }
 
 // Hash returns the digest of a new password that satisfies the policy.
-func (s *Service) Hash(ctx context.Context, password string) (digest string, err error) {
-	var hashed []byte
-	poolErr := s.Pool.Do(ctx, func() {
-		hashed, err = bcrypt.GenerateFromPassword([]byte(password), s.Cost)
-	})
-	if poolErr != nil {
+func (s *Service) Hash(ctx context.Context, password string) (text string, err error) {
+	if poolErr := s.Pool.Do(ctx, func() { text, err = s.Scheme.Hash(password) }); poolErr != nil {
 		return "", poolErr
 	}
 	if err != nil {
 		return "", fmt.Errorf("hashing a password: %w", err)
 	}
-	return string(hashed), nil
+	return text, nil
 }
 
-// Verify returns nil if password is what digest was made of, and ErrMismatch if
+// Verify returns nil if password is what a digest was made of, and ErrMismatch if
 // not. An empty digest stands for a user who does not exist or has no password,
-// and takes as long as any other.
-func (s *Service) Verify(ctx context.Context, digest, password string) error {
-	against := []byte(digest)
-	if digest == "" {
-		against = s.dummy
+// and takes as long as any other of the configured scheme. stale means that the
+// password is right and its digest is of another scheme or cost than configured:
+// hash it anew and Replace it.
+func (s *Service) Verify(ctx context.Context, text, password string) (stale bool, err error) {
+	against, known := s.dummy, text != ""
+	if known {
+		if against, err = digest.Parse(text); err != nil {
+			return false, fmt.Errorf("comparing a password: %w", err)
+		}
 	}
-	var err error
-	if poolErr := s.Pool.Do(ctx, func() { err = bcrypt.CompareHashAndPassword(against, []byte(password)) }); poolErr != nil {
-		return poolErr
+	if !possible(password) {
+		password, known = "", false // the work is done all the same
 	}
-	switch {
-	case digest == "" || len(password) > MaxBytes || errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
-		return ErrMismatch
-	case err != nil:
-		return fmt.Errorf("comparing a password: %w", err)
+	matches := false
+	if err := s.Pool.Do(ctx, func() { matches = against.Matches(password) }); err != nil {
+		return false, err
 	}
-	return nil
+	if !known || !matches {
+		return false, ErrMismatch
+	}
+	return !s.Scheme.Made(against), nil
+}
+
+// possible says whether anybody can have a password. bcrypt would cut a longer
+// one, and takes "a" and "a\x00a" for the same; an imported digest of nothing
+// would let everybody in.
+func possible(password string) bool {
+	return password != "" && len(password) <= MaxBytes && !strings.Contains(password, "\x00")
+}
+
+// Recognize returns nil if a digest, of this or another system, can be verified,
+// and an error that wraps ErrScheme and says why if not. It does not repeat the
+// digest, and computes nothing.
+func Recognize(text string) error {
+	_, err := digest.Parse(text)
+	return err
 }
 
 // Set keeps the digest of a user's password, replacing an earlier one.
-func (s *Service) Set(ctx context.Context, q postgres.Querier, userID id.User, digest string) error {
-	return upsert(ctx, q, userID, digest)
+func (s *Service) Set(ctx context.Context, q postgres.Querier, userID id.User, text string) error {
+	return upsert(ctx, q, userID, text)
 }
 
-// Find returns the user with an e-mail address, which must be normalised, and
-// the digest of their password. Where there is none both are zero.
-func (s *Service) Find(ctx context.Context, q postgres.Querier, email string) (id.User, string, error) {
+// Replace puts a new digest of the same password in the place of old. If old is
+// not there any more, somebody else has changed it, and that stays: no error.
+func (s *Service) Replace(ctx context.Context, q postgres.Querier, userID id.User, old, text string) error {
+	return replace(ctx, q, userID, old, text)
+}
+
+// AMR is the method in the words of RFC 8176.
+const AMR = "pwd"
+
+// Found is what there is under an address.
+type Found struct {
+	User     id.User // zero: nobody, or a sign-up whose address has yet to be proven
+	Digest   string  // of the password; empty if there is none
+	Verified bool    // the address has been proven
+}
+
+// Find looks an address up, which must be normalised.
+func (s *Service) Find(ctx context.Context, q postgres.Querier, email string) (Found, error) {
 	return selectByEmail(ctx, q, email)
+}
+
+// Hold keeps a user's password from being changed until the end of the
+// transaction. It returns ErrMismatch if its digest is another one by now: a
+// sign-in that has verified the old one comes too late.
+func (s *Service) Hold(ctx context.Context, q postgres.Querier, userID id.User, text string) error {
+	return hold(ctx, q, userID, text)
+}
+
+// Of returns the digest of a user's password, "" if there is none.
+func (s *Service) Of(ctx context.Context, q postgres.Querier, userID id.User) (string, error) {
+	return selectDigest(ctx, q, userID)
+}
+
+// Remove takes a user's password away.
+func (s *Service) Remove(ctx context.Context, q postgres.Querier, userID id.User) error {
+	return remove(ctx, q, userID)
 }

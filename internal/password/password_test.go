@@ -7,82 +7,110 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/crypto/bcrypt"
-
-	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/password/digest"
 )
+
+var cheap = digest.Scheme{Name: digest.Bcrypt, Cost: 4, Memory: 64, Iterations: 1, Parallelism: 1}
 
 func newService(t *testing.T, workers, queue int) *Service {
 	t.Helper()
-	s, err := NewService(NewPool(workers, queue), Policy{MinLength: 8}, bcrypt.MinCost)
+	s, err := NewService(NewPool(workers, queue), Policy{MinLength: 8}, cheap)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func TestPolicyCountsCodePointsAndBytes(t *testing.T) {
-	t.Parallel()
-	p := Policy{MinLength: 8}
-	for password, ok := range map[string]bool{
-		"1234567": false, "12345678": true, "äöüäöüä": false, "äöüäöüäö": true, "🔑🔑🔑🔑🔑🔑🔑🔑": true,
-		strings.Repeat("x", 72): true, strings.Repeat("x", 73): false, strings.Repeat("ä", 36): true, strings.Repeat("ä", 37): false,
-		"\xff2345678": false, "        ": true,
-	} {
-		err := p.Check("/password", password)
-		if (err == nil) != ok {
-			t.Errorf("%q: %v", password, err)
-		}
-		if f := fault.From(err); err != nil && (f.Code != "weak_password" || f.Fields[0].Pointer != "/password") {
-			t.Errorf("%q: %+v", password, f)
-		}
-	}
-}
-
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	s := newService(t, 2, 8)
-	digest, err := s.Hash(ctx, "correct horse")
-	if err != nil {
-		t.Fatal(err)
+	hash := func(password string) string {
+		text, err := s.Hash(ctx, password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
 	}
-	if err := s.Verify(ctx, digest, "correct horse"); err != nil {
-		t.Errorf("control: %v", err)
+	kept, longest := hash("correct horse"), hash(strings.Repeat("x", 72))
+	if stale, err := s.Verify(ctx, kept, "correct horse"); err != nil || stale {
+		t.Errorf("control: stale %v, %v", stale, err)
 	}
-	longest, err := s.Hash(ctx, strings.Repeat("x", 72))
-	if err != nil {
-		t.Fatal(err)
+	if _, err := s.Verify(ctx, longest, strings.Repeat("x", 72)); err != nil {
+		t.Errorf("control: the longest: %v", err)
 	}
 	for name, c := range map[string][2]string{
-		"another password": {digest, "correct horsf"}, "nobody's": {"", "correct horse"},
-		"the dummy's":     {"", "nobody has this password"},
-		"cut to 72 bytes": {longest, strings.Repeat("x", 73)},
+		"another password": {kept, "correct horsf"}, "nobody's": {"", "correct horse"},
+		"the dummy's":                          {"", "nobody has this password"},
+		"cut to 72 bytes":                      {longest, strings.Repeat("x", 73)},
+		"a key that bcrypt takes for the same": {kept, "correct horse\x00correct horse"},
+		"an imported digest of nothing":        {"{SSHA}spXRFxNal2PaKC59rnOlyn0+WxFzYWx0", ""}, // base64 of sha1("salt") and "salt"
 	} {
-		if err := s.Verify(ctx, c[0], c[1]); !errors.Is(err, ErrMismatch) {
-			t.Errorf("%s: %v", name, err)
+		if stale, err := s.Verify(ctx, c[0], c[1]); !errors.Is(err, ErrMismatch) || stale {
+			t.Errorf("%s: stale %v, %v", name, stale, err)
 		}
 	}
-	if err := s.Verify(ctx, "not a digest", "x"); err == nil || errors.Is(err, ErrMismatch) {
+	if _, err := s.Verify(ctx, "not a digest", "x"); !errors.Is(err, ErrScheme) {
 		t.Errorf("a broken digest: %v", err)
+	}
+	if err := Recognize("not a digest"); !errors.Is(err, ErrScheme) {
+		t.Errorf("a broken digest is recognized: %v", err)
+	}
+	if err := Recognize(kept); err != nil {
+		t.Errorf("control: our own digest is not: %v", err)
+	}
+}
+
+// TestStale has the same password under other schemes and costs than configured,
+// and a wrong one, which says nothing.
+func TestStale(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := newService(t, 2, 8)
+	argon, costly := cheap, cheap
+	argon.Name, costly.Cost = digest.Argon2id, 5
+	for name, scheme := range map[string]digest.Scheme{"argon2id": argon, "another cost": costly, "the same": cheap} {
+		text, err := scheme.Hash("correct horse")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stale, err := s.Verify(ctx, text, "correct horse"); err != nil || stale != (scheme != cheap) {
+			t.Errorf("%s: stale %v, %v", name, stale, err)
+		}
+		if stale, err := s.Verify(ctx, text, "wrong horse"); !errors.Is(err, ErrMismatch) || stale {
+			t.Errorf("%s: a wrong password: stale %v, %v", name, stale, err)
+		}
 	}
 }
 
 // TestUnknownUsersCostTheSame looks at what a password of nobody's is compared
-// with, and that it takes a worker like any other.
+// with, and that it takes a worker like any other, as does one that nobody can
+// have.
 func TestUnknownUsersCostTheSame(t *testing.T) {
 	t.Parallel()
-	s, err := NewService(NewPool(1, 0), Policy{}, bcrypt.MinCost+1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if cost, err := bcrypt.Cost(s.dummy); err != nil || cost != s.Cost {
-		t.Errorf("the dummy costs %d, others %d (%v)", cost, s.Cost, err)
-	}
-	release := occupy(t, s.Pool)
-	defer release()
-	if err := s.Verify(context.Background(), "", "x"); !errors.Is(err, ErrBusy) {
-		t.Errorf("no worker was needed: %v", err)
+	argon := cheap
+	argon.Name = digest.Argon2id
+	for _, scheme := range []digest.Scheme{cheap, argon} {
+		s, err := NewService(NewPool(1, 0), Policy{}, scheme)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !scheme.Made(s.dummy) {
+			t.Errorf("%s: the dummy is of another scheme or cost: %+v", scheme.Name, s.dummy)
+		}
+		kept, err := scheme.Hash("correct horse")
+		if err != nil {
+			t.Fatal(err)
+		}
+		release := occupy(t, s.Pool)
+		defer release()
+		for name, c := range map[string][2]string{
+			"unknown": {"", "correct horse"}, "too long": {kept, strings.Repeat("x", 73)}, "empty": {kept, ""}, "known": {kept, "correct horse"},
+		} {
+			if _, err := s.Verify(context.Background(), c[0], c[1]); !errors.Is(err, ErrBusy) {
+				t.Errorf("%s, %s: no worker was needed: %v", scheme.Name, name, err)
+			}
+		}
 	}
 }
 

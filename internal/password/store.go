@@ -19,17 +19,60 @@ func upsert(ctx context.Context, q postgres.Querier, userID id.User, digest stri
 	return postgres.Fault(err)
 }
 
+// A sign-up whose address has yet to be proven is no account; its password is
+// known by the latest flow.
 const selectByEmailSQL = `
-select u.id, p.digest
-from auth.users u join auth.passwords p on p.user_id = u.id
-where u.email = $1`
+with account as (
+	select u.id, p.digest, u.email_verified_at is not null as verified
+	from auth.users u left join auth.passwords p on p.user_id = u.id
+	where u.email = $1),
+flow as (
+	select f.password_digest from auth.flows f
+	where f.email = $1 and f.kind = 'signup' and f.new_user_id is not null and f.denied_at is null and f.password_digest is not null
+	order by f.created_at desc limit 1)
+select coalesce(a.id, '00000000-0000-0000-0000-000000000000'), coalesce(a.verified, false),
+	coalesce(case when a.id is null then f.password_digest else a.digest end, '')
+from (select) one left join account a on true left join flow f on true`
 
-func selectByEmail(ctx context.Context, q postgres.Querier, email string) (id.User, string, error) {
-	var userID id.User
+func selectByEmail(ctx context.Context, q postgres.Querier, email string) (Found, error) {
+	var f Found
+	err := q.QueryRow(ctx, selectByEmailSQL, email).Scan(&f.User, &f.Verified, &f.Digest)
+	return f, postgres.Fault(err)
+}
+
+// Sign-ins of one user wait for each other, and for a change of the password.
+const holdSQL = `select digest from auth.passwords where user_id = $1 for no key update`
+
+func hold(ctx context.Context, q postgres.Querier, userID id.User, want string) error {
 	var digest string
-	err := q.QueryRow(ctx, selectByEmailSQL, email).Scan(&userID, &digest)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return id.User{}, "", nil
+	err := q.QueryRow(ctx, holdSQL, userID).Scan(&digest)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && digest != want {
+		return ErrMismatch
 	}
-	return userID, digest, postgres.Fault(err)
+	return postgres.Fault(err)
+}
+
+const selectDigestSQL = `select digest from auth.passwords where user_id = $1`
+
+func selectDigest(ctx context.Context, q postgres.Querier, userID id.User) (digest string, err error) {
+	err = q.QueryRow(ctx, selectDigestSQL, userID).Scan(&digest)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return digest, postgres.Fault(err)
+}
+
+const removeSQL = `delete from auth.passwords where user_id = $1`
+
+func remove(ctx context.Context, q postgres.Querier, userID id.User) error {
+	_, err := q.Exec(ctx, removeSQL, userID)
+	return postgres.Fault(err)
+}
+
+const replaceSQL = `
+update auth.passwords set digest = $3, updated_at = now() where user_id = $1 and digest = $2`
+
+func replace(ctx context.Context, q postgres.Querier, userID id.User, old, digest string) error {
+	_, err := q.Exec(ctx, replaceSQL, userID, old, digest)
+	return postgres.Fault(err)
 }

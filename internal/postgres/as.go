@@ -66,7 +66,7 @@ func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan
 	if stale(err) { // nothing has happened: the statement was refused before it ran
 		err = db.pipeline(ctx, conn, settings, st.SQL, args, scan)
 	}
-	return Fault(err)
+	return faultOf(err, kindOfCallers)
 }
 
 // stale says that a prepared statement no longer fits the schema, or is gone.

@@ -305,7 +305,7 @@ func TestInTx(t *testing.T) {
 	if err := insert(2, errOnPurpose); !errors.Is(err, errOnPurpose) {
 		t.Errorf("its own error comes back as %v", err)
 	}
-	isKind(t, "a conflict", insert(1, nil), fault.Conflict)
+	isKind(t, "a conflict that nobody expects", insert(1, nil), fault.Internal)
 	own := fault.New(fault.Forbidden, "own", "")
 	if err := insert(3, own); !errors.Is(err, own) {
 		t.Errorf("its own fault comes back as %v", err)

@@ -21,9 +21,14 @@ var ErrUnavailable = &fault.Error{
 // ErrStatementTimeout is the fault of a statement that ran for too long.
 var ErrStatementTimeout = fault.New(fault.Timeout, "statement_timeout", "The statement took longer than it may.")
 
-// Fault turns an error of the driver into a fault: an outage, a time-out, or
-// what PostgreSQL said. Faults and nil pass unchanged.
-func Fault(err error) error {
+// Fault turns an error of the driver at one of our own statements into a fault:
+// an outage, a time-out, two transactions in each other's way. Whatever else
+// PostgreSQL refuses is our defect, and internal; who expects a refusal asks
+// Report. Faults and nil pass unchanged.
+func Fault(err error) error { return faultOf(err, kindOfOurs) }
+
+// faultOf is Fault with a table of kinds by SQLSTATE.
+func faultOf(err error, kindOf func(state string) (fault.Kind, string)) error {
 	if err == nil {
 		return nil
 	}
@@ -31,7 +36,7 @@ func Fault(err error) error {
 		return err
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return reported(pgErr)
+		return reported(pgErr, kindOf)
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -51,8 +56,8 @@ func Fault(err error) error {
 	return err
 }
 
-// reported sorts what PostgreSQL says by the class of its SQLSTATE.
-func reported(err *pgconn.PgError) error {
+// reported sorts what PostgreSQL says by its SQLSTATE.
+func reported(err *pgconn.PgError, kindOf func(string) (fault.Kind, string)) error {
 	kind, code := kindOf(err.Code)
 	switch kind {
 	case fault.Unavailable:
@@ -65,7 +70,8 @@ func reported(err *pgconn.PgError) error {
 }
 
 // Report returns what PostgreSQL said in err's chain, or nil. It is for callers
-// who run statements as themselves.
+// who run statements as themselves, and for the refusals that a statement of
+// ours is made for.
 func Report(err error) *fault.SQL {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return &fault.SQL{State: pgErr.Code, Message: pgErr.Message, Details: pgErr.Detail, Hint: pgErr.Hint}
@@ -73,8 +79,23 @@ func Report(err error) *fault.SQL {
 	return nil
 }
 
-// kindOf maps an SQLSTATE (PostgreSQL, appendix A) to a kind and a code.
-func kindOf(state string) (fault.Kind, string) {
+// kindOfOurs maps an SQLSTATE (PostgreSQL, appendix A) of a statement of ours to
+// a kind and a code.
+func kindOfOurs(state string) (fault.Kind, string) {
+	if state == "25006" {
+		return fault.Unavailable, "" // a standby, until it is promoted
+	}
+	switch kind, code := kindOfCallers(state); {
+	case kind == fault.Unavailable, kind == fault.Timeout, code == "serialization_failure", code == "lock_not_available":
+		return kind, code
+	default:
+		return fault.Internal, "database_error"
+	}
+}
+
+// kindOfCallers maps an SQLSTATE of a statement that the caller wrote, and may
+// correct, to a kind and a code.
+func kindOfCallers(state string) (fault.Kind, string) {
 	switch state {
 	case "23505":
 		return fault.Conflict, "unique_violation"

@@ -17,11 +17,17 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-// TestFaultOfStates has PostgreSQL raise each SQLSTATE and looks at what
-// becomes of it.
+// TestFaultOfStates has PostgreSQL raise each SQLSTATE and looks at what becomes
+// of it: in a statement that the caller wrote, and in one of ours, where what
+// the caller could correct is our defect.
 func TestFaultOfStates(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
+	ours := map[string]fault.Kind{
+		"40001": fault.Conflict, "40P01": fault.Conflict, "55P03": fault.Conflict, "57014": fault.Timeout, "25006": fault.Unavailable,
+		"57P01": fault.Unavailable, "57P03": fault.Unavailable, "08006": fault.Unavailable, "53100": fault.Unavailable, "53300": fault.Unavailable,
+		"28000": fault.Unavailable, // everything else is internal
+	}
 	for state, want := range map[string]struct {
 		kind fault.Kind
 		code string
@@ -51,15 +57,20 @@ func TestFaultOfStates(t *testing.T) {
 		"XX000": {fault.Internal, "database_error"},
 		"40001": {fault.Conflict, "serialization_failure"},
 		"40P01": {fault.Conflict, "serialization_failure"},
+		"55P03": {fault.Conflict, "lock_not_available"},
 		"54001": {fault.Invalid, "invalid_statement"},
 		"0A000": {fault.Invalid, "invalid_statement"},
 	} {
-		_, err := d.Single().Exec(t.Context(), fmt.Sprintf(
-			`do $$ begin raise exception using errcode = '%s', message = 'said', detail = 'more', hint = 'do'; end $$`, state))
-		refused(t, state, err, state)
-		f := fault.From(postgres.Fault(err))
+		raise := fmt.Sprintf(`do $$ begin raise exception using errcode = '%s', message = 'said', detail = 'more', hint = 'do'; end $$`, state)
+		f := fault.From(run(t.Context(), d.DB, alice(), postgres.Statement{SQL: raise}))
 		if f.Kind != want.kind || f.Code != want.code {
 			t.Errorf("%s: kind %d, code %s; want %d, %s", state, f.Kind, f.Code, want.kind, want.code)
+		}
+		_, err := d.Single().Exec(t.Context(), raise)
+		refused(t, state, err, state)
+		f = fault.From(postgres.Fault(err))
+		if f.Kind != ours[state] || f.Kind == fault.Internal && f.Code != "database_error" {
+			t.Errorf("%s in a statement of ours: kind %d, code %s; want %d", state, f.Kind, f.Code, ours[state])
 		}
 		if !errors.Is(f, err) {
 			t.Errorf("%s: the cause is lost", state)
@@ -68,7 +79,7 @@ func TestFaultOfStates(t *testing.T) {
 		if report == nil || *report != (fault.SQL{State: state, Message: "said", Details: "more", Hint: "do"}) {
 			t.Errorf("%s: the report is %+v", state, report)
 		}
-		if want.kind == fault.Unavailable && f.RetryAfter == 0 {
+		if f.Kind == fault.Unavailable && f.RetryAfter == 0 {
 			t.Errorf("%s: does not say when to come back", state)
 		}
 	}
@@ -87,7 +98,7 @@ func TestFaultOfErrors(t *testing.T) {
 		"a reset":                {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, fault.Unavailable},
 		"a broken pipe":          {fmt.Errorf("doing: %w", syscall.EPIPE), fault.Unavailable},
 		"nobody at the address":  {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, fault.Unavailable},
-		"an error of PostgreSQL": {&pgconn.PgError{Code: "23505"}, fault.Conflict},
+		"an error of PostgreSQL": {&pgconn.PgError{Code: "40001"}, fault.Conflict},
 		"a state that is short":  {&pgconn.PgError{Code: "2"}, fault.Internal},
 		"anything else":          {errOnPurpose, fault.Internal},
 	} {

@@ -33,21 +33,26 @@ func (s *Service) claim(ctx context.Context, runID id.Run) (run Run, leave func(
 // transaction that does nothing but hold the lock of the run. It says whether
 // the lock was free; if it was not, it is taken later.
 func (s *Service) attend(ctx context.Context, runID id.Run) (locked bool, leave func(), err error) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	attending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := presence{Service: s, runID: runID, first: make(chan error, 1), leaving: make(chan struct{})}
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		p.hold(ctx)
+		p.hold(attending)
 	}()
-	err = <-p.first
-	return p.locked, func() {
+	leave = func() {
 		close(p.leaving)
 		impatience := time.AfterFunc(time.Second, cancel)
 		<-gone
 		impatience.Stop()
 		cancel()
-	}, err
+	}
+	select {
+	case err = <-p.first:
+		return p.locked, leave, err
+	case <-ctx.Done():
+		return false, leave, context.Cause(ctx)
+	}
 }
 
 // presence is that of this program at a run.

@@ -112,7 +112,10 @@ func TestRunGivesWay(t *testing.T) {
 		if err := p.Values.Replace(t.Context(), q, last, []byte("value 40")); err != nil {
 			return err
 		}
-		go func() { ended <- p.do(p.reEncrypt(1, 2)) }()
+		go func() {
+			defer close(ended)
+			ended <- p.do(p.reEncrypt(1, 2))
+		}()
 		for deadline := time.Now().Add(3 * time.Second); p.under(1) > 1 && time.Now().Before(deadline); {
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -145,10 +148,14 @@ func TestRunWaitsForATransaction(t *testing.T) {
 		if _, err := q.Exec(t.Context(), `delete from auth.sealed_values`); err != nil {
 			return err
 		}
-		go func() { ended <- p.do(p.reEncrypt(1, 2)) }()
+		go func() {
+			defer close(ended)
+			ended <- p.do(p.reEncrypt(1, 2))
+		}()
 		select {
 		case run := <-ended:
 			t.Errorf("%s, while it is not known whether there is a value", counts(run))
+			ended <- run
 		case <-time.After(time.Second):
 		}
 		return errors.New("the test has changed its mind")
@@ -387,6 +394,7 @@ func TestRotationWaitsForInstances(t *testing.T) {
 	db := pgtest.New(t)
 	p := start(t, db, 0, 1)
 	db.Exec(t, `insert into auth.instances (id, name, key_versions, seen_at) values (gen_random_uuid(), 'one that lacks it', '{1}', now() + interval '1 hour')`)
+	p.HeldLimit = time.Second
 	run, err := p.Rotate(t.Context(), audit.Actor{})
 	if err != nil {
 		t.Fatal(err)

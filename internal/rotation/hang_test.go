@@ -2,6 +2,7 @@ package rotation_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -128,5 +129,36 @@ func TestTurnHangs(t *testing.T) {
 				t.Errorf("%+v", run)
 			}
 		})
+	}
+}
+
+// TestInterruptedWhileItHangs ends a command that no answer comes to, long
+// before it would give the statement up.
+func TestInterruptedWhileItHangs(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1)
+	run, err := p.Rotate(t.Context(), audit.Actor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &halfOpen{Database: db, text: "pg_try_advisory_xact_lock"}
+	h.left.Store(1000)
+	p.DB, p.StepLimit = h, time.Hour
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.Do(ctx, run.ID, func(rotation.Run) {})
+		ended <- err
+	}()
+	until(t, "it hangs", func() bool { return h.left.Load() < 1000 })
+	interrupt()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it cannot be interrupted")
 	}
 }

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type worker struct {
 
 	run     Run
 	pace    pacer
+	held    budget
 	quarter int64 // of the values, of which the operator has been told
 
 	total, moved, already atomic.Int64
@@ -34,7 +36,9 @@ type worker struct {
 	damaged               []id.Sealed
 }
 
-func newWorker(s *Service, r Run) *worker { return &worker{Service: s, run: r} }
+func newWorker(s *Service, r Run) *worker {
+	return &worker{Service: s, run: r, held: budget{freed: make(chan struct{}, 1)}}
+}
 
 // now is the run with its counts as they are.
 func (w *worker) now() Run {
@@ -81,17 +85,32 @@ func (w *worker) moveAll(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := w.patientlyFor(ctx, countLimit, func(ctx context.Context) error { return w.countMissed(ctx, began) }); err != nil {
+		some := w.moved.Load() > before
+		if err := w.patiently(ctx, w.settle); err != nil {
+			return err
+		}
+		if err := w.patientlyFor(ctx, countLimit, func(ctx context.Context) error { return w.countOnce(ctx, began) }); err != nil {
 			return err
 		}
 		if len(w.damaged) > 0 {
 			return w.report(ctx)
 		}
 		err := w.checkNothingLeft(ctx, from)
-		if !errors.Is(err, errValuesLeft) || w.moved.Load() == before {
+		if !errors.Is(err, errValuesLeft) || !some {
 			return err
 		}
 	}
+}
+
+// settle puts what has been moved beyond what a crash of PostgreSQL can undo, by
+// a write that waits for the disk. A crash before that leaves values under an
+// old version, where they are found; one after it changes nothing.
+func (w *worker) settle(ctx context.Context) error {
+	kept, err := keep(ctx, w.DB.Single(), w.now(), w.Keys.Instance())
+	if err == nil && !kept {
+		return errTakenOver
+	}
+	return err
 }
 
 // errValuesLeft is the fault of a run that has met everything, and still there
@@ -139,12 +158,15 @@ func (w *worker) count(ctx context.Context, from []uint32) (time.Time, error) {
 	return began, nil
 }
 
-// countMissed finds values that were there at the beginning and that this
-// attempt has not met, because another one was still moving them.
-func (w *worker) countMissed(ctx context.Context, began time.Time) error {
+// countOnce makes the counts those of values. It finds values that were there at
+// the beginning and that this attempt has not met, because another one was still
+// moving them; and a value that a crash of PostgreSQL has put back, and that was
+// moved again, is one value.
+func (w *worker) countOnce(ctx context.Context, began time.Time) error {
 	now := w.now()
 	missed := w.total.Load() - now.Scanned
 	if missed <= 0 {
+		w.moved.Add(missed)
 		return nil
 	}
 	there, err := sealed.CountOlder(ctx, w.DB.Single(), *w.run.ToVersion, began)
@@ -219,9 +241,11 @@ func (w *worker) pass(ctx context.Context, version uint32) error {
 	for range w.run.Concurrency {
 		workers.Go(func() {
 			for b := range batches {
+				size := b.Size()
 				if err := w.moveBatch(ctx, b); err != nil {
 					cancel(err)
 				}
+				w.held.give(size)
 			}
 		})
 	}
@@ -261,9 +285,13 @@ func (w *worker) read(ctx context.Context, version uint32, batches chan<- sealed
 		}
 		after = many.Last()
 		for b := range many.Split(w.run.BatchSize) {
+			if err := w.held.take(ctx, b.Size()); err != nil {
+				return err
+			}
 			select {
 			case batches <- b:
 			case <-ctx.Done():
+				w.held.give(b.Size())
 				return context.Cause(ctx)
 			}
 		}
@@ -313,8 +341,7 @@ func (w *worker) keepDamaged(values []id.Sealed) {
 	}
 }
 
-// patience is how long a step is tried again before the attempt ends.
-const patience = 30 * time.Second
+const defaultPatience = 30 * time.Second
 
 // errDeadlock is the fault of one of two transactions that wait for each other.
 var errDeadlock = &fault.Error{Kind: fault.Conflict, Code: "serialization_failure"}
@@ -330,7 +357,7 @@ func (s *Service) patientlyFor(ctx context.Context, limit time.Duration, f func(
 	pause, waited := firstPause, time.Duration(0)
 	for {
 		err := s.within(ctx, limit, f)
-		if err == nil || !transient(err) && !errors.Is(err, errDeadlock) || waited > patience {
+		if err == nil || !transient(err) && !errors.Is(err, errDeadlock) || waited > cmp.Or(s.Patience, defaultPatience) {
 			return err
 		}
 		s.Logger.WarnContext(ctx, "re-encryption waits", slog.Any("error", err), slog.Duration("retry_in", pause))
@@ -347,17 +374,12 @@ func (s *Service) patientlyFor(ctx context.Context, limit time.Duration, f func(
 // How long a step may take. A connection whose other end is gone without a word
 // would hold it up for ever.
 const (
-	stepLimit  = 30 * time.Second
-	countLimit = 15 * time.Minute // reads every value there is
+	defaultStepLimit = 30 * time.Second
+	countLimit       = 15 * time.Minute // reads every value there is
 )
 
 // limit is that of a step.
-func (s *Service) limit() time.Duration {
-	if s.StepLimit > 0 {
-		return s.StepLimit
-	}
-	return stepLimit
-}
+func (s *Service) limit() time.Duration { return cmp.Or(s.StepLimit, defaultStepLimit) }
 
 // within gives f up when it takes longer than limit, which is a time-out then,
 // whatever f makes of it. No limit is 0.

@@ -125,6 +125,14 @@ type Service struct {
 	// again; 30 s for 0.
 	StepLimit time.Duration
 
+	// Patience is how long a step is tried again before the attempt ends; 30 s
+	// for 0.
+	Patience time.Duration
+
+	// HeldLimit is how long an attempt waits for every instance to hold its key;
+	// 25 s for 0. An instance that was killed counts as gone after 15 s.
+	HeldLimit time.Duration
+
 	busy   sync.Mutex // held while this instance works on a run
 	work   sync.WaitGroup
 	latest atomic.Pointer[[]Run] // of each kind, for the metrics
@@ -199,7 +207,7 @@ func (s *Service) RollBack(ctx context.Context, by audit.Actor, to uint32, reaso
 // Rotate starts a rotation to a new key.
 func (s *Service) Rotate(ctx context.Context, by audit.Actor) (Run, error) {
 	return s.start(ctx, by, Run{Kind: Rotation, BatchSize: DefaultPace.BatchSize, Concurrency: DefaultPace.Concurrency},
-		func(postgres.Querier) error { return nil })
+		func(q postgres.Querier) error { return s.Keys.CheckNext(ctx, q) })
 }
 
 // start writes a run down, unless the same one is open, after check has agreed.

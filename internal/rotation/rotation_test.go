@@ -301,6 +301,27 @@ func TestRotation(t *testing.T) {
 	start(t, db, 0, 1).check(30)
 }
 
+// TestVersionsAreUsedUp has a key of the largest version that there can be.
+func TestVersionsAreUsedUp(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	p := start(t, db, 0, 1, 1<<31-1)
+	_, asked := p.Rotate(t.Context(), audit.Actor{})
+	_, made := p.Keys.Generate(t.Context(), nil)
+	for name, err := range map[string]error{"rotate": asked, "generate": made} {
+		if f := fault.From(err); f.Kind != fault.Conflict || f.Code != "encryption_key_versions_used_up" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := states(t, p); got != "1 active, 2147483647 standby" {
+		t.Error(got)
+	}
+	control := start(t, pgtest.New(t), 0, 1, 1<<31-2)
+	if run := control.do(control.Rotate(t.Context(), audit.Actor{})); *run.ToVersion != 1<<31-1 {
+		t.Errorf("control: to %d", *run.ToVersion)
+	}
+}
+
 // TestScheduleHasOneLeader has three instances meet a rotation that is due.
 func TestScheduleHasOneLeader(t *testing.T) {
 	t.Parallel()
@@ -387,10 +408,15 @@ func TestTwoRunnersAtOnce(t *testing.T) {
 				}
 				db.Exec(t, `update auth.encryption_runs set seen_at = now() - interval '1 minute'`)
 			}
-			results[i], _ = p.Do(context.Background(), run.ID, func(rotation.Run) {}) // whoever has lost the run says so
+			results[i] = p.do(run, nil)
 		})
 	}
 	wg.Wait()
+	for _, r := range results { // who has lost the run has followed it
+		if r.State != rotation.Succeeded || r.Attempts != 2 {
+			t.Errorf("%s in %d attempts", counts(r), r.Attempts)
+		}
+	}
 	if a.under(1) != 0 || a.under(2) != 402 {
 		t.Errorf("%d left, %d there", a.under(1), a.under(2))
 	}

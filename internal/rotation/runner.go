@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,16 +79,14 @@ func (s *Service) Wait() { s.work.Wait() }
 // Do works on a run until it is over, in this program. If another program is at
 // it, Do follows it, and takes over if that one ends.
 func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run, error) {
-	for {
+	for said := false; ; {
 		var run Run
 		var leave func()
 		var found bool
+		var absent string
 		err := s.patientlyFor(ctx, 0, func(ctx context.Context) (err error) {
 			if run, leave, found, err = s.claim(ctx, runID); err == nil && !found {
-				err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
-					run, err = s.Get(ctx, runID)
-					return err
-				})
+				run, absent, err = s.look(ctx, runID)
 			}
 			return err
 		})
@@ -101,6 +100,10 @@ func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run
 				return run, err
 			}
 		}
+		if absent != "" && !said {
+			s.Logger.WarnContext(ctx, "the program that is at the run has not been seen lately; after 15 s this one takes over", slog.String("program", absent))
+			said = true
+		}
 		progress(run)
 		select {
 		case <-ctx.Done():
@@ -108,6 +111,18 @@ func (s *Service) Do(ctx context.Context, runID id.Run, progress func(Run)) (Run
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
+}
+
+// look reads a run that another program is at, and the name of that program if
+// it has not been seen lately.
+func (s *Service) look(ctx context.Context, runID id.Run) (run Run, absent string, err error) {
+	err = s.within(ctx, s.limit(), func(ctx context.Context) (err error) {
+		if run, err = s.Get(ctx, runID); err == nil {
+			absent, err = selectAbsent(ctx, s.DB.Single(), runID)
+		}
+		return err
+	})
+	return run, absent, err
 }
 
 // follow works on a run that is claimed and reports on it meanwhile.
@@ -260,8 +275,9 @@ func (w *worker) steps(ctx context.Context) error {
 	if err := w.patiently(ctx, w.Keys.Reload); err != nil {
 		return err
 	}
-	err := w.patientlyFor(ctx, heldLimit+w.limit(), func(ctx context.Context) error {
-		return w.Keys.AwaitHeld(ctx, *w.run.ToVersion, heldLimit)
+	held := cmp.Or(w.HeldLimit, defaultHeldLimit)
+	err := w.patientlyFor(ctx, held+w.limit(), func(ctx context.Context) error {
+		return w.Keys.AwaitHeld(ctx, *w.run.ToVersion, held)
 	})
 	if err != nil {
 		return err
@@ -298,9 +314,7 @@ func (w *worker) checkHeld(ctx context.Context) error {
 	return err
 }
 
-// heldLimit is how long a run waits for every instance to hold its key. An
-// instance that was killed counts as gone after 15 s.
-const heldLimit = 25 * time.Second
+const defaultHeldLimit = 25 * time.Second
 
 // errNotWrapped is the fault of a rotation whose key management service did not
 // do what was asked of it.

@@ -2,8 +2,10 @@ package rotation_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,10 +88,18 @@ func TestSchedulesDiffer(t *testing.T) {
 		t.Errorf("warned %d times: %s", n, &log)
 	}
 	db.Exec(t, `update auth.encryption_schedule set due_at = now() - interval '1 second'`)
+	hearing, deaf := context.WithCancel(t.Context()) // or each would wait until the other counts as gone
+	var wg sync.WaitGroup
+	for _, p := range []*program{a, b} {
+		wg.Go(func() { p.Keys.Run(hearing, func(context.Context) {}) })
+		wg.Go(func() { hear(hearing, p) })
+	}
 	for range 3 {
 		a.turn()
 		b.turn()
 	}
+	deaf()
+	wg.Wait()
 	if n := a.rotations(); n != 1 {
 		t.Errorf("%d rotations", n)
 	}

@@ -15,7 +15,9 @@ import (
 
 var errNoRun = fault.New(fault.NotFound, "run_not_found", "There is no such run.")
 
-const lockStartSQL = `select pg_advisory_xact_lock(7160935)`
+// No API role may lock a table of ours, as it may take any advisory lock. Runs
+// that are under way go on writing how far they are.
+const lockStartSQL = `lock table auth.encryption_runs in share update exclusive mode`
 
 // lockStart lets one transaction at a time see which runs are open and add one.
 func lockStart(ctx context.Context, q postgres.Querier) error {
@@ -95,6 +97,10 @@ func found(r Run, err error) (Run, bool, error) {
 	return r, err == nil, postgres.Fault(err)
 }
 
+// Whoever has a login and runs SQL of their own could take this lock too: then
+// the run goes on by its lease, after 15 s. A lock on a row would be ours alone,
+// but it needs a transaction id, and a transaction with one that lasts as long
+// as a run keeps VACUUM from removing what the run itself leaves behind.
 const lockRunSQL = `select pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 7160934))`
 
 // lockRun takes the lock of a run for a transaction, if nobody has it.
@@ -127,6 +133,19 @@ returning ` + columns
 // lock of the run.
 func claim(ctx context.Context, q postgres.Querier, instance id.Instance, runID id.Run, locked bool) (Run, bool, error) {
 	return found(scanRun(q.QueryRow(ctx, claimSQL, instance, runID, locked)))
+}
+
+const selectAbsentSQL = `
+select coalesce(i.name, r.runner::text) from auth.encryption_runs r left join auth.instances i on i.id = r.runner
+where r.id = $1 and r.finished_at is null and r.seen_at < now() - interval '5 seconds'`
+
+// selectAbsent names the runner of a run that has missed two of its beats.
+func selectAbsent(ctx context.Context, q postgres.Querier, runID id.Run) (name string, err error) {
+	err = q.QueryRow(ctx, selectAbsentSQL, runID).Scan(&name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return name, postgres.Fault(err)
 }
 
 const keepSQL = `

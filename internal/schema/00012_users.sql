@@ -74,11 +74,13 @@ create or replace view auth.user_documents as
 select u.id, json_build_object(
   'id', u.id,
   'email', u.email,
+  'new_email', u.new_email,
   'email_verified', u.email_verified_at is not null,
   'role', 'authenticated',
   'user_metadata', u.user_metadata,
   'app_metadata', u.app_metadata,
   'is_anonymous', u.is_anonymous,
+  'mfa_enabled', exists (select from auth.totp_factors f where f.user_id = u.id and f.verified_at is not null),
   'identities', (select coalesce(json_agg(json_build_object(
       'id', i.id, 'provider', i.issuer, 'subject', i.subject,
       'created_at', i.created_at, 'last_sign_in_at', i.last_sign_in_at) order by i.created_at, i.id), '[]')

@@ -65,6 +65,15 @@ func (s *Service) Read(ctx context.Context, q postgres.Querier, version uint32, 
 // Len is the number of values.
 func (b Batch) Len() int { return len(b.records) }
 
+// Size is the number of bytes of the envelopes.
+func (b Batch) Size() int {
+	size := 0
+	for _, r := range b.records {
+		size += len(r.envelope)
+	}
+	return size
+}
+
 // Split returns the values in batches of up to n.
 func (b Batch) Split(n int) iter.Seq[Batch] {
 	return func(yield func(Batch) bool) {

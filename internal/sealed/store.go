@@ -166,7 +166,7 @@ func selectBatch(ctx context.Context, q postgres.Querier, version uint32, after 
 	}
 	defer rows.Close()
 	records := make([]record, 0, min(limit, likelyBatch))
-	for size > 0 && rows.Next() {
+	for size > 0 && rows.Next() { //nolint:forbidigo // collecting would go on to the end
 		r, err := scanRecord(rows)
 		if err != nil {
 			return nil, postgres.Fault(err)

@@ -48,7 +48,7 @@ func TestNoDeedWithoutItsRecord(t *testing.T) {
 			t.Errorf("%s without a record", deed)
 		}
 	}
-	v.refuses(global("OLD"), 0, "constraint_violation")
+	v.refuses(global("OLD"), 0, "database_error")
 	v.db.Exec(t, `alter table auth.audit_log drop constraint broken`)
 	v.unchanged(2)
 
@@ -92,10 +92,14 @@ func TestRecords(t *testing.T) {
 	// What reads no value, and what fails, is not a read.
 	v.refuses(of(acme, "KEY"), 0, "secret_not_found")
 	var records string
-	v.db.Scan(t, `select string_agg(concat_ws(' ', action, details->>'version', actor_kind, left(actor_id::text, 2), request_id), '; ' order by at)
+	v.db.Scan(t, `select string_agg(concat_ws(' ', action, details->>'version', actor_kind, left(actor_id::text, 2), request_id), '; ' order by at) || '; ' || count(distinct details->>'sub_tenant_id') || ' ' || min(details->>'sub_tenant_id')
 		from auth.audit_log where target_kind = 'secret' and target_id = $1 and outcome = 'success' and details->>'name' = 'KEY'`, []any{kept.ID}, &records)
 	if records != "secret.set 1 key 07 the request; secret.set 2 system; secret.read 1 key 07 the request; secret.read 2 key 07 the request; "+
-		"secret.restored 3 key 07 the request; secret.deleted 3 key 07 the request; secret.purged 3 key 07 the request" {
+		"secret.restored 3 key 07 the request; secret.deleted 3 key 07 the request; secret.purged 3 key 07 the request; 1 "+acme.String() {
 		t.Error(records)
+	}
+	v.set(global("KEY"), "of everybody")
+	if n := v.count(`select count(*) from auth.audit_log where action = 'secret.set' and not details ? 'sub_tenant_id'`); n != 1 {
+		t.Errorf("%d records of a secret of the whole installation", n)
 	}
 }

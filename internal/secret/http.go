@@ -46,6 +46,8 @@ func (s *Service) Routes() []web.Route {
 			Params: append(params, tenant),
 		}
 	}
+	set := route(http.MethodPut, "/{name}", "Give a secret a new value", name)
+	set.NUL = []string{"/value"} // sealed, and so not text to PostgreSQL
 	restore := route(http.MethodPost, "/{name}/restore", "Bring back a deleted secret, or the value of an earlier version", name)
 	restore.OptionalBody = true
 	return []web.Route{
@@ -53,7 +55,7 @@ func (s *Service) Routes() []web.Route {
 			web.Param{Name: "limit", In: "query", Description: "1 to 100; 20 if absent"},
 			web.Param{Name: "cursor", In: "query", Description: "next_cursor of the page before"}), s.list),
 		web.Typed(route(http.MethodGet, "/{name}", "A secret without its value", name), s.get),
-		web.Typed(route(http.MethodPut, "/{name}", "Give a secret a new value", name), s.set),
+		web.Typed(set, s.set),
 		web.Typed(route(http.MethodGet, "/{name}/value", "The value of a secret; every read is audited", name,
 			web.Param{Name: "version", In: "query", Description: "A version; the newest if absent"}), s.reveal),
 		web.Typed(route(http.MethodGet, "/{name}/versions", "The versions of a secret, without their values", name), s.history),

@@ -1,6 +1,7 @@
 package secret_test
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"testing"
@@ -141,7 +142,7 @@ func names(d *desk) {
 		"%F0%9F%94%91": "", "a%E2%80%AE": "", "a=hunter2": "", "a;b": "", "a*": "", strings.Repeat("a", 129): "", strings.Repeat("%C3%A4", 3000): "",
 		"a%00": "invalid_value", "%FF": "invalid_value",
 	} {
-		refused := d.wants(400, "invalid_secret_name", "PUT", "/"+name, `{"value":"x"}`)
+		refused := d.wants(400, cmp.Or(get, "invalid_secret_name"), "PUT", "/"+name, `{"value":"x"}`)
 		if strings.Contains(refused.Body, "hunter2") {
 			d.t.Errorf("repeated: %s", refused.Body)
 		}

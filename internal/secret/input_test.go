@@ -43,7 +43,7 @@ func notSettings() map[string]string {
 		`{"value":""}`:                        "invalid_secret_value /value",
 		`{"value":"` + long + `"}`:            "invalid_secret_value /value",
 		`{"value":"hunter2","description":"` + strings.Repeat("ä", 251) + `"}`:    "invalid_description /description",
-		`{"value":"hunter2","description":"hunter2\u0000"}`:                       "invalid_value",
+		`{"value":"hunter2","description":"hunter2\u0000"}`:                       "invalid_value /description",
 		`{"value":"hunter2","expires_at":"` + past + `"}`:                         "invalid_expiry /expires_at",
 		`{"value":"hunter2","expires_at":"0001-01-01T00:00:00Z"}`:                 "invalid_expiry /expires_at",
 		`{"value":"hunter2","expires_at":"9999-12-31T23:59:59-23:59"}`:            "invalid_expiry /expires_at",
@@ -146,7 +146,7 @@ func pages(d *desk) {
 	}
 	for query, code := range map[string]string{
 		"limit=0": "invalid_limit", "limit=-1": "invalid_limit", "limit=101": "invalid_limit", "limit=1e1": "invalid_limit", "limit=9223372036854775808": "invalid_limit",
-		"limit=x": "invalid_limit", "limit=%00": "invalid_limit", "cursor=%00": "invalid_value", "cursor=%FF": "invalid_value",
+		"limit=x": "invalid_limit", "limit=%00": "invalid_limit", "cursor=%00": "invalid_cursor", "cursor=%FF": "invalid_cursor",
 	} {
 		d.wants(400, code, "GET", umbraQuery+"&"+query, "")
 	}

@@ -75,8 +75,8 @@ func (d *desk) damage() (values, answers []string) {
 	d.wants(200, "", "PUT", "/DAMAGED", fmt.Sprintf(`{"value":%q}`, value))
 	answers = append(answers, d.wants(200, "", "GET", "/DAMAGED", "").Body)
 	d.DB.Exec(d.t, `alter table auth.audit_log add constraint broken check (action not like 'secret.%') not valid`)
-	answers = append(answers, d.wants(400, "constraint_violation", "GET", "/DAMAGED/value", "").Body)
-	answers = append(answers, d.wants(400, "constraint_violation", "PUT", "/DAMAGED", fmt.Sprintf(`{"value":%q}`, value)).Body)
+	answers = append(answers, d.wants(500, "internal_error", "GET", "/DAMAGED/value", "").Body)
+	answers = append(answers, d.wants(500, "internal_error", "PUT", "/DAMAGED", fmt.Sprintf(`{"value":%q}`, value)).Body)
 	d.DB.Exec(d.t, `alter table auth.audit_log drop constraint broken`)
 	for _, attack := range []struct {
 		sql    string
@@ -91,7 +91,7 @@ func (d *desk) damage() (values, answers []string) {
 		answers = append(answers, d.wants(attack.status, attack.code, "GET", "/DAMAGED/value", "").Body)
 	}
 	d.DB.Exec(d.t, `alter table auth.sealed_values rename to hidden`)
-	answers = append(answers, d.wants(404, "undefined_object", "PUT", "/DAMAGED", fmt.Sprintf(`{"value":%q}`, value)).Body)
+	answers = append(answers, d.wants(500, "internal_error", "PUT", "/DAMAGED", fmt.Sprintf(`{"value":%q}`, value)).Body)
 	d.DB.Exec(d.t, `alter table auth.hidden rename to sealed_values`)
 	return []string{value}, answers
 }

@@ -232,7 +232,7 @@ func TestSetWaitsForAPurge(t *testing.T) {
 func TestPurgedWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	v := newVault(t)
-	for _, statement := range []string{"auth.secret_versions\nwhere", "from auth.sealed_values"} {
+	for _, statement := range []string{"auth.secret_versions v join auth.secrets s on s.id = v.secret_id\nwhere v.secret_id = $1 and", "from auth.sealed_values"} {
 		v.set(global("KEY"), "one")
 		reading := v.meddling(statement, func() { v.remove(global("KEY"), true) })
 		got, err := reading.Reveal(t.Context(), nobody, global("KEY"), 0)

@@ -44,6 +44,33 @@ func TestDeleteHidesAndRestoreBringsBack(t *testing.T) {
 		t.Errorf("%+v", kept)
 	}
 	v.reads(global("KEY"), 0, "three")
+
+	// What was deleted stays so, until it is restored by its number.
+	for version := 1; version < 3; version++ {
+		v.refuses(global("KEY"), version, "secret_not_found")
+	}
+	v.set(global("KEY"), "four")
+	v.reads(global("KEY"), 3, "three")
+	v.remove(global("KEY"), false)
+	if _, err := v.Restore(ctx, nobody, global("KEY"), 0); err != nil {
+		t.Error(err)
+	}
+	v.reads(global("KEY"), 3, "three")
+	v.refuses(global("KEY"), 2, "secret_not_found")
+	if _, err := v.Restore(ctx, nobody, global("KEY"), 2); err != nil {
+		t.Error(err)
+	}
+	v.reads(global("KEY"), 0, "two")
+	v.refuses(global("KEY"), 2, "secret_not_found")
+	history, err := v.History(ctx, global("KEY"))
+	if err != nil || len(history) != 5 {
+		t.Errorf("%+v, %v", history, err)
+	}
+	for _, old := range history {
+		if old.Deleted != (old.Version <= 2) {
+			t.Errorf("version %d: deleted is %t", old.Version, old.Deleted)
+		}
+	}
 	v.whole()
 }
 

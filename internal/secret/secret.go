@@ -55,6 +55,7 @@ type Version struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 	CreatedAt time.Time  `json:"created_at"`
 	CreatedBy *id.Key    `json:"created_by"` // the key it was set with; null: at the database
+	Deleted   bool       `json:"deleted"`    // from before the secret was deleted and set again: restored, not read
 
 	sealed id.Sealed
 }
@@ -114,7 +115,9 @@ func (s *Service) check(n Name, in Input) error {
 	return nil
 }
 
-// Set gives a secret a new version, and makes the secret if there is none.
+// Set gives a secret a new version, and makes the secret if there is none. Of
+// one that is deleted only the new value can be read: what was deleted stays so
+// until it is restored.
 func (s *Service) Set(ctx context.Context, by audit.Actor, n Name, in Input) (Secret, error) {
 	if err := s.check(n, in); err != nil {
 		return Secret{}, err
@@ -125,8 +128,12 @@ func (s *Service) Set(ctx context.Context, by audit.Actor, n Name, in Input) (Se
 		if kept, err = ensure(ctx, q, id.Secret(id.New(s.Now())), n); err != nil {
 			return err
 		}
-		kept, err = s.add(ctx, q, by, kept, in)
-		if err != nil {
+		if kept.DeletedAt != nil {
+			if err := bury(ctx, q, kept.ID); err != nil {
+				return err
+			}
+		}
+		if kept, err = s.add(ctx, q, by, kept, in); err != nil {
 			return err
 		}
 		return audit.Write(ctx, q, kept.did(by, audit.SecretSet))
@@ -189,6 +196,9 @@ func (s *Service) find(ctx context.Context, q postgres.Querier, n Name, version 
 		version = kept.Version
 	}
 	v, err := selectVersion(ctx, q, kept.ID, version)
+	if err == nil && v.Deleted {
+		return kept, v, ErrNotFound
+	}
 	return kept, v, err
 }
 
@@ -274,8 +284,9 @@ func (s *Service) purge(ctx context.Context, q postgres.Querier, by audit.Actor,
 	return audit.Write(ctx, q, kept.did(by, audit.SecretPurged))
 }
 
-// Restore brings a deleted secret back, and makes the value of a version the
-// newest again unless that is 0. It returns ErrNotFound, or ErrExpired for a
+// Restore brings a deleted secret back as it was, and makes the value of a
+// version the newest again unless that is 0: also of a version from before a
+// deletion. It returns ErrNotFound, or ErrExpired for a
 // version that nobody could read.
 func (s *Service) Restore(ctx context.Context, by audit.Actor, n Name, version int) (Secret, error) {
 	var kept Secret
@@ -323,5 +334,9 @@ const purpose = "secret"
 func (k Secret) subject(version int) string { return fmt.Sprintf("%s/%d", k.ID, version) }
 
 func (k Secret) did(by audit.Actor, action audit.Action) audit.Event {
-	return by.Did(action, "secret", id.UUID(k.ID), "name", k.Name, "version", fmt.Sprint(k.Version))
+	details := []string{"name", k.Name, "version", fmt.Sprint(k.Version)}
+	if k.SubTenantID != nil {
+		details = append(details, "sub_tenant_id", k.SubTenantID.String())
+	}
+	return by.Did(action, "secret", id.UUID(k.ID), details...)
 }

@@ -87,6 +87,15 @@ func update(ctx context.Context, q postgres.Querier, secretID id.Secret, version
 	return scanSecret(q.QueryRow(ctx, updateSQL, secretID, version, description))
 }
 
+const burySQL = `update auth.secrets set deleted_version = version where id = $1`
+
+// bury keeps the versions of a deleted secret from being read when it has a
+// newer one.
+func bury(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
+	_, err := q.Exec(ctx, burySQL, secretID)
+	return postgres.Fault(err)
+}
+
 const hideSQL = `update auth.secrets set deleted_at = now() where id = $1`
 
 func hide(ctx context.Context, q postgres.Querier, secretID id.Secret) error {
@@ -122,8 +131,9 @@ func deleteVersions(ctx context.Context, q postgres.Querier, secretID id.Secret,
 }
 
 const selectVersionsSQL = `
-select version, expires_at, created_at, created_by, sealed_id from auth.secret_versions
-where secret_id = $1 order by version desc`
+select v.version, v.expires_at, v.created_at, v.created_by, v.version <= s.deleted_version, v.sealed_id
+from auth.secret_versions v join auth.secrets s on s.id = v.secret_id
+where v.secret_id = $1 order by v.version desc`
 
 func selectVersions(ctx context.Context, q postgres.Querier, secretID id.Secret) ([]Version, error) {
 	rows, err := q.Query(ctx, selectVersionsSQL, secretID)
@@ -135,8 +145,9 @@ func selectVersions(ctx context.Context, q postgres.Querier, secretID id.Secret)
 }
 
 const selectVersionSQL = `
-select version, expires_at, created_at, created_by, sealed_id from auth.secret_versions
-where secret_id = $1 and version = $2`
+select v.version, v.expires_at, v.created_at, v.created_by, v.version <= s.deleted_version, v.sealed_id
+from auth.secret_versions v join auth.secrets s on s.id = v.secret_id
+where v.secret_id = $1 and v.version = $2`
 
 func selectVersion(ctx context.Context, q postgres.Querier, secretID id.Secret, version int) (Version, error) {
 	v, err := scanVersion(q.QueryRow(ctx, selectVersionSQL, secretID, version))
@@ -148,6 +159,6 @@ func selectVersion(ctx context.Context, q postgres.Querier, secretID id.Secret, 
 
 func scanVersion(row pgx.Row) (Version, error) {
 	var v Version
-	err := row.Scan(&v.Version, &v.ExpiresAt, &v.CreatedAt, &v.CreatedBy, &v.sealed)
+	err := row.Scan(&v.Version, &v.ExpiresAt, &v.CreatedAt, &v.CreatedBy, &v.Deleted, &v.sealed)
 	return v, err //nolint:wrapcheck // wrapped by the callers
 }

@@ -34,7 +34,8 @@ func Diagnose(ctx context.Context, c *config.Config, ownerURL string) []telemetr
 	if !complete {
 		return found
 	}
-	return append(found, diagnoseEncryption(ctx, c, db)...)
+	found = append(found, diagnoseEncryption(ctx, c, db)...)
+	return append(found, diagnoseMail(ctx, c, db)...)
 }
 
 func diagnoseConfiguration(c *config.Config) []telemetry.Finding {

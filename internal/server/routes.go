@@ -40,6 +40,8 @@ func wireTypes() openapi.Schemas {
 		reflect.TypeFor[id.User]():        openapi.Text("uuid"),
 		reflect.TypeFor[id.Session]():     openapi.Text("uuid"),
 		reflect.TypeFor[id.Key]():         openapi.Text("uuid"),
+		reflect.TypeFor[id.Factor]():      openapi.Text("uuid"),
+		reflect.TypeFor[id.Mail]():        openapi.Text("uuid"),
 		reflect.TypeFor[time.Time]():      openapi.Text("date-time"),
 		reflect.TypeFor[user.Metadata]():  openapi.Object(),
 		reflect.TypeFor[jsontext.Value](): openapi.Object(),

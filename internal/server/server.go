@@ -22,7 +22,10 @@ import (
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/login"
-	"github.com/fluxbase/fluxbase/internal/password"
+	"github.com/fluxbase/fluxbase/internal/login/account"
+	"github.com/fluxbase/fluxbase/internal/login/page"
+	"github.com/fluxbase/fluxbase/internal/mail"
+	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
 	"github.com/fluxbase/fluxbase/internal/rotation"
@@ -31,6 +34,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/signing"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
+	"github.com/fluxbase/fluxbase/internal/totp"
 	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
 	"github.com/fluxbase/fluxbase/internal/webhook"
@@ -57,6 +61,7 @@ type Server struct {
 	rotation   *rotation.Service
 	jobs       *job.Service
 	webhooks   *webhook.Service
+	mail       *mail.Service
 	metrics    *prometheus.Registry
 	revoked    *session.Revoked
 	catalog    *catalog.Service
@@ -144,20 +149,16 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		Config: session.Config{
 			Issuer: c.Auth.JWT.Issuer, Audience: c.Auth.JWT.Audience,
 			AccessTTL: c.Auth.JWT.Expiry, IdleTTL: c.Auth.JWT.RefreshExpiry,
-			MaxLifetime: c.Auth.SessionMaxLifetime, Grace: c.Auth.RefreshGrace,
+			MaxLifetime: c.Auth.SessionMaxLifetime, Grace: c.Auth.RefreshGrace, Single: c.Auth.SingleSession,
 		},
 	}
 	s.Keys = &apikey.Keeper{DB: s.db, Now: now}
 	users := &user.Service{DB: s.db, Now: now}
-	passwords, err := password.NewService(password.NewPool(hashWorkers(c), c.Auth.HashQueue),
-		password.Policy{MinLength: c.Auth.PasswordMinLength}, c.Auth.BcryptCost)
+	passwords, err := passwordsOf(c, s.logger)
 	if err != nil {
 		return err
 	}
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
-	people := &login.Service{
-		DB: s.db, Users: users, Passwords: passwords, Sessions: sessions, SignUps: c.Auth.SignupEnabled,
-	}
 	data := &dataapi.Service{
 		DB: s.db, Catalog: s.catalog, Schema: c.Data.Schemas[0], AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
 		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
@@ -166,25 +167,45 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if s.jobs, s.webhooks, err = outgoing(c, s.background, values, s.logger); err != nil {
 		return err
 	}
+	var mailbox *mail.Mailbox
+	if s.mail, mailbox, err = mails(c, s.background, s.jobs, values, s.logger); err != nil {
+		return err
+	}
+	flows := &otp.Service{DB: s.db, MAC: signer, Now: now}
+	factors := &totp.Service{DB: s.db, Values: values, MAC: signer, Issuer: c.Auth.TOTPIssuer, Now: now}
+	people := &login.Service{
+		DB: s.db, Users: users, Passwords: passwords, Factors: factors, Flows: flows, Mail: s.mail, Sessions: sessions, Config: loginConfig(c),
+	}
+	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
+	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
+	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}
 	operators := &admin.Service{
-		DB: s.db, Users: users, Sessions: sessions, Passwords: newPasswords{passwords}, Digests: bcryptDigests{passwords},
+		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords},
+		Inviter: people, Links: linkDesk{flows},
 		Schemas: c.Data.Schemas, Now: now,
 	}
-	transfers := &transfer.Service{DB: s.db, Users: users, Sessions: sessions, Digests: operators.Digests, Now: now}
+	transfers := &transfer.Service{DB: s.db, Users: users, Sessions: sessions, Digests: operators.Digests, Factors: factorDesk{factors}, Now: now}
 	health := &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "the database does not answer", Run: s.db.Ping},
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
 	}}
 
 	s.metrics = telemetry.NewMetrics(Version)
-	if err := s.metrics.Register(s.rotation); err != nil {
-		return fmt.Errorf("registering metrics: %w", err)
+	for _, part := range []prometheus.Collector{s.rotation, s.mail} {
+		if err := s.metrics.Register(part); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	if passwords.Breaches != nil {
+		if err := s.metrics.Register(passwords.Breaches); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
 	}
 
-	routes := concat(people.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), secrets.Routes(), s.rotation.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err

@@ -32,6 +32,9 @@ const (
 	Expired         Reason = "expired"          // its absolute lifetime is over
 	Idle            Reason = "idle"             // not refreshed for too long
 	PasswordChanged Reason = "password_changed" // elsewhere
+	EmailChanged    Reason = "email_changed"    // elsewhere
+	FactorChanged   Reason = "factor_changed"   // elsewhere: a second factor was added or removed
+	Replaced        Reason = "replaced"         // by a later sign-in, where one session is allowed
 	ReuseDetected   Reason = "reuse_detected"   // an old refresh token was presented
 	Admin           Reason = "admin"            // ended by an administrator
 	Banned          Reason = "banned"
@@ -60,6 +63,7 @@ type Session struct {
 	ExpiresAt  time.Time   `json:"expires_at"`
 	IP         *netip.Addr `json:"ip"`
 	UserAgent  *string     `json:"user_agent"`
+	Device     *string     `json:"device"` // what the user agent says about itself, for people
 	AAL        string      `json:"aal"`
 	AMR        []string    `json:"amr"`
 	Act        *Act        `json:"act,omitempty"` // who is acting as the user, if it is not the user
@@ -100,6 +104,7 @@ type Origin struct {
 	Address   netip.Addr
 	UserAgent string
 	RequestID string
+	Language  string // the field Accept-Language; for mail
 }
 
 // Signer makes and checks signatures; see internal/signing.
@@ -123,6 +128,7 @@ type Config struct {
 	IdleTTL     time.Duration // of a session that is not refreshed
 	MaxLifetime time.Duration // of a session, however often it is refreshed
 	Grace       time.Duration // in which the previous refresh token gets the same answer
+	Single      bool          // a new session of a user replaces the others
 }
 
 // Service keeps sessions. It is safe for concurrent use.
@@ -157,7 +163,8 @@ type Subject struct {
 }
 
 // Create makes a session for a user who has just proven who they are, by the
-// methods amr (RFC 8176). It returns ErrBanned.
+// methods amr (RFC 8176). If a user may have only one, it ends the others. It
+// returns ErrBanned.
 func (s *Service) Create(ctx context.Context, q postgres.Querier, userID id.User, aal string, amr []string, from Origin) (Live, error) {
 	return s.create(ctx, q, userID, s.Config.MaxLifetime, aal, amr, "", from)
 }
@@ -175,6 +182,14 @@ func (s *Service) Impersonate(ctx context.Context, q postgres.Querier, userID id
 func (s *Service) create(ctx context.Context, q postgres.Querier, userID id.User, lifetime time.Duration, aal string, amr []string, actor string, from Origin) (Live, error) {
 	now := s.Now()
 	sessionID := id.Session(id.New(now))
+	if s.Config.Single && actor == "" {
+		if err := lockUser(ctx, q, userID); err != nil {
+			return Live{}, fmt.Errorf("creating a session: %w", err)
+		}
+		if _, err := endAll(ctx, q, userID, id.Session{}, Replaced); err != nil {
+			return Live{}, fmt.Errorf("replacing sessions: %w", err)
+		}
+	}
 	if err := insert(ctx, q, sessionID, userID, now.Add(lifetime), aal, amr, actor, from); err != nil {
 		return Live{}, fmt.Errorf("creating a session: %w", err)
 	}
@@ -183,6 +198,44 @@ func (s *Service) create(ctx context.Context, q postgres.Querier, userID id.User
 		return Live{}, fmt.Errorf("reading a new session: %w", err)
 	}
 	return live, nil
+}
+
+// Live reads a session that stands, for its tokens to be issued once more. It
+// returns ErrNotFound.
+func (s *Service) Live(ctx context.Context, q postgres.Querier, userID id.User, sessionID id.Session) (Live, error) {
+	live, err := selectLive(ctx, q, sessionID)
+	if errors.Is(err, errNoSession) || err == nil && live.User.ID != userID {
+		return Live{}, ErrNotFound
+	}
+	return live, err
+}
+
+// Fresh says whether the user of a session has proven who they are within the
+// window. It returns ErrNotFound if the session is over.
+func (s *Service) Fresh(ctx context.Context, q postgres.Querier, sessionID id.Session, window time.Duration) (bool, error) {
+	return selectFresh(ctx, q, sessionID, window)
+}
+
+// Proven notes that the user of a session has just proven once more who they
+// are, by one more method if it is not empty, and returns when that was.
+func (s *Service) Proven(ctx context.Context, q postgres.Querier, sessionID id.Session, method string) (time.Time, error) {
+	return updateProven(ctx, q, sessionID, method)
+}
+
+// Raise makes a session one of two factors, by one more method.
+func (s *Service) Raise(ctx context.Context, q postgres.Querier, sessionID id.Session, method string) error {
+	return raise(ctx, q, sessionID, method)
+}
+
+// Clean removes sessions that have been over for longer than age, some at a
+// time: it looks at up to limit after a cursor, the zero value at the
+// beginning, and returns the next one. At the end that is the zero value.
+func (s *Service) Clean(ctx context.Context, after id.Session, limit int, age time.Duration) (next id.Session, removed int64, err error) {
+	next, removed, err = clean(ctx, s.DB.Single(), after, limit, s.Config.IdleTTL, age)
+	if err != nil {
+		return next, removed, fmt.Errorf("removing old sessions: %w", err)
+	}
+	return next, removed, nil
 }
 
 // Refresh exchanges a refresh token for the next one, in one statement. The
@@ -230,7 +283,7 @@ func (s *Service) List(ctx context.Context, userID id.User, current id.Session) 
 		return nil, fmt.Errorf("listing sessions: %w", err)
 	}
 	for i := range sessions {
-		sessions[i].Current = sessions[i].ID == current
+		sessions[i].Current = !current.IsZero() && sessions[i].ID == current
 	}
 	return sessions, nil
 }

@@ -42,13 +42,85 @@ select s.id, s.generation, s.expires_at, s.aal, s.amr, coalesce(s.actor, ''),
 from auth.sessions s
 join auth.users u on u.id = s.user_id
 join auth.user_documents d on d.id = s.user_id
-where s.id = $1`
+where s.id = $1 and s.ended_at is null`
 
 func selectLive(ctx context.Context, q postgres.Querier, sessionID id.Session) (Live, error) {
 	var l Live
 	err := q.QueryRow(ctx, selectLiveSQL, sessionID).Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR, &l.Actor,
 		&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), &l.User.Version, (*[]byte)(&l.Document))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return l, errNoSession
+	}
 	return l, postgres.Fault(err)
+}
+
+const lockUserSQL = `select from auth.users where id = $1 for no key update`
+
+// lockUser makes sign-ins of one user wait for each other.
+func lockUser(ctx context.Context, q postgres.Querier, userID id.User) error {
+	_, err := q.Exec(ctx, lockUserSQL, userID)
+	return postgres.Fault(err)
+}
+
+const selectFreshSQL = `
+select authenticated_at > now() - $2::interval from auth.sessions where id = $1 and ended_at is null`
+
+func selectFresh(ctx context.Context, q postgres.Querier, sessionID id.Session, window time.Duration) (fresh bool, err error) {
+	err = q.QueryRow(ctx, selectFreshSQL, sessionID, window).Scan(&fresh)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, ErrNotFound
+	}
+	return fresh, postgres.Fault(err)
+}
+
+const updateProvenSQL = `
+update auth.sessions set authenticated_at = now(),
+	amr = case when $2 = '' or $2 = any (amr) then amr else amr || $2 end
+where id = $1 and ended_at is null
+returning authenticated_at`
+
+func updateProven(ctx context.Context, q postgres.Querier, sessionID id.Session, method string) (at time.Time, err error) {
+	err = q.QueryRow(ctx, updateProvenSQL, sessionID, method).Scan(&at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return at, ErrNotFound
+	}
+	return at, postgres.Fault(err)
+}
+
+const raiseSQL = `
+update auth.sessions set aal = 'aal2', authenticated_at = now(),
+	amr = array(select distinct unnest(amr || array[$2, 'mfa']))
+where id = $1 and ended_at is null`
+
+func raise(ctx context.Context, q postgres.Querier, sessionID id.Session, method string) error {
+	tag, err := q.Exec(ctx, raiseSQL, sessionID, method)
+	if err == nil && tag.RowsAffected() == 0 {
+		return ErrNotFound
+	}
+	return postgres.Fault(err)
+}
+
+// Identifiers sort by creation, so old sessions are found without an index on
+// instants that would make every refresh dearer: a pass goes over the
+// identifiers from the oldest on, and stops at those too young to be over.
+const cleanSQL = `
+with looked as (
+	select id, ended_at, last_used_at, expires_at, created_at from auth.sessions where id > $1 order by id limit $2),
+old as (
+	select s.id from auth.sessions s join looked l on l.id = s.id
+	where least(l.ended_at, l.expires_at, l.last_used_at + $3::interval) < now() - $4::interval
+	for update of s skip locked),
+removed as (delete from auth.sessions s using old where s.id = old.id)
+select coalesce((select id from looked where created_at < now() - $4::interval order by id desc limit 1), '00000000-0000-0000-0000-000000000000'),
+	(select count(*) from looked), (select count(*) from old)`
+
+func clean(ctx context.Context, q postgres.Querier, after id.Session, limit int, idle, age time.Duration) (next id.Session, removed int64, err error) {
+	var looked int
+	err = q.QueryRow(ctx, cleanSQL, after, limit, idle, age).Scan(&next, &looked, &removed)
+	if looked < limit {
+		next = id.Session{}
+	}
+	return next, removed, postgres.Fault(err)
 }
 
 // rotateSQL is the whole rule of refreshing. Where two callers meet, the second
@@ -147,7 +219,7 @@ func selectByUser(ctx context.Context, q postgres.Querier, userID id.User, idle 
 		var s Session
 		var actor *string
 		err := row.Scan(&s.ID, &s.CreatedAt, &s.LastUsedAt, &s.ExpiresAt, &s.IP, &s.UserAgent, &s.AAL, &s.AMR, &actor)
-		s.Act = act(actor)
+		s.Act, s.Device = act(actor), Device(s.UserAgent)
 		return s, err
 	})
 	return sessions, postgres.Fault(err)

@@ -42,12 +42,14 @@ var ErrNotFound = fault.New(fault.NotFound, "user_not_found", "There is no such 
 type User struct {
 	ID            id.User    `json:"id"`
 	Email         *string    `json:"email"`
+	NewEmail      *string    `json:"new_email"` // asked for and not yet confirmed
 	EmailVerified bool       `json:"email_verified"`
 	Role          string     `json:"role"`
 	UserMetadata  Metadata   `json:"user_metadata"`
 	AppMetadata   Metadata   `json:"app_metadata"`
 	IsAnonymous   bool       `json:"is_anonymous"`
 	Identities    []Identity `json:"identities"`
+	MFAEnabled    bool       `json:"mfa_enabled"`
 	BannedUntil   *time.Time `json:"banned_until"` // null: not banned
 	CreatedAt     time.Time  `json:"created_at"`
 	UpdatedAt     time.Time  `json:"updated_at"`
@@ -67,7 +69,12 @@ type Identity struct {
 type Document jsontext.Value
 
 // MarshalJSON implements json.Marshaler.
-func (d Document) MarshalJSON() ([]byte, error) { return d, nil }
+func (d Document) MarshalJSON() ([]byte, error) {
+	if d == nil {
+		return []byte("null"), nil
+	}
+	return d, nil
+}
 
 // Metadata is a JSON object that a user keeps about themselves.
 type Metadata map[string]jsontext.Value

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,12 +20,18 @@ import (
 // maxDepth is how deep a JSON body may nest.
 const maxDepth = 64
 
-// decode reads the JSON object of a request, strictly: an unknown, repeated or
+// Decode reads the JSON object of a request, strictly: an unknown, repeated or
 // differently cased key, a value of another type, or anything after the object
 // is refused with a pointer to it and without repeating what was sent.
-func decode(r *http.Request, into any) error {
+//
+// So is text with the character U+0000, which PostgreSQL keeps neither as text
+// nor in JSON, unless the pointer to the text is in nul.
+func Decode(r *http.Request, into any, nul ...string) error {
 	body, err := ReadJSON(r)
 	if err != nil {
+		return err
+	}
+	if err := checkNUL(body, nul); err != nil {
 		return err
 	}
 	return unmarshal(body, into)
@@ -34,6 +41,9 @@ func decode(r *http.Request, into any) error {
 // whole one.
 func Unmarshal(text []byte, into any) error {
 	if err := checkSyntax(text); err != nil {
+		return err
+	}
+	if err := checkNUL(text, nil); err != nil {
 		return err
 	}
 	return unmarshal(text, into)
@@ -112,7 +122,29 @@ func checkSyntax(body []byte) error {
 	}
 }
 
-func encode(w http.ResponseWriter, status int, v any) error {
+// checkNUL refuses U+0000 in the texts and keys of a JSON value. In valid JSON
+// it can only be an escape.
+func checkNUL(body []byte, allowed []string) error {
+	if !bytes.Contains(body, []byte(`\u0000`)) {
+		return nil
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(body))
+	for {
+		token, err := d.ReadToken()
+		if err != nil {
+			return nil //nolint:nilerr // the end: the syntax has been checked
+		}
+		if token.Kind() != '"' || !strings.Contains(token.String(), "\x00") {
+			continue
+		}
+		if pointer := string(d.StackPointer()); !slices.Contains(allowed, pointer) {
+			return fault.Input(strings.ReplaceAll(pointer, "\x00", "?"), "invalid_value", "Text cannot hold the character U+0000.")
+		}
+	}
+}
+
+// Encode sends a value as JSON.
+func Encode(w http.ResponseWriter, status int, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encoding an answer: %w", err)

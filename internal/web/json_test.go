@@ -42,7 +42,7 @@ func posted(media, body string) *http.Request {
 
 func decodeText(body string) (form, error) {
 	var f form
-	err := decode(posted("application/json", body), &f)
+	err := Decode(posted("application/json", body), &f)
 	return f, err
 }
 
@@ -52,6 +52,7 @@ var sentences = map[string]*regexp.Regexp{
 	"unknown_key":            regexp.MustCompile(`^There is no such key here\.$`),
 	"duplicate_key":          regexp.MustCompile(`^The object holds a key twice\.$`),
 	"invalid_type":           regexp.MustCompile(`^The value is of the wrong type\.$`),
+	"invalid_value":          regexp.MustCompile(`^Text cannot hold the character U\+0000\.$`),
 	"invalid_json":           regexp.MustCompile(`^The body (must be a JSON object|is not valid JSON, at byte \d+|goes on after its end, at byte \d+)\.$`),
 	"json_too_deep":          regexp.MustCompile(`^The body nests deeper than 64 levels\.$`),
 	"body_too_large":         regexp.MustCompile(`^The body is larger than \d+ bytes\.$`),
@@ -146,6 +147,37 @@ func TestDecodeIsStrict(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNULIsRefused where PostgreSQL could not keep it, and only there.
+func TestNULIsRefused(t *testing.T) {
+	t.Parallel()
+	const nul = "hunter2\\u0000"
+	for body, pointer := range map[string]string{
+		`{"email":"` + nul + `"}`:                         "/email",
+		`{"items":[{"name":"a"},{"name":"` + nul + `"}]}`: "/items/1/name",
+		`{"data":{"a":[{"b":"\u0000"}]}}`:                 "/data/a/0/b",
+		`{"data":{"a\u0000":1}}`:                          "/data/a?",
+		`{"email":"a","data":{"email":"\\\u0000"}}`:       "/data/email",
+		`{"email":"\u0000","data":{"email":"\u0000"}}`:    "/email",
+	} {
+		_, err := decodeText(body)
+		wantFault(t, err, fault.Invalid, "invalid_value")
+		if f := fault.From(err); len(f.Fields) != 1 || f.Fields[0].Pointer != pointer {
+			t.Errorf("%s: %+v", body, f.Fields)
+		}
+	}
+	for body, want := range map[string]string{`{"email":"\\u0000"}`: `\u0000`, `{"email":"\u0001"}`: "\x01"} {
+		if got, err := decodeText(body); err != nil || got.Email != want {
+			t.Errorf("%s: %q, %v", body, got.Email, err)
+		}
+	}
+	var f form
+	if err := Decode(posted("application/json", `{"email":"\u0000"}`), &f, "/email"); err != nil || f.Email != "\x00" {
+		t.Errorf("where it is allowed: %q, %v", f.Email, err)
+	}
+	err := Decode(posted("application/json", `{"data":{"email":"\u0000"}}`), &f, "/email")
+	wantFault(t, err, fault.Invalid, "invalid_value")
 }
 
 func TestMalformedJSONIsRefused(t *testing.T) {

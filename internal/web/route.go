@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/principal"
@@ -58,6 +60,10 @@ type Route struct {
 	// OptionalBody lets a request without a body stand for one of {}.
 	OptionalBody bool
 
+	// NUL are pointers to texts of the body that may hold U+0000, because they
+	// are not kept as text.
+	NUL []string
+
 	// Stream lets body and answer be of any length; what is limited is the time
 	// in which nothing of them moves. See Upload and Download.
 	Stream bool
@@ -82,6 +88,9 @@ func (c *Call) Path(name string) string { return c.request.PathValue(name) }
 // Query returns the query parameters.
 func (c *Call) Query() url.Values { return c.request.URL.Query() }
 
+// Language returns the field Accept-Language, cut to 256 bytes.
+func (c *Call) Language() string { return cut(c.request.Header.Get("Accept-Language"), 256) }
+
 // None stands for no body or no answer.
 type None struct{}
 
@@ -104,6 +113,23 @@ func (r *Route) checkQuery(req *http.Request) error {
 	return nil
 }
 
+// checkTexts refuses, in parameters, what PostgreSQL cannot keep as text.
+func (r *Route) checkTexts(req *http.Request) error {
+	for _, p := range r.Params {
+		switch {
+		case p.In == "path" && !isText(req.PathValue(p.Name)):
+			return fault.New(fault.Invalid, "invalid_value", "The path is not UTF-8, or has the character U+0000.")
+		case p.In == "query" && !isText(req.URL.Query()[p.Name]...):
+			return fault.Input("?"+p.Name, "invalid_"+p.Name, "The parameter is not UTF-8, or has the character U+0000.")
+		}
+	}
+	return nil
+}
+
+func isText(texts ...string) bool {
+	return !slices.ContainsFunc(texts, func(t string) bool { return !utf8.ValidString(t) || strings.Contains(t, "\x00") })
+}
+
 // Typed completes a route with a handler whose body and answer are JSON of
 // the types In and Out. Either may be None.
 func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Out, error)) Route {
@@ -123,9 +149,12 @@ func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Ou
 		if err := r.checkQuery(req); err != nil {
 			return err
 		}
+		if err := r.checkTexts(req); err != nil {
+			return err
+		}
 		var in In
 		if r.Body != nil && (req.ContentLength != 0 || !r.OptionalBody) {
-			if err := decode(req, &in); err != nil {
+			if err := Decode(req, &in, r.NUL...); err != nil {
 				return err
 			}
 		}
@@ -137,7 +166,7 @@ func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Ou
 			w.WriteHeader(r.Status)
 			return nil
 		}
-		return encode(w, r.Status, out)
+		return Encode(w, r.Status, out)
 	}
 	return r
 }

@@ -31,7 +31,7 @@ func Upload[Out any](r Route, f func(ctx context.Context, c *Call, body io.Reade
 		if err != nil {
 			return err
 		}
-		return encode(w, r.Status, out)
+		return Encode(w, r.Status, out)
 	}
 	return r
 }

@@ -39,7 +39,7 @@ type cluster struct {
 func newCluster(t *testing.T, settings map[string]string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, options: embedded.Options{Dir: folder(t), BundleRoots: []string{filepath.Join("..", "..", "tools", "postgres")}, Settings: settings}}
-	c.start()
+	c.launch()
 	t.Cleanup(func() { _ = c.pg.Stop(context.Background()) })
 	if err := migrate.Bootstrap(t.Context(), c.pg.AdminURL, "app", "fluxbase", "the-owners-password"); err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func newCluster(t *testing.T, settings map[string]string) *cluster {
 	return c
 }
 
-func (c *cluster) start() {
+func (c *cluster) launch() {
 	c.t.Helper()
 	pg, err := embedded.Start(context.Background(), c.options)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *cluster) crash() {
 		_ = syscall.Kill(p, syscall.SIGKILL)
 	}
 	<-c.pg.Done()
-	c.start()
+	c.launch()
 	c.crashes.Add(1)
 }
 

@@ -44,16 +44,16 @@ func setting(name string, usual int) int {
 }
 
 // TestKilledReEncryption kills a re-encryption at random points until 200 kills
-// have met it at work: the command mostly, PostgreSQL under it now and then,
-// and both at once. What has lost its database goes on by itself, and the same
-// command goes on at once where a killed one was. At the end every value is
-// there as it was put in. Somebody reads all the time.
+// have met it at work, and then a rollback: the command mostly, PostgreSQL
+// under it now and then, and both at once. What has lost its database goes on
+// by itself, and the same command goes on at once where a killed one was. At
+// the end every value is there as it was put in. Somebody reads all the time.
 func TestKilledReEncryption(t *testing.T) {
 	t.Parallel()
 	const values = 10_000
 	kills := setting("FLUXBASE_TEST_KILLS", 200)
 	c := newCluster(t, nil)
-	versions := make([]uint32, 64)
+	versions := make([]uint32, 150)
 	for i := range versions {
 		versions[i] = uint32(i + 1)
 	}
@@ -63,59 +63,82 @@ func TestKilledReEncryption(t *testing.T) {
 	var reader sync.WaitGroup
 	reader.Go(func() { m.readAll(reading, c, ids, texts) })
 
-	environ := c.environ(versions...)
-	s := siege{cluster: c, from: 1}
-	for began := time.Now(); s.met < kills; {
-		if err := m.keys.Activate(t.Context(), s.from+1); err != nil {
+	s := &siege{cluster: c, environ: c.environ(versions...), limit: time.Now().Add(5 * time.Minute)}
+	from := 0
+	for s.met < kills {
+		from++
+		if err := m.keys.Activate(t.Context(), uint32(from+1)); err != nil {
 			t.Fatal(err)
 		}
-		for !s.attack(environ) && s.met < kills {
-			if time.Since(began) > 5*time.Minute {
-				t.Fatalf("%d kills in %s: something waits", s.met, time.Since(began))
-			}
+		s.until(kills, "re-encrypt", "--from-version", strconv.Itoa(from), "--to-version", strconv.Itoa(from+1))
+		if n := c.count(`select count(*) from auth.sealed_values where key_version = ` + strconv.Itoa(from)); n != 0 {
+			t.Errorf("a run from version %d succeeded and left %d values", from, n)
 		}
 	}
-	if r := c.begin(environ, s.args()...); !r.over(time.Minute) || r.err != nil {
-		t.Errorf("the last run: %v: %s", r.err, r.output.String())
-	}
+	m.check(t, ids, texts, uint32(from+1))
+	s.until(kills+kills/20, "rollback", "--to-version", "1", "--reason", "the test")
 	stop()
 	reader.Wait()
 	t.Logf("%d kills at work, %d of PostgreSQL, %d of that alone, %d kills before or after, %d runs",
-		s.met, c.crashes.Load()/2, s.alone, s.missed, s.from)
-	m.check(t, ids, texts, s.from+1)
+		s.met, c.crashes.Load()/2, s.alone, s.missed, from+1)
+	m.check(t, ids, texts, 1)
 	if n := c.count(`select count(*) from auth.encryption_runs where state <> 'succeeded' or total <> scanned
 		or scanned <> re_encrypted + already + failed or scanned <> ` + strconv.Itoa(values)); n != 0 {
-		t.Errorf("%d runs did not count every value once", n)
+		t.Errorf("%d runs did not count every value once: %s", n, c.ask(`select kind, from_version, to_version, state, attempts, total, scanned, re_encrypted, already, failed from auth.encryption_runs order by created_at`))
 	}
-	r := c.begin(environ, "secrets", "audit", "--key-version", fmt.Sprint(s.from))
-	if want := fmt.Sprintf("No secrets found encrypted with key version %d\n", s.from); !r.over(time.Minute) || r.output.String() != want {
+	r := c.begin(s.environ, "secrets", "audit", "--key-version", strconv.Itoa(from+1))
+	if want := fmt.Sprintf("No secrets found encrypted with key version %d\n", from+1); !r.over(time.Minute) || r.output.String() != want {
 		t.Errorf("audit: %s", r.output.String())
 	}
 }
 
-// siege is a re-encryption that is killed over and over.
+// siege is a command that is killed over and over.
 type siege struct {
 	*cluster
 
-	from   uint32 // to the next version
-	met    int    // kills that met it at work
-	missed int    // that came too early or too late
-	alone  int    // kills of PostgreSQL, and not of the command
+	environ []string
+	limit   time.Time // of it all
+	met     int       // kills that met it at work
+	missed  int       // that came too early or too late
+	alone   int       // kills of PostgreSQL, and not of the command
 }
 
-func (s *siege) args() []string {
-	return []string{"secrets", "re-encrypt", "--from-version", fmt.Sprint(s.from), "--to-version", fmt.Sprint(s.from + 1), "--batch-size", "5", "--concurrency", "2"}
+// until attacks a command until it succeeds, or so many kills have met one: then
+// it is left alone.
+func (s *siege) until(kills int, args ...string) {
+	s.t.Helper()
+	for s.met < kills {
+		if s.attack(args...) {
+			return
+		}
+		if time.Now().After(s.limit) {
+			s.t.Fatalf("%d kills: something waits", s.met)
+		}
+	}
+	s.succeeds(s.start(args...))
 }
 
-// attack begins the command and kills it soon, or PostgreSQL, or both. It
-// returns true, and goes on to the next version, when the command has ended.
-func (s *siege) attack(environ []string) bool {
+func (s *siege) start(args ...string) *command {
+	s.t.Helper()
+	return s.begin(s.environ, append(append([]string{"secrets"}, args...), "--batch-size", "5", "--concurrency", "2")...)
+}
+
+func (s *siege) succeeds(r *command) {
+	s.t.Helper()
+	if !r.over(time.Minute) || r.err != nil {
+		s.t.Fatalf("%v: %s\n%s", r.err, r.output.String(), s.ask(`table auth.encryption_runs`))
+	}
+}
+
+// attack begins a command and kills it soon, or PostgreSQL, or both. It returns
+// true when the command has succeeded nevertheless.
+func (s *siege) attack(args ...string) bool {
 	s.t.Helper()
 	const state = `select coalesce(sum(attempts), 0) || ' ' || count(*) filter (where finished_at is null) from auth.encryption_runs`
 	before, _, _ := strings.Cut(s.ask(state), " ")
-	r := s.begin(environ, s.args()...)
+	r := s.start(args...)
 	if r.over(time.Duration(rand.IntN(200)) * time.Millisecond) {
-		s.succeeded(r)
+		s.succeeds(r)
 		return true
 	}
 	attempts, open, _ := strings.Cut(s.ask(state), " ")
@@ -132,27 +155,12 @@ func (s *siege) attack(environ []string) bool {
 	case 10:
 		s.alone++
 		s.crash()
-		if !r.over(time.Minute) {
-			s.t.Errorf("the command does not end after PostgreSQL is back: %s", s.ask(`table auth.encryption_runs`))
-		}
-		s.succeeded(r)
+		s.succeeds(r)
 		return true
 	default:
 		r.kill()
 	}
 	return false
-}
-
-// succeeded goes on to the next version after a command.
-func (s *siege) succeeded(r *command) {
-	s.t.Helper()
-	if r.err != nil {
-		s.t.Fatalf("%v: %s", r.err, r.output.String())
-	}
-	if n := s.count(fmt.Sprintf(`select count(*) from auth.sealed_values where key_version = %d`, s.from)); n != 0 {
-		s.t.Errorf("a run from version %d succeeded and left %d values", s.from, n)
-	}
-	s.from++
 }
 
 // readAll reads random values until ctx is done.

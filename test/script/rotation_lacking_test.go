@@ -75,7 +75,7 @@ func TestServerWithoutTheKey(t *testing.T) {
 			t.Errorf("%s is under version %d", name, version)
 		}
 		s.get(name, old, renewed)
-		time.Sleep(2 * time.Second) // longer than a beat in all
+		time.Sleep(1500 * time.Millisecond) // longer than a beat in all
 	}
 	if state := c.state(2); state != "standby" {
 		t.Errorf("version 2 is %s", state)

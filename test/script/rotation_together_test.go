@@ -3,9 +3,12 @@ package script_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -172,4 +175,71 @@ func (c *cluster) serviceKey(environ []string) string {
 	}
 	key, _, _ := strings.Cut(r.output.String(), "\n")
 	return key
+}
+
+// TestCommandIsFrozen stops a command without ending it, so that another one
+// takes over, and lets it go on then: it has lost the run, and follows it.
+func TestCommandIsFrozen(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, map[string]string{"fsync": "off"})
+	m := c.join(1, 2)
+	ids, texts := m.seed(t, "test", 3000)
+	if err := m.keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	m.keys.Close(t.Context())
+	environ := c.environ(1, 2)
+	begin := func() *command {
+		return c.begin(environ, "secrets", "re-encrypt", "--from-version", "1", "--to-version", "2", "--batch-size", "1", "--concurrency", "2", "--json")
+	}
+	signal := func(r *command, s syscall.Signal) {
+		t.Helper()
+		if err := r.cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frozen := begin()
+	if pid := c.runner(); pid != frozen.cmd.Process.Pid {
+		t.Fatalf("process %d is at it", pid)
+	}
+	signal(frozen, syscall.SIGSTOP)
+	c.ask(`update auth.encryption_runs set seen_at = now() - interval '16 seconds'`)
+	other := begin()
+	within(t, 20*time.Second, "the other one is at it", func() bool { return c.runner() == other.cmd.Process.Pid })
+	signal(frozen, syscall.SIGCONT)
+	first, second := frozen.result(t), other.result(t)
+	if first != second || !first.complete() || first.Total != 3000 || first.Attempts != 2 {
+		t.Errorf("%+v, and %+v", first, second)
+	}
+	m.check(t, ids, texts, 2)
+}
+
+// TestCommandIsInterrupted ends a command as Ctrl-C does: it says how far it is,
+// and nobody is at the run any more.
+func TestCommandIsInterrupted(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, map[string]string{"fsync": "off"})
+	m := c.join(1, 2)
+	ids, texts := m.seed(t, "test", 2000)
+	if err := m.keys.Activate(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	m.keys.Close(t.Context())
+	args := []string{"secrets", "re-encrypt", "--from-version", "1", "--to-version", "2", "--batch-size", "1", "--concurrency", "1"}
+	r := c.begin(c.environ(1, 2), args...)
+	c.runner()
+	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	said := regexp.MustCompile(`interrupted after (\d+) of 2000 secrets; the same command goes on from there`)
+	if !r.over(10*time.Second) || r.cmd.ProcessState.ExitCode() != 1 || !said.MatchString(r.output.String()) {
+		t.Errorf("%v: %s", r.err, r.output.String())
+	}
+	if row := c.ask(`select state, runner is null, (select count(*) from auth.instances) from auth.encryption_runs`); row != "running\tt\t0" {
+		t.Errorf("the run is left as %s", row)
+	}
+	if got := c.begin(c.environ(1, 2), append(args, "--json")...).result(t); !got.complete() || got.Total != 2000 || got.Already == 0 {
+		t.Errorf("%+v", got)
+	}
+	m.check(t, ids, texts, 2)
 }

@@ -174,7 +174,7 @@ func TestBadLines(t *testing.T) {
 		marker:                                                                   " invalid_json",
 		`{"email":"x8@example.com","user_metadata":{"a":"` + strings.Repeat("x", 17000) + `"}}`:                   "/user_metadata metadata_too_large",
 		`{"email":"x9@example.com","app_metadata":{"a":1e20000}}`:                                                 "/user_metadata metadata_too_large",
-		`{"email":"y1@example.com","user_metadata":{"a":"\u0000"}}`:                                               " invalid_value",
+		`{"email":"y1@example.com","user_metadata":{"a":"\u0000"}}`:                                               "/user_metadata/a invalid_value",
 		`{"email":"y2@example.com","created_at":"1800-01-01T00:00:00Z"}`:                                          "/created_at invalid_instant",
 		`{"email":"y3@example.com","banned_until":"` + marker + `"}`:                                              "/banned_until invalid_type",
 		`{"email":"y4@example.com","factors":[{"type":"totp","secret":"0189"}]}`:                                  "/factors/0/secret invalid_factor_secret",
@@ -202,7 +202,7 @@ func TestBadLines(t *testing.T) {
 		expected := want
 		if dryRun { // what only PostgreSQL and the keeper of factors can tell is found when it is written
 			expected = slices.DeleteFunc(slices.Clone(want), func(w string) bool {
-				return strings.Contains(w, " invalid_value") || strings.Contains(w, "invalid_factor_secret") || strings.HasSuffix(w, "/user_metadata metadata_too_large") && lineOf(w, in, "1e20000")
+				return strings.Contains(w, "invalid_factor_secret") || strings.HasSuffix(w, "/user_metadata metadata_too_large") && lineOf(w, in, "1e20000")
 			})
 		}
 		got := codes(r)

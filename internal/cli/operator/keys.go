@@ -47,8 +47,7 @@ func keysCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(create, list, revoke)
-	return cmd
+	return cli.Group(cmd, create, list, revoke)
 }
 
 func createKey(cmd *cobra.Command, kind apikey.Kind, name string) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/fluxbase/fluxbase/internal/cli"
 	"github.com/fluxbase/fluxbase/internal/secret"
 )
 
@@ -25,8 +26,7 @@ var errTenant = errors.New("--sub-tenant takes the id of a sub-tenant, a UUID")
 var (
 	errSetArgs = errors.New("secrets set takes the name of a secret (letters, digits, underscores, dots and hyphens), " +
 		"and reads its value from standard input or --file")
-	errNoCommand = errors.New("there is no such command; see: fluxbase-cli secrets --help")
-	errSetFlags  = errors.New("secrets set does not take these flags; see: fluxbase-cli secrets set --help")
+	errSetFlags = errors.New("secrets set does not take these flags; see: fluxbase-cli secrets set --help")
 )
 
 func secretsCommand() *cobra.Command {
@@ -37,13 +37,6 @@ func secretsCommand() *cobra.Command {
 			"With FLUXBASE_URL and FLUXBASE_SERVICE_KEY (or --url and --service-key) the server does the work. Without, this program does it on the " +
 			"database of the configuration (database.url), or of the development server that runs on the data directory; it needs the same " +
 			"encryption keys as the server.",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return errNoCommand
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().String("config", "", "configuration file (default: fluxbase.yaml, if there is one)")
 	cmd.PersistentFlags().String("data-dir", "", "folder of the development server (default .fluxbase)")
@@ -51,8 +44,7 @@ func secretsCommand() *cobra.Command {
 	for _, c := range cmd.Commands() {
 		c.Flags().String("sub-tenant", "", "the sub-tenant that the secret is for (default: the whole installation)")
 	}
-	cmd.AddCommand(reEncryptCommand(), auditCommand(), rollbackCommand(), rotateCommand(), runsCommand(), notificationSecretCommand())
-	return cmd
+	return cli.Group(cmd, reEncryptCommand(), auditCommand(), rollbackCommand(), rotateCommand(), runsCommand(), notificationSecretCommand())
 }
 
 func setCommand() *cobra.Command {
@@ -243,6 +235,12 @@ func sameTenant(cmd *cobra.Command) string {
 	return ""
 }
 
+// deletedSecret is what a deletion comes to, for programs.
+type deletedSecret struct {
+	Name   string `json:"name"`
+	Purged bool   `json:"purged"`
+}
+
 func deleteCommand() *cobra.Command {
 	var purge bool
 	cmd := &cobra.Command{
@@ -260,6 +258,9 @@ func deleteCommand() *cobra.Command {
 			return withDesk(cmd, func(d *desk) error {
 				if err := d.call(cmd.Context(), http.MethodDelete, secretPath(args[0], "", query), nil); err != nil {
 					return err
+				}
+				if wantsJSON(cmd) {
+					return printJSON(cmd.OutOrStdout(), deletedSecret{args[0], purge})
 				}
 				_, _ = fmt.Fprintln(cmd.OutOrStdout(), done)
 				return nil
@@ -292,7 +293,11 @@ func historyCommand() *cobra.Command {
 					if v.CreatedBy != nil {
 						by = "key " + v.CreatedBy.String()
 					}
-					rows = append(rows, strings.Join([]string{strconv.Itoa(v.Version), v.CreatedAt.Format(time.RFC3339), by, instant(v.ExpiresAt)}, "\t"))
+					version := strconv.Itoa(v.Version)
+					if v.Deleted {
+						version += " (deleted)"
+					}
+					rows = append(rows, strings.Join([]string{version, v.CreatedAt.Format(time.RFC3339), by, instant(v.ExpiresAt)}, "\t"))
 				}
 				return printTable(cmd.OutOrStdout(), "VERSION\tSET\tBY\tEXPIRES", rows)
 			})

@@ -111,11 +111,31 @@ func TestSubTenantFlag(t *testing.T) {
 	}
 }
 
+// TestDeletionForPrograms is JSON when JSON is asked for.
+func TestDeletionForPrograms(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"secrets delete KEY --json":         "{\n  \"name\": \"KEY\",\n  \"purged\": false\n}\n",
+		"secrets delete KEY --purge --json": "{\n  \"name\": \"KEY\",\n  \"purged\": true\n}\n",
+	} {
+		if r := run(t, "", strings.Fields(args)...); r.status != 0 || r.stdout != want || len(r.requests) != 1 {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+}
+
 // TestUnknownCommands do not look as if they had been done.
 func TestUnknownCommands(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{"put KEY hunter2", "purge KEY", "remove KEY --json", "hunter2", "KEY=hunter2", "SET KEY"} {
 		run(t, "x", append([]string{"secrets"}, strings.Fields(args)...)...).refused(t, args, "no such command")
+	}
+	for group, has := range map[string]string{"users": "ban, create", "sessions": "list, revoke", "keys": "create, list, revoke", "secrets": "audit, delete"} {
+		run(t, "", group, marker).refused(t, group, "fluxbase-cli "+group+" has: "+has)
+		run(t, "", group, marker, "--json").refused(t, group, "has: "+has)
+		if r := run(t, "", group); r.status != 0 || !strings.Contains(r.stdout, "Available Commands") || len(r.requests) > 0 {
+			t.Errorf("%s alone: %+v", group, r)
+		}
 	}
 	if r := run(t, "", "secrets"); r.status != 0 || !strings.Contains(r.stdout, "re-encrypt") || len(r.requests) > 0 {
 		t.Errorf("the command alone: %+v", r)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fluxbase/fluxbase/internal/cli"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
@@ -20,20 +21,9 @@ type userPage struct {
 	NextCursor *string     `json:"next_cursor"`
 }
 
-// group makes a command of commands, which fails for one that it does not have.
+// group makes a command of commands.
 func group(name, short, long string, commands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: name, Short: short, Long: long,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 { // which is not repeated: it may be a password
-				return errors.New("there is no such command; see: fluxbase-cli " + name + " --help")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(commands...)
-	return cmd
+	return cli.Group(&cobra.Command{Use: name, Short: short, Long: long}, commands...)
 }
 
 func usersCommand() *cobra.Command {

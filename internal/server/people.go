@@ -1,0 +1,101 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/job"
+	"github.com/fluxbase/fluxbase/internal/login"
+	"github.com/fluxbase/fluxbase/internal/otp"
+	"github.com/fluxbase/fluxbase/internal/session"
+)
+
+// loginConfig is which ways in a configuration opens.
+func loginConfig(c *config.Config) login.Config {
+	a := c.Auth
+	return login.Config{
+		SignUps: a.SignupEnabled, Verify: verifies(c), MagicLinks: a.EnableMagicLink, Anonymous: a.EnableAnonymous,
+		PublicURL: c.PublicURL, LinkLife: a.LinkExpiry, ResetLife: a.ResetExpiry, MailLimit: a.MailLimit, Redirects: redirects(c),
+	}
+}
+
+// verifies says whether an address has to be proven before it signs in.
+func verifies(c *config.Config) bool {
+	switch c.Auth.EmailVerification {
+	case "required":
+		return true
+	case "off":
+		return false
+	default:
+		return c.Environment != config.Development && c.Mail.SMTP.Host != ""
+	}
+}
+
+// redirects says where mailed links may lead to: to what is listed, compared
+// exactly, and in development to this machine.
+func redirects(c *config.Config) func(string) bool {
+	return func(url string) bool {
+		return slices.Contains(c.Auth.RedirectURLs, url) || c.Environment == config.Development && loopback(url) && !strings.ContainsAny(url, "#@\\")
+	}
+}
+
+// sweep is the job that removes what is long over.
+type sweep struct{}
+
+// Kind implements job.Args.
+func (sweep) Kind() string { return "auth.sweep" }
+
+const (
+	sweepInterval = 10 * time.Minute
+	sweepBatch    = 500
+	// sweepPause is how long a sweep rests after a batch, so that people do not
+	// notice it.
+	sweepPause = 20 * time.Millisecond
+	sweepLimit = 30 * time.Minute
+)
+
+// sweeps has sessions and flows removed that are long over, a few at a time.
+func sweeps(jobs *job.Service, sessions *session.Service, flows *otp.Service, age time.Duration) {
+	job.Register(jobs, job.Kind[sweep]{Timeout: sweepLimit, Attempts: 1, Handle: func(ctx context.Context, _ sweep) error {
+		if err := sweepSessions(ctx, sessions, age); err != nil {
+			return err
+		}
+		for {
+			more, err := flows.Clean(ctx, sweepBatch)
+			if err != nil || !more {
+				return err //nolint:wrapcheck // says what it was doing
+			}
+			if err := rest(ctx); err != nil {
+				return err
+			}
+		}
+	}})
+	job.Every[sweep](jobs, sweepInterval)
+}
+
+func sweepSessions(ctx context.Context, sessions *session.Service, age time.Duration) error {
+	var after id.Session
+	for {
+		next, _, err := sessions.Clean(ctx, after, sweepBatch, age)
+		if err != nil || next.IsZero() {
+			return err //nolint:wrapcheck // says what it was doing
+		}
+		after = next
+		if err := rest(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func rest(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(sweepPause):
+		return nil
+	}
+}
