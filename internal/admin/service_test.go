@@ -136,3 +136,43 @@ func TestWhatGoesWithAccount(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestSessionWaitsForABan signs in while a ban is being written: whoever is
+// second sees what the first has done.
+func TestSessionWaitsForABan(t *testing.T) {
+	t.Parallel()
+	db, s, _ := service(t)
+	s.Sessions.Config.MaxLifetime = time.Hour
+	ctx := context.Background()
+	userID, err := s.Users.Add(ctx, db.Single(), user.New{Email: "a@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func() error {
+		_, err := s.Sessions.Create(ctx, db.Single(), userID, "aal1", []string{"pwd"}, session.Origin{})
+		return err
+	}
+	if err := begin(); err != nil {
+		t.Fatalf("control: %v", err)
+	}
+	came := make(chan error, 1)
+	err = db.InTx(ctx, func(q postgres.Querier) error {
+		if err := s.Users.Ban(ctx, q, userID, user.Forever(), ""); err != nil {
+			return err
+		}
+		go func() { came <- begin() }()
+		within(t, 10*time.Second, "it waits", func() bool {
+			var waiting bool
+			err := db.Single().QueryRow(ctx, `select exists (select from pg_catalog.pg_stat_activity
+				where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waiting)
+			return err == nil && (waiting || len(came) > 0)
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-came; !errors.Is(err, session.ErrBanned) {
+		t.Errorf("%v", err)
+	}
+}
