@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -147,6 +149,56 @@ func count(t *testing.T, s *servertest.Server, sql string, args ...any) (n int) 
 	s.DB.Scan(t, sql, args, &n)
 	return n
 }
+
+// letters waits for a number of messages to an address and returns them with
+// their tokens and codes, newest first.
+func letters(t *testing.T, s *servertest.Server, to string, number int) (found []letter) {
+	t.Helper()
+	mailed(t, s, to, number)
+	var page struct{ Items []message }
+	s.Do("GET", "/dev/mail/messages?to="+url.QueryEscape(to), "", "").JSON(t, &page)
+	for _, m := range page.Items {
+		one := letter{message: m}
+		if part := linkPattern.FindStringSubmatch(m.Text); part != nil {
+			one.token = part[1]
+		}
+		if part := codePattern.FindStringSubmatch(m.Text); part != nil {
+			one.code = part[1]
+		}
+		found = append(found, one)
+	}
+	return found
+}
+
+// next is the letter that comes of what is asked for, whatever else is on its
+// way to the address: messages overtake each other. It has a link or a code.
+func next(t *testing.T, s *servertest.Server, to string, ask func()) letter {
+	t.Helper()
+	seen := map[string]bool{"": true}
+	for _, l := range letters(t, s, to, 0) {
+		seen[l.token+l.code] = true
+	}
+	ask()
+	for number := 1; ; number++ {
+		for _, l := range letters(t, s, to, number) {
+			if !seen[l.token+l.code] {
+				return l
+			}
+		}
+	}
+}
+
+// letter is a message with what is in it.
+type letter struct {
+	message
+
+	token, code string
+}
+
+var (
+	linkPattern = regexp.MustCompile(`/verify\?token=([A-Z0-9]+)`)
+	codePattern = regexp.MustCompile(`\b(\d{6})\b`)
+)
 
 // redirected returns the token in the fragment to which a button led.
 func redirected(t *testing.T, a servertest.Answer) string {

@@ -204,7 +204,8 @@ const (
 	handOverLife = time.Minute
 )
 
-// SetUser notes whose a flow is, and that what it entails is done.
+// SetUser notes whose a flow is, and that what it entails is done: the
+// password is the account's by then, and no longer here.
 func (s *Service) SetUser(ctx context.Context, q postgres.Querier, flow id.Flow, userID id.User) error {
 	return updateUser(ctx, q, flow, userID)
 }
@@ -236,8 +237,8 @@ func (s *Service) Claim(ctx context.Context, q postgres.Querier, waiter string) 
 	return claim(ctx, q, digest(waiter))
 }
 
-// Latest returns the latest flow of a kind to an address, whether or not it is
-// still open. It returns ErrExpired if there is none.
+// Latest returns the latest flow of a kind to an address that has not come to
+// anything yet, whether or not its time is over. It returns ErrExpired if there is none.
 func (s *Service) Latest(ctx context.Context, q postgres.Querier, email string, kind Kind) (Flow, error) {
 	return selectLatest(ctx, q, email, kind)
 }

@@ -130,7 +130,7 @@ func settle(ctx context.Context, q postgres.Querier, token, fresh []byte, life t
 }
 
 const updateUserSQL = `
-update auth.flows set user_id = $2, proven_at = coalesce(proven_at, now()) where id = $1`
+update auth.flows set user_id = $2, proven_at = coalesce(proven_at, now()), password_digest = null where id = $1`
 
 func updateUser(ctx context.Context, q postgres.Querier, flow id.Flow, userID id.User) error {
 	_, err := q.Exec(ctx, updateUserSQL, flow, userID)
@@ -169,7 +169,7 @@ func selectWaiting(ctx context.Context, q postgres.Querier, waiter []byte) (isOp
 
 const selectLatestSQL = `
 select ` + columns + ` from auth.flows f
-where f.email = $1 and f.kind = $2 and f.denied_at is null
+where f.email = $1 and f.kind = $2 and f.denied_at is null and f.consumed_at is null and f.proven_at is null
 order by f.created_at desc, f.id desc limit 1`
 
 func selectLatest(ctx context.Context, q postgres.Querier, email string, kind Kind) (Flow, error) {

@@ -28,7 +28,7 @@ with account as (
 	where u.email = $1),
 flow as (
 	select f.password_digest from auth.flows f
-	where f.email = $1 and f.kind = 'signup' and f.new_user_id is not null and f.denied_at is null and f.password_digest is not null
+	where f.email = $1 and f.kind = 'signup' and f.new_user_id is not null and f.denied_at is null and f.consumed_at is null and f.proven_at is null and f.password_digest is not null
 	order by f.created_at desc limit 1)
 select coalesce(a.id, '00000000-0000-0000-0000-000000000000'), coalesce(a.verified, false),
 	coalesce(case when a.id is null then f.password_digest else a.digest end, '')

@@ -79,7 +79,9 @@ func (s *Service) press(w http.ResponseWriter, r *http.Request, c *web.Call) err
 		if v, err = s.refused(r.Context(), token, err); err != nil {
 			return err
 		}
-		status = statusOf(cause)
+		if status = http.StatusForbidden; v.Problem != "" {
+			status = statusOf(cause)
+		}
 	}
 	return render(w, status, v)
 }
@@ -128,13 +130,8 @@ func formTargets(redirectTo string) string {
 
 // statusOf is the status of the page that says what was wrong.
 func statusOf(err error) int {
-	f, ok := errors.AsType[*fault.Error](err)
-	switch {
-	case ok && f.Kind == fault.Invalid:
-		return http.StatusUnprocessableEntity
-	case ok && f.Kind == fault.Unavailable:
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Unavailable {
 		return http.StatusServiceUnavailable
-	default:
-		return http.StatusForbidden
 	}
+	return http.StatusUnprocessableEntity
 }
