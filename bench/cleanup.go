@@ -114,7 +114,7 @@ func (b *rig) memberWorkers(ctx context.Context, count int) ([]worker, error) {
 		if workers[i].conn, err = b.dial(ctx); err != nil {
 			return workers, err
 		}
-		chance := random(i) //nolint:gosec // a small number
+		chance := random(i)
 		workers[i].step = memberRefreshes(b, &workers[i], pool[i*len(pool)/count:(i+1)*len(pool)/count], &chance)
 	}
 	return workers, nil
