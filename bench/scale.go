@@ -22,6 +22,7 @@ const targetScale = 1.3
 const (
 	fewUsers     = 1000    // that the database is called empty with: every page is full, and nothing is large
 	membersAsked = 1 << 14 // sessions that are used, of all
+	passes       = 1 << 15 // access tokens that are used: more than the server remembers the signatures of
 	scaleRounds  = 3
 	pageSize     = 20
 )
@@ -41,8 +42,8 @@ func scaleRoutes(cursor []byte) []scaleRoute {
 		{name: "sign-in less the hash", one: true, step: memberSignIns},
 		{name: "refresh", step: memberRefreshes},
 		{name: "current user", step: memberUsers},
-		search("by email", 1, func(m *member) string { return "email=" + url.QueryEscape(m.email) }),
-		search("by prefix", pageSize, func(m *member) string { return "q=" + m.email[:10] }),
+		search("by email", 1, func(m *member) string { return "email=" + url.QueryEscape(m.live.User.Email) }),
+		search("by prefix", pageSize, func(m *member) string { return "q=" + m.live.User.Email[:10] }),
 		search("by metadata of 20", pageSize, func(m *member) string { return "metadata=team:" + m.team }),
 		search("by metadata of many", pageSize, func(*member) string { return "metadata=plan:pro" }),
 		search("first page", pageSize, func(*member) string { return "limit=20" }),
@@ -168,8 +169,8 @@ func (b *rig) scaleLoad(ctx context.Context, route *scaleRoute, pool []member, r
 func memberSignIns(b *rig, w *worker, pool []member, chance *random) func() error {
 	return func() error {
 		m := &pool[chance.below(len(pool))]
-		e, err := enter(w.conn, b.signInRequest(m.email), 200)
-		if err == nil && e.User.Email != m.email {
+		e, err := enter(w.conn, b.signInRequest(m.live.User.Email), 200)
+		if err == nil && e.User.Email != m.live.User.Email {
 			err = errors.New("a sign-in let in somebody else")
 		}
 		return err
@@ -180,9 +181,9 @@ func memberUsers(b *rig, w *worker, pool []member, chance *random) func() error 
 	var m *member
 	next := func() []byte {
 		m = &pool[chance.below(len(pool))]
-		return b.request("GET", "/api/v1/auth/user", m.AccessToken, "")
+		return b.request("GET", "/api/v1/auth/user", m.access[chance.below(len(m.access))], "")
 	}
-	return get(w, 200, next, func(body []byte) error { return contains(body, `"email":"`+m.email+`"`, 1) })
+	return get(w, 200, next, func(body []byte) error { return contains(body, `"email":"`+m.live.User.Email+`"`, 1) })
 }
 
 // memberRefreshes rotates sessions at random. The next token takes the place of
@@ -191,19 +192,19 @@ func memberRefreshes(b *rig, w *worker, pool []member, chance *random) func() er
 	marker := []byte(`"refresh_token":"`)
 	return func() error {
 		m := &pool[chance.below(len(pool))]
-		status, body, err := w.conn.Do(b.request("POST", "/api/v1/auth/refresh", "", `{"refresh_token":"`+m.RefreshToken+`"}`))
+		status, body, err := w.conn.Do(b.request("POST", "/api/v1/auth/refresh", "", `{"refresh_token":"`+m.refresh+`"}`))
 		if err != nil {
 			return err //nolint:wrapcheck // says what it was doing
 		}
 		start := bytes.LastIndex(body, marker) + len(marker)
-		if status != 200 || start < len(marker) || len(body) < start+len(m.RefreshToken) {
+		if status != 200 || start < len(marker) || len(body) < start+len(m.refresh) {
 			return unexpected(status, body)
 		}
-		next := string(body[start : start+len(m.RefreshToken)])
-		if next == m.RefreshToken {
+		next := string(body[start : start+len(m.refresh)])
+		if next == m.refresh {
 			return errors.New("a refresh token was answered with itself")
 		}
-		m.RefreshToken = next
+		m.refresh = next
 		return nil
 	}
 }
@@ -257,5 +258,5 @@ const positionSize = 8 + 16
 func cursorAt(cursor []byte, m *member) string {
 	c := bytes.Clone(cursor[:len(cursor)-positionSize])
 	c = binary.BigEndian.AppendUint64(c, uint64(m.createdAt.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(c, m.user[:]...))
+	return base64.RawURLEncoding.EncodeToString(append(c, m.live.User.ID[:]...))
 }

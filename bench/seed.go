@@ -5,6 +5,7 @@ import (
 	_ "embed" // scripts
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -100,12 +101,12 @@ func (b *rig) restart(ctx context.Context, settings ...string) error {
 
 // member is a seeded user with a session and its tokens.
 type member struct {
-	session.Tokens
+	refresh string
+	access  []string // several, if there are few members
 
-	user      [16]byte
-	email     string
+	live      session.Live
 	team      string
-	createdAt time.Time
+	createdAt time.Time // the user
 }
 
 const membersSQL = `
@@ -128,18 +129,21 @@ func (b *rig) members(ctx context.Context, count int) ([]member, error) {
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (member, error) {
 		var m member
-		var l session.Live
+		l := &m.live
 		err := row.Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR, &l.User.ID, &l.User.Email, (*[]byte)(&l.User.AppMetadata),
 			&l.User.Version, &m.team, &m.createdAt)
-		if err != nil {
-			return m, err //nolint:wrapcheck // wrapped below
-		}
-		m.user, m.email = l.User.ID, l.User.Email
-		m.Tokens, err = issuer.Issue(l)
 		return m, err //nolint:wrapcheck // wrapped below
 	})
-	if err != nil {
-		return nil, fmt.Errorf("choosing sessions: %w", err)
+	if err != nil || len(found) == 0 {
+		return nil, errors.Join(errors.New("no sessions could be chosen"), err)
+	}
+	for i := range max(passes, len(found)) {
+		m := &found[i%len(found)]
+		tokens, err := issuer.Issue(m.live)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // says what it was doing
+		}
+		m.refresh, m.access = tokens.RefreshToken, append(m.access, tokens.AccessToken)
 	}
 	return found, nil
 }

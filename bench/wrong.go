@@ -119,7 +119,7 @@ func (b *rig) guess(ctx context.Context, g *guesses) {
 }
 
 func sendGuess(conn *wire.Conn, request []byte) (int, error) {
-	if err := conn.SetDeadline(now().Add(grace)); err != nil {
+	if err := conn.SetDeadline(now().Add(4 * grace)); err != nil {
 		return 0, err //nolint:wrapcheck // of an open connection
 	}
 	status, body, err := conn.Do(request)

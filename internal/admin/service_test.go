@@ -19,8 +19,8 @@ import (
 
 // mailroom remembers what it was asked, and fails on demand.
 type mailroom struct {
-	invited, voided, forgotten []id.User
-	fail                       error
+	invited, voided []id.User
+	fail            error
 }
 
 func (m *mailroom) Configured() bool { return true }
@@ -42,11 +42,6 @@ func (m *mailroom) Void(_ context.Context, _ postgres.Querier, userID id.User) e
 	return m.fail
 }
 
-func (m *mailroom) Forget(_ context.Context, _ postgres.Querier, userID id.User) error {
-	m.forgotten = append(m.forgotten, userID)
-	return m.fail
-}
-
 type plainPasswords struct{}
 
 func (plainPasswords) Digest(_ context.Context, password string) (string, error) {
@@ -61,7 +56,7 @@ func service(t *testing.T) (*pgtest.Database, *admin.Service, *mailroom) {
 	t.Helper()
 	db, m := pgtest.New(t), &mailroom{}
 	return db, &admin.Service{
-		DB: db, Users: &user.Service{DB: db, Now: time.Now, Belongings: []user.Belongings{m}},
+		DB: db, Users: &user.Service{DB: db, Now: time.Now},
 		Sessions:  &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now)},
 		Passwords: plainPasswords{}, Inviter: m, Links: m, Schemas: []string{"public"}, Now: time.Now,
 	}, m
@@ -126,14 +121,6 @@ func TestWhatGoesWithAccount(t *testing.T) {
 		if err := do(); err != nil || !slices.Equal(m.voided, []id.User{userID, userID}) {
 			t.Errorf("%s: %v, voided %v", name, err, m.voided)
 		}
-	}
-	m.fail = errors.New("sealed elsewhere")
-	if _, err := s.Delete(ctx, operator, userID, false); !errors.Is(err, m.fail) || count(t, db, "users") != 1 {
-		t.Errorf("%v", err)
-	}
-	m.fail = nil
-	if _, err := s.Delete(ctx, operator, userID, false); err != nil || len(m.forgotten) != 2 || count(t, db, "users") != 0 {
-		t.Errorf("%v", err)
 	}
 }
 

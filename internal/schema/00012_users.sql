@@ -20,6 +20,11 @@ create index users_email_bytes on auth.users ((email collate "C"));
 create index users_user_metadata on auth.users using gin (user_metadata jsonb_path_ops);
 create index users_app_metadata on auth.users using gin (app_metadata jsonb_path_ops);
 
+-- Each sign-in updates both. On a page that is full the new version goes to
+-- another page, and into every index with it; where there is room it stays.
+alter table auth.users set (fillfactor = 80);
+alter table auth.identities set (fillfactor = 90);
+
 -- Who acts as the user of a session, if it is not the user: an operator.
 alter table auth.sessions add actor text;
 

@@ -86,9 +86,8 @@ type Database interface {
 
 // Service keeps accounts. It is safe for concurrent use.
 type Service struct {
-	DB         Database
-	Now        func() time.Time
-	Belongings []Belongings // of users, in other packages; may be nil
+	DB  Database
+	Now func() time.Time
 }
 
 // SignedIn notes that a user has just signed in with an identity.
