@@ -100,7 +100,7 @@ func (b *builder) face(r *record) {
 		f := face{r, make(map[int16][]shown, len(r.names))}
 		for i, name := range r.names {
 			if name != "" {
-				f.shown[int16(i)] = []shown{{name, "."}} //nolint:gosec // the number of a column
+				f.shown[int16(i)] = []shown{{name, "."}}
 			}
 		}
 		b.faces[r.oid] = append(b.faces[r.oid], f)

@@ -26,7 +26,7 @@ type loaded struct {
 	db *pgtest.Database
 }
 
-func load(t *testing.T, sql string, schemas ...string) *loaded {
+func load(t testing.TB, sql string, schemas ...string) *loaded {
 	t.Helper()
 	db := pgtest.New(t)
 	db.Exec(t, sql)
@@ -40,7 +40,7 @@ func load(t *testing.T, sql string, schemas ...string) *loaded {
 	return &loaded{s, db}
 }
 
-func (l *loaded) table(t *testing.T, name string) *catalog.Table {
+func (l *loaded) table(t testing.TB, name string) *catalog.Table {
 	t.Helper()
 	table := l.Snapshot().Table("public", name)
 	if table == nil {

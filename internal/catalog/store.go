@@ -37,16 +37,15 @@ with recursive relation as (
 	select above as root, beneath as oid from edge
 	union
 	select b.root, e.beneath from beneath b join edge e on e.above = b.oid
+), deep as (
+	select b.root, bool_and(u.guarded) as guarded, bool_or(u.relkind = 'f') as over_foreign
+	from beneath b join relation u on u.oid = b.oid group by b.root
 )
-select r.oid, r.nspname, r.relname,
-	r.guarded and not exists (
-		select from beneath b join relation u on u.oid = b.oid where b.root = r.oid and not u.guarded) as protected,
-	case when r.relkind = 'm' then 0 when r.relkind <> 'v' or r.over_foreign then 28 else pg_relation_is_updatable(r.oid, true) end as possible,
-	r.relkind = 'v' and not r.over_foreign and pg_relation_is_updatable(r.oid, false) & 16 <> 0 as simple
-from (
-	select r.*, exists (select from beneath b join relation u on u.oid = b.oid where b.root = r.oid and u.relkind = 'f') as over_foreign
-	from relation r where r.nspname = any($1) offset 0
-) r`
+select r.oid, r.nspname, r.relname, r.guarded and coalesce(d.guarded, true) as protected,
+	case when r.relkind = 'm' then 0 when r.relkind <> 'v' or d.over_foreign then 28 else pg_relation_is_updatable(r.oid, true) end as possible,
+	case when r.relkind <> 'v' or d.over_foreign then false else pg_relation_is_updatable(r.oid, false) & 16 <> 0 end as simple
+from relation r left join deep d on d.root = r.oid
+where r.nspname = any($1)`
 
 // The bits of pg_relation_is_updatable.
 const (
@@ -55,24 +54,35 @@ const (
 	deleteBit = 1 << 4
 )
 
-func selectTables(ctx context.Context, q postgres.Querier, schemas []string) (map[uint32]*record, error) {
-	rows, err := q.Query(ctx, selectTablesSQL, schemas)
+// each calls f for each row, after scanning it.
+func each(ctx context.Context, q postgres.Querier, sql string, arg any, into []any, f func()) error {
+	rows, err := q.Query(ctx, sql, arg)
 	if err != nil {
-		return nil, postgres.Fault(err)
+		return postgres.Fault(err)
 	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return postgres.Fault(err)
+		}
+		f()
+	}
+	return postgres.Fault(rows.Err())
+}
+
+func selectTables(ctx context.Context, q postgres.Querier, schemas []string) (map[uint32]*record, error) {
 	records := map[uint32]*record{}
 	var r record
 	var t Table
 	var possible int
-	_, err = pgx.ForEachRow(rows, []any{&r.oid, &t.Schema, &t.Name, &t.Protected, &possible, &r.simple}, func() error {
+	err := each(ctx, q, selectTablesSQL, schemas, []any{&r.oid, &t.Schema, &t.Name, &t.Protected, &possible, &r.simple}, func() {
 		found, table := r, t
 		table.Updatable, table.Insertable, table.Deletable = possible&updateBit != 0, possible&insertBit != 0, possible&deleteBit != 0
 		table.PrimaryKey = []string{}
 		found.Table = &table
 		records[r.oid] = &found
-		return nil
 	})
-	return records, postgres.Fault(err)
+	return records, err
 }
 
 const selectColumnsSQL = `
@@ -85,18 +95,14 @@ order by a.attrelid, a.attnum`
 // selectColumns gives the relations their columns, and returns the type of
 // each, in the same order.
 func selectColumns(ctx context.Context, q postgres.Querier, schemas []string, records map[uint32]*record) (map[uint32][]uint32, error) {
-	rows, err := q.Query(ctx, selectColumnsSQL, schemas)
-	if err != nil {
-		return nil, postgres.Fault(err)
-	}
 	types := make(map[uint32][]uint32, len(records))
 	var relation, typ uint32
 	var number int16
 	var c Column
-	_, err = pgx.ForEachRow(rows, []any{&relation, &number, &c.Name, &typ, &c.Nullable, &c.Default, &c.Generated}, func() error {
+	err := each(ctx, q, selectColumnsSQL, schemas, []any{&relation, &number, &c.Name, &typ, &c.Nullable, &c.Default, &c.Generated}, func() {
 		r := records[relation]
 		if r == nil {
-			return nil
+			return
 		}
 		for len(r.names) < int(number) {
 			r.names = append(r.names, "")
@@ -104,9 +110,8 @@ func selectColumns(ctx context.Context, q postgres.Querier, schemas []string, re
 		r.names = append(r.names, c.Name)
 		r.Columns = append(r.Columns, c)
 		types[relation] = append(types[relation], typ)
-		return nil
 	})
-	return types, postgres.Fault(err)
+	return types, err
 }
 
 // firstUserObject is where identifiers begin that PostgreSQL has not given out
@@ -120,18 +125,13 @@ where i.indrelid >= $1 and i.indisunique and i.indisvalid and i.indpred is null 
 order by i.indrelid, i.indisprimary desc, i.indexrelid`
 
 func selectKeys(ctx context.Context, q postgres.Querier) (map[uint32][]key, error) {
-	rows, err := q.Query(ctx, selectKeysSQL, firstUserObject)
-	if err != nil {
-		return nil, postgres.Fault(err)
-	}
 	keys := map[uint32][]key{}
 	var k key
-	_, err = pgx.ForEachRow(rows, []any{&k.relation, &k.columns, &k.primary, &k.deferred}, func() error {
+	err := each(ctx, q, selectKeysSQL, firstUserObject, []any{&k.relation, &k.columns, &k.primary, &k.deferred}, func() {
 		keys[k.relation] = append(keys[k.relation], k)
 		k.columns = nil // not to be written over
-		return nil
 	})
-	return keys, postgres.Fault(err)
+	return keys, err
 }
 
 // selectForeignKeysSQL leaves out the copies that partitions have.
@@ -161,18 +161,13 @@ join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind in ('v', 'm')
 where r.ev_type = '1' and r.ev_class >= $1`
 
 func selectViews(ctx context.Context, q postgres.Querier) (map[uint32][]origin, error) {
-	rows, err := q.Query(ctx, selectViewsSQL, firstUserObject)
-	if err != nil {
-		return nil, postgres.Fault(err)
-	}
 	views := map[uint32][]origin{}
 	var relation uint32
 	var rule string
-	_, err = pgx.ForEachRow(rows, []any{&relation, &rule}, func() error {
+	err := each(ctx, q, selectViewsSQL, firstUserObject, []any{&relation, &rule}, func() {
 		views[relation] = origins(rule)
-		return nil
 	})
-	return views, postgres.Fault(err)
+	return views, err
 }
 
 const selectCommentsSQL = `
@@ -183,20 +178,16 @@ where d.classoid in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regc
 // selectComments gives relations, columns and functions what people wrote about
 // them.
 func selectComments(ctx context.Context, q postgres.Querier, records map[uint32]*record, functions map[uint32]*Function) error {
-	rows, err := q.Query(ctx, selectCommentsSQL, firstUserObject)
-	if err != nil {
-		return postgres.Fault(err)
-	}
 	var function bool
 	var oid uint32
 	var column int
 	var text string
-	_, err = pgx.ForEachRow(rows, []any{&function, &oid, &column, &text}, func() error {
+	return each(ctx, q, selectCommentsSQL, firstUserObject, []any{&function, &oid, &column, &text}, func() {
 		if function {
 			if f := functions[oid]; f != nil {
 				f.Comment = text
 			}
-			return nil
+			return
 		}
 		r := records[oid]
 		switch {
@@ -210,7 +201,5 @@ func selectComments(ctx context.Context, q postgres.Querier, records map[uint32]
 				}
 			}
 		}
-		return nil
 	})
-	return postgres.Fault(err)
 }

@@ -30,12 +30,12 @@ order by n.nspname, p.proname, p.oid`
 type signature struct {
 	*Function
 
-	types     []uint32 // of all arguments
-	modes     []string // of all arguments: empty if all go in
-	names     []string // of all arguments: empty if none has a name
-	defaults  int      // how many of the last that go in may be left out
-	result    uint32
-	void, row bool
+	types    []uint32 // of all arguments
+	modes    []string // of all arguments: empty if all go in
+	names    []string // of all arguments: empty if none has a name
+	defaults int      // how many of the last that go in may be left out
+	result   uint32
+	void     bool
 }
 
 func selectFunctions(ctx context.Context, q postgres.Querier, schemas []string) (map[uint32]*Function, []*signature, error) {
