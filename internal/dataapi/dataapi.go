@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
@@ -170,7 +171,7 @@ func (s *Service) run(ctx context.Context, p *principal.Principal, st plan.State
 	result := Result{Count: -1}
 	err := s.DB.As(ctx, p, postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: readOnly}, scanner(st, &result))
 	if err != nil {
-		return Result{}, sqlFault(err, p)
+		return Result{}, sqlFault(err, p, &st)
 	}
 	return result, nil
 }
@@ -189,9 +190,28 @@ func planFault(err error) error {
 	return fmt.Errorf("planning a statement: %w", err)
 }
 
+// blame names the column that PostgreSQL's words are about where they do not.
+// An operator that does not fit a column is a mistake in the request.
+func blame(f *fault.Error, st *plan.Statement) {
+	column := st.Blame(f.SQL.Position, f.SQL.Context)
+	if column == "" {
+		return
+	}
+	switch {
+	case f.SQL.State == "42883":
+		f.Kind = fault.Invalid
+	case !strings.HasPrefix(f.SQL.State, "22") && f.SQL.State != "42804":
+		return
+	}
+	f.Fields = []fault.Field{{Pointer: "?" + column, Detail: "This does not fit the column."}}
+	if f.SQL.Details == "" {
+		f.SQL.Details = "It is about the column " + column + "."
+	}
+}
+
 // sqlFault adds PostgreSQL's report, which the caller's own role would see as
 // well. A privilege that nobody has yet may come with signing in.
-func sqlFault(err error, p *principal.Principal) error {
+func sqlFault(err error, p *principal.Principal, st *plan.Statement) error {
 	report := postgres.Report(err)
 	f := fault.From(err)
 	if report == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
@@ -199,6 +219,7 @@ func sqlFault(err error, p *principal.Principal) error {
 	}
 	c := *f
 	c.SQL, c.Detail = report, report.Message
+	blame(&c, st)
 	if report.State == "42501" && p.Role == principal.Anonymous {
 		c.Kind = fault.Unauthenticated
 		if report.Hint == "" {

@@ -21,8 +21,9 @@ import (
 func (s *Service) Routes() []web.Route {
 	params := []web.Param{
 		{Name: "table", In: "path", Description: "A table or view of the exposed schema"},
-		{Name: "select", In: "query", Description: "Columns, as a,alias:b; all if absent"},
-		{Name: "order", In: "query", Description: "As a.desc.nullslast,b"},
+		{Name: "select", In: "query", Description: "Columns, as a,alias:b,doc->k->>0,a::text; all if absent"},
+		{Name: "or", In: "query", Description: "Conditions of which one is enough, as (a.eq.1,and(b.gt.2,c.not.is.null)); also and, not.or and not.and"},
+		{Name: "order", In: "query", Description: "As a.desc.nullslast,doc->>k"},
 		{Name: "limit", In: "query", Description: "At most this many rows"},
 		{Name: "offset", In: "query", Description: "Skip this many rows"},
 		{Name: "columns", In: "query", Description: "For inserts: the columns to take from the body"},

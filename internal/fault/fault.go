@@ -59,6 +59,9 @@ type SQL struct {
 	Message string
 	Details string
 	Hint    string
+
+	Position int    // in the statement, in characters from 1; 0 if not known; not for the caller
+	Context  string // where it was found; not for the caller
 }
 
 // New returns a failure of a kind with a code and a sentence for the caller.

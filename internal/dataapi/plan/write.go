@@ -38,7 +38,7 @@ func Update(table *catalog.Table, q query.Query, columns []string, object string
 		b.text(" from json_to_record(", b.arg(object), "::json) as j(")
 		b.definitions(columns)
 		b.text("))")
-		b.where(q.Filters)
+		b.where(q.Where)
 	})
 	return b.statement(returning != Nothing)
 }
@@ -48,7 +48,7 @@ func Delete(table *catalog.Table, q query.Query, returning Returning) (Statement
 	b := &builder{table: table}
 	b.write(q, returning, func() {
 		b.text("delete from ", b.from())
-		b.where(q.Filters)
+		b.where(q.Where)
 	})
 	return b.statement(returning != Nothing)
 }
