@@ -26,9 +26,11 @@ type Database interface {
 	As(ctx context.Context, p *principal.Principal, st postgres.Statement, scan postgres.Scan) error
 }
 
-// Catalog finds tables.
+// Catalog finds tables and functions.
 type Catalog interface {
 	Find(ctx context.Context, schema, name string) (*catalog.Table, error)
+	Functions(ctx context.Context, schema, name string) ([]*catalog.Function, error)
+	NearFunction(schema, name string) string
 }
 
 // Service runs data requests. It is safe for concurrent use.
@@ -122,20 +124,28 @@ func (s *Service) Delete(ctx context.Context, p *principal.Principal, name, raw 
 }
 
 func (s *Service) prepare(ctx context.Context, p *principal.Principal, name, raw string) (*catalog.Table, query.Query, error) {
-	q, err := query.Parse(raw)
-	if malformed, ok := errors.AsType[*query.Error](err); ok {
-		f := dataFault(fault.Invalid, "PGRST100", malformed.Error())
-		f.Fields = []fault.Field{{Pointer: "?" + malformed.Param, Detail: "Expected " + malformed.Expected + "."}}
-		return nil, q, f
-	}
+	q, err := parse(raw)
 	if err != nil {
-		return nil, q, fmt.Errorf("parsing a query: %w", err)
+		return nil, q, err
 	}
 	table, err := s.Catalog.Find(ctx, s.Schema, name)
 	if err != nil {
 		return nil, q, err
 	}
 	return table, q, s.serves(p, table, name)
+}
+
+func parse(raw string) (query.Query, error) {
+	q, err := query.Parse(raw)
+	if malformed, ok := errors.AsType[*query.Error](err); ok {
+		f := dataFault(fault.Invalid, "PGRST100", malformed.Error())
+		f.Fields = []fault.Field{{Pointer: "?" + malformed.Param, Detail: "Expected " + malformed.Expected + "."}}
+		return q, f
+	}
+	if err != nil {
+		return q, fmt.Errorf("parsing a query: %w", err)
+	}
+	return q, nil
 }
 
 // prepareChange is prepare for updates and deletes, which take all rows that

@@ -17,7 +17,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
-// Routes returns the routes under /api/v1/tables.
+// Routes returns the routes under /api/v1/tables and /api/v1/rpc.
 func (s *Service) Routes() []web.Route {
 	params := []web.Param{
 		{Name: "table", In: "path", Description: "A table or view of the exposed schema"},
@@ -35,12 +35,12 @@ func (s *Service) Routes() []web.Route {
 			Media: "application/json", Serve: serve,
 		}
 	}
-	return []web.Route{
+	return append([]web.Route{
 		route(http.MethodGet, "Read rows", s.read),
 		route(http.MethodPost, "Insert rows", s.insert),
 		route(http.MethodPatch, "Update rows", s.update),
 		route(http.MethodDelete, "Delete rows", s.delete),
-	}
+	}, s.callRoutes()...)
 }
 
 func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {

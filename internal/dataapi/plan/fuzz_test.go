@@ -45,7 +45,12 @@ func plans(tb testing.TB, w wording) []Statement {
 		statements = append(statements, check(Insert(table, q, columns, w.value, r)), check(Insert(table, q, nil, w.value, r)),
 			check(Update(table, q, columns, w.value, r)), check(Delete(table, q, r)))
 	}
-	return statements
+	f := &catalog.Function{Schema: w.schema, Name: w.table, Returns: catalog.Composite, Set: true, Result: table, Arguments: []catalog.Argument{
+		{Name: w.a, Type: &catalog.Type{SQL: "pg_catalog.int4"}}, {Name: w.b, Type: &catalog.Type{SQL: "pg_catalog._text"}, Variadic: true},
+	}}
+	q.Columns = nil
+	return append(statements, check(Call(f, Arguments{JSON: w.value, Names: []string{w.a, w.b}}, q, 10)),
+		check(Call(f, Arguments{Texts: map[string][]string{w.a: {w.value}, w.b: {w.value, w.alias}}}, q, 10)))
 }
 
 // FuzzShape plans a request in hostile words and in plain ones: but for the
