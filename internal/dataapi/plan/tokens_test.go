@@ -111,10 +111,10 @@ func shape(tb testing.TB, sql string) string {
 		case '$':
 			b.WriteString(" $" + t.text)
 		case 's':
-			if t.text != "[]" {
+			if !slices.Contains([]string{"[]", "{}", "", "null", "response.headers", "response.status"}, t.text) {
 				tb.Fatalf("a string %q in %s", t.text, sql)
 			}
-			b.WriteString(" '[]'")
+			b.WriteString(" '" + t.text + "'")
 		case 'w':
 			if !slices.Contains(words, t.text) {
 				tb.Fatalf("the word %q in %s", t.text, sql)
