@@ -22,18 +22,20 @@ import (
 
 // Call is a request to run a function.
 type Call struct {
-	Function string
+	Principal *principal.Principal
+	Schema    string // one of the service's, or "" for the default
+	Function  string
 	Query    string // raw
 	Read     bool   // the arguments are in the query, and nothing may change
 	Media    string // of Body: application/json, text/plain or application/octet-stream
 	Body     []byte
+	Single   bool // refuse anything but one row
 }
 
 // Answer is what a function answered with.
 type Answer struct {
 	Result
 
-	Query   query.Query
 	Set     bool
 	Void    bool
 	Headers string // that the function has set, as a JSON array; "" for none
@@ -42,8 +44,12 @@ type Answer struct {
 
 // Call runs a function as the caller. PostgreSQL checks the privilege to, and
 // refuses writes where the function has promised none.
-func (s *Service) Call(ctx context.Context, p *principal.Principal, c Call) (Answer, error) {
-	named, err := s.Catalog.Functions(ctx, s.Schema, c.Function)
+func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
+	var err error
+	if c.Schema, err = s.schema(c.Schema); err != nil {
+		return Answer{}, err
+	}
+	named, err := s.Catalog.Functions(ctx, c.Schema, c.Function)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -69,11 +75,22 @@ func (s *Service) Call(ctx context.Context, p *principal.Principal, c Call) (Ans
 	if err != nil {
 		return Answer{}, planFault(err)
 	}
-	a := Answer{Result: Result{Count: -1}, Query: q, Set: f.Set, Void: f.Returns == catalog.Void}
-	readOnly := c.Read || f.Volatility != catalog.Volatile
-	err = s.DB.As(ctx, p, postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: readOnly}, callScanner(&a))
+	return s.runCall(ctx, c, f, q, st)
+}
+
+func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q query.Query, st plan.Statement) (Answer, error) {
+	a := Answer{Result: Result{Count: -1}, Set: f.Set, Void: f.Returns == catalog.Void}
+	single := c.Single && f.Set
+	run := postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: c.Read || f.Volatility != catalog.Volatile}
+	run.Held = single && !run.ReadOnly
+	err := s.DB.As(ctx, c.Principal, run, callScanner(&a.Result, &a.Headers, &a.Status, func() error {
+		return check(Request{Single: single}, a.Result)
+	}))
 	if err != nil {
-		return Answer{}, sqlFault(err, p, &st)
+		return Answer{}, sqlFault(err, c.Principal, &st)
+	}
+	if q.Offset != nil {
+		a.Offset = *q.Offset
 	}
 	return a, nil
 }
@@ -219,7 +236,7 @@ func (c Call) text(f *catalog.Function) (string, error) {
 }
 
 func (s *Service) noFunction(c Call, named []*catalog.Function, given plan.Arguments) error {
-	called := s.Schema + "." + c.Function
+	called := c.Schema + "." + c.Function
 	with := "with the parameters " + strings.Join(given.Names, ", ")
 	if len(given.Names) == 0 {
 		with = "without parameters"
@@ -228,8 +245,8 @@ func (s *Service) noFunction(c Call, named []*catalog.Function, given plan.Argum
 	e.SQL.Details = "Arguments are matched by their names; a single argument without a name takes the whole body."
 	if len(named) > 0 {
 		e.SQL.Hint = "Perhaps you meant to call " + signature(named[0])
-	} else if near := s.Catalog.NearFunction(s.Schema, c.Function); near != "" {
-		e.SQL.Hint = "Perhaps you meant to call the function " + s.Schema + "." + near
+	} else if near := s.Catalog.NearFunction(c.Schema, c.Function); near != "" {
+		e.SQL.Hint = "Perhaps you meant to call the function " + c.Schema + "." + near
 	}
 	return e
 }

@@ -33,6 +33,8 @@ const (
 	TooMany                      // a rate limit; see RetryAfter
 	Unavailable                  // a part that we need is down or full; see RetryAfter
 	Timeout                      // the work took longer than it may
+	OutOfRange                   // a range of rows that there are not
+	Precondition                 // the resource is not in the state that the request names
 )
 
 // Field is one fault in the input: Pointer is an RFC 6901 JSON pointer into

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -136,12 +137,12 @@ func TestStatementsPrepare(t *testing.T) {
 		}
 		full.Where = append(full.Where, leaf(query.Filter{Field: query.Field{Column: all[0]}, Op: query.Is, Value: "not_null"}))
 		for _, q := range []query.Query{{}, full} {
-			statements := []plan.Statement{must(t)(plan.Read(table, q, 0)), must(t)(plan.Read(table, q, 10))}
+			statements := []plan.Statement{must(t)(plan.Read(table, q, 0, plan.Answer{})), must(t)(plan.Read(table, q, 10, plan.Answer{}))}
 			for _, r := range []plan.Returning{plan.Nothing, plan.Keys, plan.Rows} {
 				statements = append(statements,
-					must(t)(plan.Insert(table, q, all, "[]", r)), must(t)(plan.Insert(table, q, nil, "[]", r)),
-					must(t)(plan.Update(table, q, all, "{}", r)), must(t)(plan.Update(table, q, all[:1], "{}", r)),
-					must(t)(plan.Delete(table, q, r)))
+					must(t)(plan.Insert(table, q, all, "[]", plan.Answer{Returning: r})), must(t)(plan.Insert(table, q, nil, "[]", plan.Answer{Returning: r})),
+					must(t)(plan.Update(table, q, all, "{}", plan.Answer{Returning: r})), must(t)(plan.Update(table, q, all[:1], "{}", plan.Answer{Returning: r})),
+					must(t)(plan.Delete(table, q, plan.Answer{Returning: r})))
 			}
 			for _, st := range statements {
 				described, err := b.conn.Prepare(t.Context(), "", st.SQL)
@@ -250,7 +251,7 @@ func TestReads(t *testing.T) {
 			raw = strings.TrimPrefix(raw+"&order=id", "&")
 		}
 		var ids []string
-		for _, row := range b.run(t, must(t)(plan.Read(table, parse(t, raw), 0))) {
+		for _, row := range b.run(t, must(t)(plan.Read(table, parse(t, raw), 0, plan.Answer{}))) {
 			ids = append(ids, string(rune('0'+int(row["id"].(float64)))))
 		}
 		if got := strings.Join(ids, " "); got != want {
@@ -262,11 +263,11 @@ func TestReads(t *testing.T) {
 func TestSelectedColumnsOnly(t *testing.T) {
 	t.Parallel()
 	b := open(t)
-	got := b.run(t, must(t)(plan.Read(b.table(t, "todos"), parse(t, `select=what:title,%22x%5C%22y%22:id&id=eq.2`), 0)))
+	got := b.run(t, must(t)(plan.Read(b.table(t, "todos"), parse(t, `select=what:title,%22x%5C%22y%22:id&id=eq.2`), 0, plan.Answer{})))
 	if diff := cmp.Diff([]map[string]any{{"what": "b,c", `x"y`: 2.0}}, got); diff != "" {
 		t.Error(diff)
 	}
-	if got := b.run(t, must(t)(plan.Read(b.table(t, "todos"), parse(t, "id=lt.5"), 3))); len(got) != 3 {
+	if got := b.run(t, must(t)(plan.Read(b.table(t, "todos"), parse(t, "id=lt.5"), 3, plan.Answer{}))); len(got) != 3 {
 		t.Errorf("%d rows of at most 3", len(got))
 	}
 }
@@ -275,7 +276,7 @@ func TestSelectedPlaces(t *testing.T) {
 	t.Parallel()
 	b := open(t)
 	got := b.run(t, must(t)(plan.Read(b.table(t, "todos"),
-		parse(t, `select=id::text,doc->deep->0->k,n:doc->>n::numeric(4,1),raw->n,tags->0,tags->>1,mood::text,title::varchar(1),at:id::int4&id=eq.2`), 0)))
+		parse(t, `select=id::text,doc->deep->0->k,n:doc->>n::numeric(4,1),raw->n,tags->0,tags->>1,mood::text,title::varchar(1),at:id::int4&id=eq.2`), 0, plan.Answer{})))
 	want := map[string]any{"id": "2", "k": "v2", "n": 2.0, "tags": "all", "mood": "happy", "title": "b", "at": 2.0}
 	if len(got) != 1 {
 		t.Fatal(got)
@@ -284,6 +285,28 @@ func TestSelectedPlaces(t *testing.T) {
 		if got[0][name] != value {
 			t.Errorf("%s is %v, want %v", name, got[0][name], value)
 		}
+	}
+}
+
+func TestCSV(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	st := must(t)(plan.Read(b.table(t, "todos"), parse(t, "select=t:title,id,done,tags&order=id&id=lt.6&id=not.in.(3)"), 0, plan.Answer{CSV: true, Count: true}))
+	var lines string
+	var count, total int
+	if err := b.conn.QueryRow(t.Context(), st.SQL, st.Args...).Scan(&lines, &count, &total); err != nil {
+		t.Fatal(err)
+	}
+	got, err := csv.NewReader(strings.NewReader(st.Header + lines)).ReadAll()
+	want := [][]string{
+		{"t", "id", "done", "tags"},
+		{"a", "1", "t", "{t1,all}"},
+		{"b,c", "2", "f", "{t2,all}"},
+		{"NULL", "4", "t", "{t4,all}"},
+		{`{"x"}\`, "5", "f", "{t5,all}"},
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" || count != 4 || total != 4 {
+		t.Errorf("%v, %d of %d: %s", err, count, total, diff)
 	}
 }
 
@@ -303,7 +326,7 @@ func TestBlame(t *testing.T) {
 		"or=(id.eq.1,span.eq.x)":             "span",
 		"limit=1&order=raw":                  "raw",
 	} {
-		st := must(t)(plan.Read(b.table(t, "todos"), parse(t, raw), 0))
+		st := must(t)(plan.Read(b.table(t, "todos"), parse(t, raw), 0, plan.Answer{}))
 		args := [][]byte{}
 		for _, arg := range st.Args {
 			args = append(args, []byte(fmt.Sprint(arg)))
@@ -314,7 +337,7 @@ func TestBlame(t *testing.T) {
 			t.Errorf("%s: %+v, %v", raw, report, err)
 		}
 	}
-	st := must(t)(plan.Read(b.table(t, "todos"), parse(t, "id=eq.1"), 0))
+	st := must(t)(plan.Read(b.table(t, "todos"), parse(t, "id=eq.1"), 0, plan.Answer{}))
 	for _, position := range []int{-1, 0, 1, 1 << 40} {
 		if got := st.Blame(position, "in $1, parameter $0, parameter $"); got != "" && position < 2 {
 			t.Errorf("position %d is of %q", position, got)
@@ -327,7 +350,7 @@ func TestWritesReturnWhatWasAskedFor(t *testing.T) {
 	b := open(t)
 	table := b.table(t, "todos")
 	insert := func(q, rows string, r plan.Returning, columns ...string) []map[string]any {
-		return b.run(t, must(t)(plan.Insert(table, parse(t, q), columns, rows, r)))
+		return b.run(t, must(t)(plan.Insert(table, parse(t, q), columns, rows, plan.Answer{Returning: r})))
 	}
 	const evil = `'); drop table todos; --`
 	quoted, err := json.Marshal(evil)
@@ -346,20 +369,20 @@ func TestWritesReturnWhatWasAskedFor(t *testing.T) {
 	if diff := cmp.Diff([]map[string]any{{"id": 11.0}}, insert("", `[{"id":11,"title":"x"}]`, plan.Keys, "id")); diff != "" {
 		t.Error(diff)
 	}
-	got = b.run(t, must(t)(plan.Read(table, parse(t, "select=title&id=eq.11"), 0)))
+	got = b.run(t, must(t)(plan.Read(table, parse(t, "select=title&id=eq.11"), 0, plan.Answer{})))
 	if diff := cmp.Diff([]map[string]any{{"title": nil}}, got); diff != "" {
 		t.Error(diff)
 	}
-	got = b.run(t, must(t)(plan.Update(table, parse(t, "select=id,done&id=gte.10&order=id.desc"), []string{"done"}, `{"done":true,"id":99}`, plan.Rows)))
+	got = b.run(t, must(t)(plan.Update(table, parse(t, "select=id,done&id=gte.10&order=id.desc"), []string{"done"}, `{"done":true,"id":99}`, plan.Answer{Returning: plan.Rows})))
 	if diff := cmp.Diff([]map[string]any{{"id": 11.0, "done": true}, {"id": 10.0, "done": true}}, got); diff != "" {
 		t.Error(diff)
 	}
-	got = b.run(t, must(t)(plan.Delete(table, parse(t, "id=in.(10,1)&order=id"), plan.Keys)))
+	got = b.run(t, must(t)(plan.Delete(table, parse(t, "id=in.(10,1)&order=id"), plan.Answer{Returning: plan.Keys})))
 	if diff := cmp.Diff([]map[string]any{{"id": 1.0}, {"id": 10.0}}, got); diff != "" {
 		t.Error(diff)
 	}
-	b.run(t, must(t)(plan.Delete(table, parse(t, "id=eq.11"), plan.Nothing)))
-	if left := b.run(t, must(t)(plan.Read(table, query.Query{}, 0))); len(left) != 4 {
+	b.run(t, must(t)(plan.Delete(table, parse(t, "id=eq.11"), plan.Answer{Returning: plan.Nothing})))
+	if left := b.run(t, must(t)(plan.Read(table, query.Query{}, 0, plan.Answer{}))); len(left) != 4 {
 		t.Errorf("%d rows are left", len(left))
 	}
 }
@@ -370,17 +393,17 @@ func TestHostileTable(t *testing.T) {
 	b := open(t)
 	table := b.table(t, evilTable)
 	columns := []string{`a"b`, `é;$1`, `"`, `\`}
-	b.run(t, must(t)(plan.Insert(table, query.Query{}, columns, `[{"a\"b":1,"é;$1":"k","\"":"q","\\":"s"}]`, plan.Nothing)))
+	b.run(t, must(t)(plan.Insert(table, query.Query{}, columns, `[{"a\"b":1,"é;$1":"k","\"":"q","\\":"s"}]`, plan.Answer{Returning: plan.Nothing})))
 	q := query.Query{Where: leaves([]query.Filter{{Field: query.Field{Column: `a"b`}, Op: query.Eq, Value: "1"}, {Field: query.Field{Column: `"`}, Op: query.In, List: []string{"q"}}})}
-	got := b.run(t, must(t)(plan.Update(table, q, []string{`c' -- /*`}, `{"c' -- /*":"new"}`, plan.Rows)))
+	got := b.run(t, must(t)(plan.Update(table, q, []string{`c' -- /*`}, `{"c' -- /*":"new"}`, plan.Answer{Returning: plan.Rows})))
 	if diff := cmp.Diff([]map[string]any{{`a"b`: 1.0, `é;$1`: "k", `"`: "q", `\`: "s", `c' -- /*`: "new", "*": nil}}, got); diff != "" {
 		t.Error(diff)
 	}
-	got = b.run(t, must(t)(plan.Delete(table, q, plan.Keys)))
+	got = b.run(t, must(t)(plan.Delete(table, q, plan.Answer{Returning: plan.Keys})))
 	if diff := cmp.Diff([]map[string]any{{`a"b`: 1.0, `é;$1`: "k"}}, got); diff != "" {
 		t.Error(diff)
 	}
-	if rows := b.run(t, must(t)(plan.Read(b.table(t, "todos"), query.Query{}, 0))); len(rows) != 5 {
+	if rows := b.run(t, must(t)(plan.Read(b.table(t, "todos"), query.Query{}, 0, plan.Answer{}))); len(rows) != 5 {
 		t.Errorf("%d todos are left", len(rows))
 	}
 }

@@ -40,10 +40,13 @@ func plans(tb testing.TB, w wording) []Statement {
 	}
 	q.Where = append(q.Where, query.Cond{Or: true, Negated: true, Members: q.Where})
 	columns, check := []string{w.b, w.a}, must(tb)
-	statements := []Statement{check(Read(table, q, 10)), check(Read(table, query.Query{}, 0))}
+	statements := []Statement{
+		check(Read(table, q, 10, Answer{})), check(Read(table, query.Query{}, 0, Answer{})),
+		check(Read(table, q, 0, Answer{CSV: true, Count: true})), check(Read(table, q, 0, Answer{Stripped: true})),
+	}
 	for _, r := range []Returning{Nothing, Keys, Rows} {
-		statements = append(statements, check(Insert(table, q, columns, w.value, r)), check(Insert(table, q, nil, w.value, r)),
-			check(Update(table, q, columns, w.value, r)), check(Delete(table, q, r)))
+		statements = append(statements, check(Insert(table, q, columns, w.value, Answer{Returning: r})), check(Insert(table, q, nil, w.value, Answer{Returning: r})),
+			check(Update(table, q, columns, w.value, Answer{Returning: r})), check(Delete(table, q, Answer{Returning: r})))
 	}
 	f := &catalog.Function{Schema: w.schema, Name: w.table, Returns: catalog.Composite, Set: true, Result: table, Arguments: []catalog.Argument{
 		{Name: w.a, Type: &catalog.Type{SQL: "pg_catalog.int4"}}, {Name: w.b, Type: &catalog.Type{SQL: "pg_catalog._text"}, Variadic: true},
@@ -115,10 +118,10 @@ func FuzzRequest(f *testing.F) {
 		}
 		q.Where = append(q.Where, leaf(query.Filter{Field: query.Field{Column: "title"}, Op: query.Eq, Value: value}))
 		for _, plan := range []func() (Statement, error){
-			func() (Statement, error) { return Read(todos(), q, 10) },
-			func() (Statement, error) { return Delete(todos(), q, Rows) },
-			func() (Statement, error) { return Update(todos(), q, []string{"done"}, value, Keys) },
-			func() (Statement, error) { return Insert(todos(), q, q.Columns, value, Rows) },
+			func() (Statement, error) { return Read(todos(), q, 10, Answer{}) },
+			func() (Statement, error) { return Delete(todos(), q, Answer{Returning: Rows}) },
+			func() (Statement, error) { return Update(todos(), q, []string{"done"}, value, Answer{Returning: Keys}) },
+			func() (Statement, error) { return Insert(todos(), q, q.Columns, value, Answer{Returning: Rows}) },
 		} {
 			st, err := plan()
 			if err != nil {

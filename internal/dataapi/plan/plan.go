@@ -16,12 +16,14 @@ import (
 )
 
 // Statement is a statement with its parameters. Where it returns rows it
-// returns one, of two columns: the JSON array of the answer, and how many rows
-// are in it.
+// returns one, of two columns or three: the answer, how many rows are in it, and
+// with Counted how many there are.
 type Statement struct {
 	SQL     string
 	Args    []any
 	Returns bool
+	Counted bool
+	Header  string // of a CSV answer: its first line
 
 	about []string // the column that each argument is for
 	marks []mark
@@ -38,6 +40,14 @@ func (e *UnknownColumnError) Error() string {
 	return fmt.Sprintf("column %s.%s does not exist", e.Table, e.Column)
 }
 
+// Answer is the shape of what a statement returns.
+type Answer struct {
+	Returning Returning // by a write
+	CSV       bool      // lines instead of JSON; Statement.Header is the first one
+	Stripped  bool      // without members that are null
+	Count     bool      // also of the rows on other pages
+}
+
 // Returning is what a write answers with.
 type Returning int
 
@@ -51,13 +61,16 @@ const (
 // builder collects the text and the parameters of a statement. The first error
 // stays.
 type builder struct {
-	table  *catalog.Table
-	source string // what stands in the place of the table; "" for the table itself
-	sql    strings.Builder
-	args   []any
-	about  []string
-	marks  []mark
-	err    error
+	table *catalog.Table
+	sql   strings.Builder
+	args  []any
+	about []string
+	marks []mark
+	err   error
+
+	source  string // what stands in the place of the table; "" for the table itself
+	counted bool
+	header  string
 }
 
 func (b *builder) text(parts ...string) {
@@ -104,13 +117,19 @@ func (b *builder) statement(returns bool) (Statement, error) {
 	if b.err != nil {
 		return Statement{}, b.err
 	}
-	return Statement{SQL: b.sql.String(), Args: b.args, Returns: returns, about: b.about, marks: b.marks}, nil
+	return Statement{
+		SQL: b.sql.String(), Args: b.args, Returns: returns, Counted: b.counted, Header: b.header, about: b.about, marks: b.marks,
+	}, nil
 }
 
 // Read plans a SELECT. maxRows bounds the answer; 0 is no bound.
-func Read(table *catalog.Table, q query.Query, maxRows int64) (Statement, error) {
+func Read(table *catalog.Table, q query.Query, maxRows int64, answer Answer) (Statement, error) {
 	b := &builder{table: table}
-	b.text(envelope, "select ")
+	b.envelope(answer, q.Select, func() {
+		b.text("select count(*) from ", b.from())
+		b.where(q.Where)
+	})
+	b.text("select ")
 	b.items(q.Select)
 	b.text(" from ", b.from())
 	b.where(q.Where)
@@ -119,9 +138,6 @@ func Read(table *catalog.Table, q query.Query, maxRows int64) (Statement, error)
 	b.text(") t")
 	return b.statement(true)
 }
-
-// envelope begins a statement that answers with JSON made by PostgreSQL.
-const envelope = `select coalesce(json_agg(t.*), '[]')::text, count(*) from (`
 
 func (b *builder) items(items []query.Item) {
 	if items == nil {

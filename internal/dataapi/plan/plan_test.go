@@ -134,9 +134,22 @@ func TestRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden(t, name, must(t)(Read(todos(), parsed(t, c.raw), c.max)))
+			golden(t, name, must(t)(Read(todos(), parsed(t, c.raw), c.max, Answer{})))
 		})
 	}
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	q := parsed(t, "select=id,what:title,%22x,%5C%22y%22:id,*,doc->k&id=gt.1&limit=2&offset=1")
+	csv := must(t)(Read(todos(), q, 0, Answer{CSV: true}))
+	if want := `id,what,"x,""y",id,title,done,mood,doc,raw,words,tags,k` + "\n"; csv.Header != want {
+		t.Errorf("the header is %s", csv.Header)
+	}
+	golden(t, "answers", csv, must(t)(Read(todos(), q, 0, Answer{Stripped: true})), must(t)(Read(todos(), q, 5, Answer{Count: true})),
+		must(t)(Delete(todos(), q, Answer{Returning: Rows, CSV: true, Count: true})),
+		must(t)(Delete(todos(), q, Answer{Returning: Keys, CSV: true})),
+		must(t)(Delete(todos(), q, Answer{Returning: Rows, Stripped: true})))
 }
 
 func TestWrites(t *testing.T) {
@@ -148,12 +161,12 @@ func TestWrites(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			golden(t, "write-"+name,
-				must(t)(Insert(todos(), q, []string{"title", "mood"}, rows, returning)),
-				must(t)(Insert(todos(), q, nil, "[{}]", returning)),
-				must(t)(Update(todos(), q, []string{"done", "mood"}, `{"done":true,"mood":"happy"}`, returning)),
-				must(t)(Update(todos(), query.Query{}, []string{"done"}, `{"done":true}`, returning)),
-				must(t)(Delete(todos(), q, returning)),
-				must(t)(Delete(todos(), query.Query{}, returning)),
+				must(t)(Insert(todos(), q, []string{"title", "mood"}, rows, Answer{Returning: returning})),
+				must(t)(Insert(todos(), q, nil, "[{}]", Answer{Returning: returning})),
+				must(t)(Update(todos(), q, []string{"done", "mood"}, `{"done":true,"mood":"happy"}`, Answer{Returning: returning})),
+				must(t)(Update(todos(), query.Query{}, []string{"done"}, `{"done":true}`, Answer{Returning: returning})),
+				must(t)(Delete(todos(), q, Answer{Returning: returning})),
+				must(t)(Delete(todos(), query.Query{}, Answer{Returning: returning})),
 			)
 		})
 	}
@@ -162,7 +175,7 @@ func TestWrites(t *testing.T) {
 func TestTableWithoutKeyReturnsNoKeys(t *testing.T) {
 	t.Parallel()
 	table := catalog.NewTable(catalog.Table{Schema: "public", Name: "log", Columns: []catalog.Column{{Name: "line", Type: "pg_catalog.text"}}})
-	golden(t, "write-without-key", must(t)(Insert(table, query.Query{}, []string{"line"}, `[{"line":"x"}]`, Keys)))
+	golden(t, "write-without-key", must(t)(Insert(table, query.Query{}, []string{"line"}, `[{"line":"x"}]`, Answer{Returning: Keys})))
 }
 
 func TestHostileIdentifiersAreQuoted(t *testing.T) {
@@ -177,10 +190,10 @@ func TestHostileIdentifiersAreQuoted(t *testing.T) {
 		q.Where = append(q.Where, leaf(query.Filter{Field: query.Field{Column: c.Name}, Op: query.Eq, Value: c.Name}))
 	}
 	golden(t, "hostile",
-		must(t)(Read(table, q, 10)),
-		must(t)(Insert(table, q, columns, "[]", Rows)),
-		must(t)(Update(table, q, columns, "{}", Keys)),
-		must(t)(Delete(table, q, Rows)))
+		must(t)(Read(table, q, 10, Answer{})),
+		must(t)(Insert(table, q, columns, "[]", Answer{Returning: Rows})),
+		must(t)(Update(table, q, columns, "{}", Answer{Returning: Keys})),
+		must(t)(Delete(table, q, Answer{Returning: Rows})))
 }
 
 // Names that the catalog does not have never reach SQL, wherever they stand.
@@ -204,15 +217,15 @@ func TestUnknownColumnsAreRefused(t *testing.T) {
 		"qualified":       {Where: leaves([]query.Filter{{Field: query.Field{Column: "todos.id"}, Op: query.Eq}})},
 		"cast":            {Where: leaves([]query.Filter{{Field: query.Field{Column: "id::text"}, Op: query.Eq}})},
 	} {
-		wantUnknown(t, name+": read")(Read(table, q, 0))
-		wantUnknown(t, name+": delete")(Delete(table, q, Rows))
-		wantUnknown(t, name+": update")(Update(table, q, []string{"title"}, "{}", Rows))
+		wantUnknown(t, name+": read")(Read(table, q, 0, Answer{}))
+		wantUnknown(t, name+": delete")(Delete(table, q, Answer{Returning: Rows}))
+		wantUnknown(t, name+": update")(Update(table, q, []string{"title"}, "{}", Answer{Returning: Rows}))
 	}
 	for _, name := range []string{bad, "ID", "xmin", "", `title"`, "title "} {
-		wantUnknown(t, "insert")(Insert(table, query.Query{}, []string{"id", name}, "[]", Nothing))
-		wantUnknown(t, "update")(Update(table, query.Query{}, []string{name}, "{}", Nothing))
+		wantUnknown(t, "insert")(Insert(table, query.Query{}, []string{"id", name}, "[]", Answer{Returning: Nothing}))
+		wantUnknown(t, "update")(Update(table, query.Query{}, []string{name}, "{}", Answer{Returning: Nothing}))
 	}
-	if _, err := Read(table, parsed(t, "select=id,title&order=title&id=eq.1"), 0); err != nil {
+	if _, err := Read(table, parsed(t, "select=id,title&order=title&id=eq.1"), 0, Answer{}); err != nil {
 		t.Errorf("known columns: %v", err)
 	}
 }
@@ -230,7 +243,7 @@ func wantUnknown(t *testing.T, what string) func(Statement, error) {
 
 func TestFirstUnknownColumnIsNamed(t *testing.T) {
 	t.Parallel()
-	_, err := Read(todos(), parsed(t, "select=nope&order=nada&id=eq.1"), 0)
+	_, err := Read(todos(), parsed(t, "select=nope&order=nada&id=eq.1"), 0, Answer{})
 	if err == nil || err.Error() != "column todos.nope does not exist" {
 		t.Error(err)
 	}
@@ -262,11 +275,11 @@ func TestPlanningChangesNothing(t *testing.T) {
 	t.Parallel()
 	table, q := todos(), parsed(t, "select=id&id=in.(1,2)&order=id&limit=100")
 	before, list := *q.Limit, slices.Clone(q.Where[0].Filter.List)
-	first := must(t)(Read(table, q, 10))
+	first := must(t)(Read(table, q, 10, Answer{}))
 	if *q.Limit != before || !slices.Equal(q.Where[0].Filter.List, list) {
 		t.Errorf("the query is now %+v", q)
 	}
-	if diff := cmp.Diff(first, must(t)(Read(table, q, 10)), cmp.AllowUnexported(Statement{}, mark{})); diff != "" {
+	if diff := cmp.Diff(first, must(t)(Read(table, q, 10, Answer{})), cmp.AllowUnexported(Statement{}, mark{})); diff != "" {
 		t.Errorf("the second plan differs: %s", diff)
 	}
 }
