@@ -98,7 +98,7 @@ var words = strings.Fields(`select coalesce json_agg t text count from where and
 	order by desc nulls first last limit offset insert into default values json_to_recordset json_to_record json as j
 	update set delete with written returning pg_catalog int4 int8 bool jsonb _text tsvector r
 	or like ilike all distinct to_jsonb cast regconfig to_tsvector to_tsquery plainto_tsquery phraseto_tsquery websearch_to_tsquery
-	string_agg replace substr length chr json_strip_nulls`)
+	string_agg replace substr length chr json_strip_nulls on conflict do nothing excluded xmax`)
 
 // shape is a statement without the names in it.
 func shape(tb testing.TB, sql string) string {
