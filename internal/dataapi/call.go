@@ -30,6 +30,7 @@ type Call struct {
 	Media    string // of Body: application/json, text/plain or application/octet-stream
 	Body     []byte
 	Single   bool // refuse anything but one row
+	Rollback bool // undo what it did, once its answer is known
 }
 
 // Answer is what a function answered with.
@@ -82,7 +83,7 @@ func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q qu
 	a := Answer{Result: Result{Count: -1}, Set: f.Set, Void: f.Returns == catalog.Void}
 	single := c.Single && f.Set
 	run := postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: c.Read || f.Volatility != catalog.Volatile}
-	run.Held = single && !run.ReadOnly
+	run.Held, run.Rollback = single && !run.ReadOnly, c.Rollback && !run.ReadOnly
 	err := s.DB.As(ctx, c.Principal, run, callScanner(&a.Result, &a.Headers, &a.Status, func() error {
 		return check(Request{Single: single}, a.Result)
 	}))

@@ -291,3 +291,27 @@ func TestCallsInTheShapeAskedFor(t *testing.T) {
 		t.Errorf("%d rows: what was refused has been written", n)
 	}
 }
+
+// TestCallsThatAreUndone calls a function that writes where everything is to be
+// undone, or is so for one call.
+func TestCallsThatAreUndone(t *testing.T) {
+	t.Parallel()
+	for config, fields := range map[string][]string{"rollback": nil, "commit-allow-override": {"Prefer", "tx=rollback"}} {
+		s := newServer(t, servertest.With("data.tx_end", config))
+		s.DB.Exec(t, functionsSQL)
+		p := s.SignUp()
+		var n int
+		if a := s.Do("POST", rpc+"write", p.Access, `{"task":"undone"}`, fields...); a.Status != 200 || a.Body != "1" || fields != nil && a.Header.Get("Preference-Applied") != "tx=rollback" {
+			t.Errorf("%s: %d %v %s", config, a.Status, a.Header, a.Body)
+		}
+		if s.DB.Scan(t, "select count(*) from public.todos", nil, &n); n != 0 {
+			t.Errorf("%s: %d rows", config, n)
+		}
+		if fields != nil {
+			s.Do("POST", rpc+"write", p.Access, `{"task":"done"}`)
+			if s.DB.Scan(t, "select count(*) from public.todos", nil, &n); n != 1 {
+				t.Errorf("the positive control: %d rows", n)
+			}
+		}
+	}
+}

@@ -43,6 +43,8 @@ type Service struct {
 	AllowWithoutRLS map[string]bool // by table of the default schema, or schema.table
 	MaxRows         int64           // in one answer to a read; 0 is no bound
 	Development     bool            // say why a table is not served
+	Rollback        bool            // undo writes, unless a request overrides that
+	TxOverride      bool            // requests may say whether their write is undone
 }
 
 // Request is a request for rows of one table.
@@ -54,10 +56,22 @@ type Request struct {
 	Body      []byte // JSON, for inserts and updates
 	Answer    plan.Answer
 
+	Resolution  Resolution
+	Rollback    bool    // undo the write after all, once its answer is known
 	Window      *Window // more narrow than limit and offset, for reads
 	Single      bool    // refuse anything but one row
 	MaxAffected *int64  // refuse to change more rows
 }
+
+// Resolution is what becomes of rows to insert that are there already.
+type Resolution int
+
+// The resolutions.
+const (
+	Refuse Resolution = iota
+	Ignore            // leave what is there as it is
+	Merge             // change what is there
+)
 
 // Window is a range of rows. The last one is included; nil is no end.
 type Window struct {
@@ -70,6 +84,7 @@ type Result struct {
 	Body   []byte // a JSON array, or CSV; nil if nothing was asked for
 	Count  int64  // rows in Body, or changed; -1 if not known
 	Total  *int64 // rows on all pages, if that was asked for
+	New    *int64 // rows of an upsert that were not there
 	Offset int64  // rows before the first one
 	Table  *catalog.Table
 }
@@ -125,32 +140,6 @@ func (w *Window) narrow(q *query.Query) {
 		q.Limit = &limit
 	}
 	q.Offset = &first
-}
-
-// Insert adds the rows of a JSON body: an object, or an array of objects with
-// the same keys.
-func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
-	table, q, err := s.prepare(ctx, r)
-	if err != nil {
-		return Result{}, err
-	}
-	rows, err := parseRows(r.Body)
-	if err != nil {
-		return Result{}, err
-	}
-	if q.Columns != nil {
-		rows.columns = q.Columns
-	}
-	if rows.count == 0 {
-		return nothing(r, table)
-	}
-	st, err := plan.Insert(table, q, rows.columns, rows.array, r.Answer)
-	if err != nil {
-		return Result{}, planFault(err)
-	}
-	result, err := s.run(ctx, r, st, false)
-	result.Table = table
-	return result, err
 }
 
 // Update changes the rows that the query selects, all of them if it has no
@@ -273,7 +262,8 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 func (s *Service) run(ctx context.Context, r Request, st plan.Statement, readOnly bool) (Result, error) {
 	result := Result{Count: -1}
 	err := s.DB.As(ctx, r.Principal, postgres.Statement{
-		SQL: st.SQL, Args: st.Args, ReadOnly: readOnly, Held: !readOnly && (r.Single || r.MaxAffected != nil),
+		SQL: st.SQL, Args: st.Args, ReadOnly: readOnly,
+		Held: !readOnly && (r.Single || r.MaxAffected != nil), Rollback: !readOnly && r.Rollback,
 	}, scanner(st, &result, func() error { return check(r, result) }))
 	if err != nil {
 		return Result{}, sqlFault(err, r.Principal, &st)

@@ -63,7 +63,7 @@ func (s *Service) callByPost(w http.ResponseWriter, r *http.Request, c *web.Call
 }
 
 func (s *Service) call(w http.ResponseWriter, r *http.Request, call Call) error {
-	p, err := prefer(r)
+	p, err := s.prefer(r)
 	if err != nil {
 		return err
 	}
@@ -77,15 +77,13 @@ func (s *Service) call(w http.ResponseWriter, r *http.Request, call Call) error 
 	if slices.Contains(s.Schemas, call.Schema) {
 		w.Header().Set("Content-Profile", call.Schema)
 	}
-	call.Query, call.Single = r.URL.RawQuery, m.single
+	call.Query, call.Single, call.Rollback = r.URL.RawQuery, m.single, p.rollback
 	a, err := s.Call(r.Context(), call)
 	if err != nil {
 		return err
 	}
-	if p.given["return"] == "return=minimal" {
-		w.Header().Set("Preference-Applied", "return=minimal")
-		a.Void = true
-	}
+	a.Void = a.Void || p.given["return"] == "return=minimal"
+	p.appliedToCall(w.Header(), call.Read)
 	m.single = m.single && a.Set // anything else is no array
 	return a.send(w, m)
 }
@@ -181,4 +179,19 @@ func reservedField(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(name, "access-control-") || strings.HasPrefix(name, "cross-origin-") || strings.HasPrefix(name, "proxy-")
+}
+
+// appliedToCall says which preferences a call has honoured.
+func (p *preferences) appliedToCall(h http.Header, read bool) {
+	var list []string
+	for _, words := range []string{p.given["return"], p.given["tx"], p.given["handling"]} {
+		switch {
+		case words == "", words == p.given["return"] && words != "return=minimal", words == p.given["tx"] && read:
+		default:
+			list = append(list, words)
+		}
+	}
+	if list != nil {
+		h.Set("Preference-Applied", strings.Join(list, ", "))
+	}
 }

@@ -17,7 +17,7 @@ import (
 
 // Statement is a statement with its parameters. Where it returns rows it
 // returns one, of two columns or three: the answer, how many rows are in it, and
-// with Counted how many there are.
+// with Counted how many there are on all pages or, of an upsert, how many are new.
 type Statement struct {
 	SQL     string
 	Args    []any
@@ -152,8 +152,14 @@ func (b *builder) items(items []query.Item) {
 	}
 }
 
+// isStar says that an item stands for all columns. A column called * has an
+// alias, or is lost among them.
+func isStar(item query.Item) bool {
+	return item.Column == "*" && item.Alias == "" && item.Path == nil && item.Cast == nil
+}
+
 func (b *builder) item(item query.Item) {
-	if item.Column == "*" && item.Alias == "" && item.Path == nil && item.Cast == nil {
+	if isStar(item) {
 		b.text("r.*")
 		return
 	}

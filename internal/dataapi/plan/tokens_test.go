@@ -99,7 +99,7 @@ var words = strings.Fields(`select coalesce json_agg t text count from where and
 	array_agg to_json current_setting variadic cross join lateral v
 	update set delete with written returning pg_catalog int4 int8 bool jsonb _text tsvector r
 	or like ilike all distinct to_jsonb cast regconfig to_tsvector to_tsquery plainto_tsquery phraseto_tsquery websearch_to_tsquery
-	string_agg replace substr length chr json_strip_nulls`)
+	string_agg replace substr length chr json_strip_nulls on conflict do nothing excluded xmax`)
 
 // shape is a statement without the names in it.
 func shape(tb testing.TB, sql string) string {

@@ -5,7 +5,7 @@ import "testing"
 // What is reserved is no filter, and everything else is one or is refused.
 func TestReserved(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"select", "order", "limit", "offset", "columns", "and", "or", "not.and", "not.or"} {
+	for _, name := range []string{"select", "order", "limit", "offset", "columns", "on_conflict", "and", "or", "not.and", "not.or"} {
 		if !Reserved(name) {
 			t.Errorf("%s is not reserved", name)
 		}
