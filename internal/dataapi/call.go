@@ -25,12 +25,12 @@ type Call struct {
 	Principal *principal.Principal
 	Schema    string // one of the service's, or "" for the default
 	Function  string
-	Query    string // raw
-	Read     bool   // the arguments are in the query, and nothing may change
-	Media    string // of Body: application/json, text/plain or application/octet-stream
-	Body     []byte
-	Single   bool // refuse anything but one row
-	Rollback bool // undo what it did, once its answer is known
+	Query     string // raw
+	Read      bool   // the arguments are in the query, and nothing may change
+	Media     string // of Body: application/json, text/plain or application/octet-stream
+	Body      []byte
+	Single    bool // refuse anything but one row
+	Rollback  bool // undo what it did, once its answer is known
 }
 
 // Answer is what a function answered with.
