@@ -28,9 +28,11 @@ type Database interface {
 	As(ctx context.Context, p *principal.Principal, st postgres.Statement, scan postgres.Scan) error
 }
 
-// Catalog finds tables.
+// Catalog finds tables and functions.
 type Catalog interface {
 	Find(ctx context.Context, schema, name string) (*catalog.Table, error)
+	Functions(ctx context.Context, schema, name string) ([]*catalog.Function, error)
+	NearFunction(schema, name string) string
 }
 
 // Service runs data requests. It is safe for concurrent use.
@@ -185,28 +187,45 @@ func (s *Service) Delete(ctx context.Context, r Request) (Result, error) {
 }
 
 func (s *Service) prepare(ctx context.Context, r Request) (*catalog.Table, query.Query, error) {
-	q, err := query.Parse(r.Query)
-	if malformed, ok := errors.AsType[*query.Error](err); ok {
-		f := dataFault(fault.Invalid, "PGRST100", malformed.Error())
-		f.Fields = []fault.Field{{Pointer: "?" + malformed.Param, Detail: "Expected " + malformed.Expected + "."}}
-		return nil, q, f
-	}
+	q, err := parse(r.Query)
 	if err != nil {
-		return nil, q, fmt.Errorf("parsing a query: %w", err)
+		return nil, q, err
 	}
-	schema := s.Schemas[0]
-	if r.Schema != "" {
-		schema = r.Schema
-	}
-	if !slices.Contains(s.Schemas, schema) {
-		return nil, q, detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
-			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
+	schema, err := s.schema(r.Schema)
+	if err != nil {
+		return nil, q, err
 	}
 	table, err := s.Catalog.Find(ctx, schema, r.Table)
 	if err != nil {
 		return nil, q, err
 	}
 	return table, q, s.serves(r.Principal, table, schema, r.Table)
+}
+
+// schema returns the schema that a request is about: the default one for "".
+func (s *Service) schema(name string) (string, error) {
+	switch {
+	case name == "":
+		return s.Schemas[0], nil
+	case slices.Contains(s.Schemas, name):
+		return name, nil
+	default:
+		return "", detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
+			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
+	}
+}
+
+func parse(raw string) (query.Query, error) {
+	q, err := query.Parse(raw)
+	if malformed, ok := errors.AsType[*query.Error](err); ok {
+		f := dataFault(fault.Invalid, "PGRST100", malformed.Error())
+		f.Fields = []fault.Field{{Pointer: "?" + malformed.Param, Detail: "Expected " + malformed.Expected + "."}}
+		return q, f
+	}
+	if err != nil {
+		return q, fmt.Errorf("parsing a query: %w", err)
+	}
+	return q, nil
 }
 
 // prepareChange is prepare for updates and deletes, which take all rows that

@@ -35,6 +35,7 @@ func Diagnose(ctx context.Context, c *config.Config, ownerURL string) []telemetr
 		return found
 	}
 	found = append(found, diagnoseEncryption(ctx, c, db)...)
+	found = append(found, diagnoseData(ctx, c, db)...)
 	return append(found, diagnoseMail(ctx, c, db)...)
 }
 

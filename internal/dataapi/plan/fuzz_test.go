@@ -49,7 +49,12 @@ func plans(tb testing.TB, w wording) []Statement {
 			check(Upsert(table, q, columns, w.value, true, Answer{Returning: r})), check(Upsert(table, q, columns, w.value, false, Answer{Returning: r})),
 			check(Update(table, q, columns, w.value, Answer{Returning: r})), check(Delete(table, q, Answer{Returning: r})))
 	}
-	return statements
+	f := &catalog.Function{Schema: w.schema, Name: w.table, Returns: catalog.Composite, Set: true, Result: table, Arguments: []catalog.Argument{
+		{Name: w.a, Type: &catalog.Type{SQL: "pg_catalog.int4"}}, {Name: w.b, Type: &catalog.Type{SQL: "pg_catalog._text"}, Variadic: true},
+	}}
+	q.Columns = nil
+	return append(statements, check(Call(f, Arguments{JSON: w.value, Names: []string{w.a, w.b}}, q, 10)),
+		check(Call(f, Arguments{Texts: map[string][]string{w.a: {w.value}, w.b: {w.value, w.alias}}}, q, 10)))
 }
 
 // FuzzShape plans a request in hostile words and in plain ones: but for the

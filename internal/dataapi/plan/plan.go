@@ -61,12 +61,13 @@ const (
 // builder collects the text and the parameters of a statement. The first error
 // stays.
 type builder struct {
-	table *catalog.Table
-	sql   strings.Builder
-	args  []any
-	about []string
-	marks []mark
-	err   error
+	table  *catalog.Table
+	source string // what stands in the place of the table; "" for the table itself
+	sql    strings.Builder
+	args   []any
+	about  []string
+	marks  []mark
+	err    error
 
 	counted bool
 	header  string
@@ -105,7 +106,12 @@ func Quote(name string) string {
 }
 
 // from names the table, as r.
-func (b *builder) from() string { return Quote(b.table.Schema) + "." + Quote(b.table.Name) + " as r" }
+func (b *builder) from() string {
+	if b.source != "" {
+		return b.source + " as r"
+	}
+	return Quote(b.table.Schema) + "." + Quote(b.table.Name) + " as r"
+}
 
 func (b *builder) statement(returns bool) (Statement, error) {
 	if b.err != nil {

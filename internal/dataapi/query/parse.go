@@ -35,6 +35,22 @@ func Parse(raw string) (Query, error) {
 	return p.q, nil
 }
 
+// Reserved says whether a parameter means something else than a filter.
+func Reserved(name string) bool {
+	switch name {
+	case "and", "or", "not.and", "not.or", "select", "order", "limit", "offset", "columns":
+		return true
+	}
+	return false
+}
+
+// IsFilter says whether a parameter can be read as a filter. Where parameters
+// may be arguments of a function too, the others are.
+func IsFilter(name, text string) bool {
+	p := parser{seen: map[string]bool{}}
+	return p.filter(name, text) == nil
+}
+
 // parser holds what the parameters of one request have in common.
 type parser struct {
 	q          Query
