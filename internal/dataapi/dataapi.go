@@ -202,6 +202,19 @@ func (s *Service) prepare(ctx context.Context, r Request) (*catalog.Table, query
 	return table, q, s.serves(r.Principal, table, schema, r.Table)
 }
 
+// schema returns the schema that a request is about: the default one for "".
+func (s *Service) schema(name string) (string, error) {
+	switch {
+	case name == "":
+		return s.Schemas[0], nil
+	case slices.Contains(s.Schemas, name):
+		return name, nil
+	default:
+		return "", detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
+			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
+	}
+}
+
 func parse(raw string) (query.Query, error) {
 	q, err := query.Parse(raw)
 	if malformed, ok := errors.AsType[*query.Error](err); ok {
@@ -213,18 +226,6 @@ func parse(raw string) (query.Query, error) {
 		return q, fmt.Errorf("parsing a query: %w", err)
 	}
 	return q, nil
-}
-
-// schema is the one that a request is about, which may have named none.
-func (s *Service) schema(asked string) (string, error) {
-	if asked == "" {
-		return s.Schemas[0], nil
-	}
-	if !slices.Contains(s.Schemas, asked) {
-		return "", detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
-			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
-	}
-	return asked, nil
 }
 
 // prepareChange is prepare for updates and deletes, which take all rows that

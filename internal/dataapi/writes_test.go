@@ -124,6 +124,23 @@ func TestTransactionsEnd(t *testing.T) {
 	}
 }
 
+// TestCallsEnd as writes do, and are where clients of PostgREST look for them.
+func TestCallsEnd(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, servertest.With("data.tx_end", "commit-allow-override"))
+	s.DB.Exec(t, notesSQL+`; create function public.note(id int) returns text language sql as 'insert into public.notes (id) values (note.id) returning body'`)
+	p := s.SignUp()
+	for prefer, want := range map[string]int{"tx=rollback": 0, "tx=commit": 1} {
+		a := s.Do("POST", "/rest/v1/rpc/note", p.Access, `{"id":1}`, "Prefer", prefer)
+		var n int
+		s.DB.Scan(t, `select count(*) from public.notes`, nil, &n)
+		s.DB.Exec(t, `delete from public.notes`)
+		if a.Status != 200 || a.Body != `"none"` || n != want {
+			t.Errorf("%s: %d %s, %d rows", prefer, a.Status, a.Body, n)
+		}
+	}
+}
+
 // TestManyRows inserts a hundred thousand rows with one request.
 func TestManyRows(t *testing.T) {
 	t.Parallel()
