@@ -6,13 +6,31 @@ import "strings"
 // fits counts: most browsers also name those that they descend from.
 var (
 	programs = [][2]string{
-		{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
-		{"CriOS/", "Chrome"}, {"Chromium/", "Chromium"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"},
-		{"curl/", "curl"}, {"node", "Node.js"}, {"Go-http-client", "Go"}, {"python-requests/", "Python"}, {"okhttp/", "Android app"}, {"CFNetwork/", "Apple app"},
+		{"Edg/", "Edge"},
+		{"OPR/", "Opera"},
+		{"SamsungBrowser/", "Samsung Internet"},
+		{"Firefox/", "Firefox"},
+		{"FxiOS/", "Firefox"},
+		{"CriOS/", "Chrome"},
+		{"Chromium/", "Chromium"},
+		{"Chrome/", "Chrome"},
+		{"Safari/", "Safari"},
+		{"curl/", "curl"},
+		{"node", "Node.js"},
+		{"Go-http-client", "Go"},
+		{"python-requests/", "Python"},
+		{"okhttp/", "Android app"},
+		{"CFNetwork/", "Apple app"},
 	}
 	systems = [][2]string{
-		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"CrOS", "ChromeOS"},
-		{"Macintosh", "macOS"}, {"Darwin", "macOS"}, {"Linux", "Linux"},
+		{"iPhone", "iPhone"},
+		{"iPad", "iPad"},
+		{"Android", "Android"},
+		{"Windows", "Windows"},
+		{"CrOS", "ChromeOS"},
+		{"Macintosh", "macOS"},
+		{"Darwin", "macOS"},
+		{"Linux", "Linux"},
 	}
 )
 
