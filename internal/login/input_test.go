@@ -65,11 +65,9 @@ func TestBadInput(t *testing.T) {
 				t.Errorf("%s %s: %s: %d %.300s", r.method, r.path, what, a.Status, a.Body)
 			}
 		}
-		refused("not JSON", `{`, "")
-		refused("an array", `[]`, "")
-		refused("null", `null`, "")
-		refused("a text", `"x"`, "")
-		refused("two objects", `{}{}`, "")
+		for what, body := range map[string]string{"not JSON": `{`, "an array": `[]`, "null": `null`, "a text": `"x"`, "two objects": `{}{}`} {
+			refused(what, body, "")
+		}
 		refused("unknown key", `{"role":"service_role"}`, "/role")
 		refused("invalid UTF-8", "{\"x\":\"\xff\"}", "")
 		refused("half a surrogate", `{"`+r.fields[0]+`":"\ud800"}`, "")
