@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/servertest"
 )
 
@@ -228,6 +229,48 @@ func TestProofsAndChangesAtOnce(t *testing.T) {
 			t.Errorf("changed: %v, and %d sessions: %v", changed, live, outcomes)
 		case !known && outcomes[expired] < 2 && count(t, s, `select count(*) from auth.passwords where user_id = $1`, p.ID) != 0:
 			t.Errorf("a password outlives the proof: %v", outcomes)
+		}
+	}
+}
+
+// TestProofWaitsForAChange holds a change of an account open while a link of it
+// is being confirmed: the change cancels the link, rather than each waiting for
+// the other.
+func TestProofWaitsForAChange(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	p := s.SignUp()
+	flow := str(t, want(t, post(s, "/magiclink", "email", p.Email), 202, ""), "flow_id")
+	l := letters(t, s, p.Email, 1)[0]
+	for what, send := range map[string]func() servertest.Answer{
+		"token":  func() servertest.Answer { return post(s, "/magiclink/verify", "token", l.token) },
+		"code":   func() servertest.Answer { return post(s, "/magiclink/verify", "email", p.Email, "code", l.code) },
+		"button": func() servertest.Answer { return press(t, s, l.token, "approve") },
+		"page": func() servertest.Answer {
+			s.DB.Exec(t, `update auth.flows set proven_at = now() where email = $1`, p.Email)
+			return post(s, "/flow", "flow_id", flow)
+		},
+	} {
+		s.DB.Exec(t, `update auth.flows set consumed_at = null, proven_at = null where email = $1`, p.Email)
+		answer := make(chan servertest.Answer, 1)
+		err := s.DB.InTx(t.Context(), func(q postgres.Querier) error {
+			if _, err := q.Exec(t.Context(), `select from auth.users where id = $1 for no key update`, p.ID); err != nil {
+				return err
+			}
+			go func() { answer <- send() }()
+			for waiting := 0; waiting == 0; { // until it waits for us
+				if err := q.QueryRow(t.Context(), `select count(*) from pg_stat_activity where pg_backend_pid() = any (pg_blocking_pids(pid))`).Scan(&waiting); err != nil {
+					return err
+				}
+			}
+			_, err := q.Exec(t.Context(), `update auth.flows set consumed_at = now() where user_id = $1`, p.ID)
+			return err
+		})
+		if err != nil {
+			t.Errorf("%s: the change: %v", what, err)
+		}
+		if a := <-answer; a.Status != 403 {
+			t.Errorf("%s: %d %s", what, a.Status, a.Body)
 		}
 	}
 }
