@@ -144,4 +144,8 @@ func TestMailLimit(t *testing.T) {
 	if meant() != before+1 {
 		t.Error("control: nothing was mailed an hour later")
 	}
+	outcomes, _ = atOnce(20, func(int) servertest.Answer { return post(s, "/magiclink", "email", "exactly@example.com") })
+	if n := count(t, s, `select count(*) from auth.mail_messages where recipient = 'exactly@example.com' and expires_at > created_at + interval '1 minute'`); n != 5 || outcomes["202"] != 20 {
+		t.Errorf("%d messages: %v", n, outcomes)
+	}
 }

@@ -262,8 +262,9 @@ func (s *Service) Invite(ctx context.Context, q postgres.Querier, userID id.User
 	if err := s.checkRedirect(redirectTo); err != nil {
 		return err
 	}
+	asker := session.Origin{Language: from.Language} // where administrators sit is nothing to those they invite
 	_, err := s.write(ctx, q, otp.Request{
-		Kind: otp.Invite, User: userID, Email: email, RedirectTo: redirectTo, From: from, Life: s.Config.LinkLife, Code: true,
+		Kind: otp.Invite, User: userID, Email: email, RedirectTo: redirectTo, From: asker, Life: s.Config.LinkLife, Code: true,
 	}, message{kind: mail.Invite, data: data})
 	return err
 }

@@ -56,7 +56,7 @@ type view struct {
 	NewPassword       bool   // there is a field for a new password
 	Problem           string // with what was sent
 	Address, Device   string // where the request came from
-	Email             string
+	Email, NewEmail   string
 	Asked             string // when
 	Bad               bool
 	redirectTo        string
@@ -102,6 +102,13 @@ func (s *Service) ask(flow otp.Flow, token string) view {
 		v.Device = *device
 	}
 	v.Asked = ago(s.Now().Sub(flow.CreatedAt))
+	switch flow.Kind {
+	case otp.EmailChange:
+		v.Email, v.NewEmail = "", flow.Email
+	case otp.EmailChangeCurrent:
+		v.NewEmail = login.NewEmailOf(flow)
+	default:
+	}
 	switch flow.Kind {
 	case otp.Recovery, otp.Invite:
 		v.NewPassword = flow.RedirectTo == ""
