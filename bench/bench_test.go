@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"path/filepath"
@@ -49,7 +50,8 @@ func TestOptions(t *testing.T) {
 	if err != nil || !slices.Equal(o.workers, []int{1, 4}) || !o.wants("storm") || o.wants("insert") {
 		t.Errorf("got %+v, %v", o, err)
 	}
-	for _, args := range [][]string{{"-workers", "0"}, {"-workers", "x"}, {"-seconds", "0"}, {"-scenario", "nothing"}, {"more"}} {
+	for _, args := range [][]string{{"-workers", "0"}, {"-workers", "x"}, {"-seconds", "0"}, {"-scenario", "nothing"}, {"more"},
+		{"-users", "100001"}, {"-users", "20"}, {"-over", "3000000"}} {
 		if _, err := parseOptions(args, io.Discard); err == nil {
 			t.Errorf("%q is taken", args)
 		}
@@ -119,6 +121,19 @@ func TestKilobytes(t *testing.T) {
 	}
 	if got := kilobytes(status, "VmHWM:"); got != 0 {
 		t.Errorf("got %g for a field that is not there", got)
+	}
+}
+
+// A cursor that is moved keeps what says which search it belongs to.
+func TestCursorAt(t *testing.T) {
+	t.Parallel()
+	m := &member{createdAt: time.UnixMicro(258).UTC()}
+	m.live.User.ID[15] = 9
+	text := cursorAt(append([]byte("the rest"), make([]byte, positionSize)...), m)
+	got, err := base64.RawURLEncoding.DecodeString(text)
+	want := "the rest" + "\x00\x00\x00\x00\x00\x00\x01\x02" + strings.Repeat("\x00", 15) + "\x09"
+	if err != nil || string(got) != want {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
 

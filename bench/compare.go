@@ -124,7 +124,9 @@ func (b *rig) measure(ctx context.Context, out io.Writer, results *Results) erro
 			results.Runs = append(results.Runs, runs...)
 		}
 	}
-	for _, step := range []func(context.Context, io.Writer, *Results) error{b.storms, b.footprint, b.sealing, b.reEncryption, b.requestsMeanwhile} {
+	for _, step := range []func(context.Context, io.Writer, *Results) error{
+		b.storms, b.footprint, b.wrongPasswords, b.scale, b.cleanUp, b.sealing, b.reEncryption, b.requestsMeanwhile,
+	} {
 		if err := step(ctx, out, results); err != nil {
 			return err
 		}

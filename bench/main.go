@@ -47,6 +47,8 @@ type options struct {
 	scenarios []string
 	json      string // a file, or empty
 	values    int    // that are re-encrypted
+	users     int    // of the full database; it has twice as many sessions
+	over      int    // sessions to clean up
 	server    string // the program
 }
 
@@ -66,6 +68,8 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	flags.IntVar(&o.seconds, "seconds", 5, "how long the server is loaded in each scenario")
 	scenarios := flags.String("scenario", "all", "what to measure: "+strings.Join(known(), ", "))
 	flags.IntVar(&o.values, "values", 100_000, "how many sealed values are re-encrypted")
+	flags.IntVar(&o.users, "users", 100_000, "how many users the full database of scale has, with two sessions each")
+	flags.IntVar(&o.over, "over", 100_000, "how many sessions are long over in clean-up")
 	flags.StringVar(&o.json, "json", "", "write the results to this file, too")
 	flags.StringVar(&o.server, "server", "bin/fluxbase", "the server's program")
 	if err := flags.Parse(args); err != nil {
@@ -83,6 +87,12 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	}
 	if o.seconds < 1 || o.seconds > 600 {
 		return nil, errors.New("-seconds takes a number from 1 to 600")
+	}
+	if o.users < 2*fewUsers || o.users > maxSeeded || o.users%team > 0 {
+		return nil, fmt.Errorf("-users takes a multiple of %d from %d to %d", team, 2*fewUsers, maxSeeded)
+	}
+	if o.over < 2*fewUsers || o.over > maxSeeded || o.over%(2*team) > 0 {
+		return nil, fmt.Errorf("-over takes a multiple of %d from %d to %d", 2*team, 2*fewUsers, maxSeeded)
 	}
 	for text := range strings.SplitSeq(*scenarios, ",") {
 		name := strings.TrimSpace(text)

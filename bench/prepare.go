@@ -26,6 +26,7 @@ type rig struct {
 	digest  []byte // of everybody's password, as the server makes them
 	cost    int    // of bcrypt
 	serial  uint64 // of accounts made while measuring
+	seeded  int    // users of the scripts
 
 	conn    *pgx.Conn // the owner's
 	program string    // pgbench
@@ -84,6 +85,9 @@ func (b *rig) begin(ctx context.Context) error {
 	if err := b.connect(ctx); err != nil {
 		return err
 	}
+	if err := b.makeLogin(ctx); err != nil {
+		return err
+	}
 	return b.furnish(ctx)
 }
 
@@ -102,7 +106,7 @@ func (b *rig) weigh(ctx context.Context) error {
 	return err
 }
 
-// connect opens the owner's connection, and makes a login for the floors.
+// connect opens the owner's connection.
 func (b *rig) connect(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, b.server.ready.DatabaseURL)
 	if err != nil {
@@ -122,9 +126,16 @@ func (b *rig) connect(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(socket, ".s.PGSQL."+u.Port())); err == nil {
 		b.owner.Host = socket
 	}
+	login := b.caller.Password
 	b.caller = b.owner
-	b.caller.User, b.caller.Password = benchRole, rand.Text()
-	_, err = conn.Exec(ctx, "create role "+benchRole+" login noinherit password '"+b.caller.Password+"'; "+
+	b.caller.User, b.caller.Password = benchRole, login
+	return nil
+}
+
+// makeLogin makes a login for the floors.
+func (b *rig) makeLogin(ctx context.Context) error {
+	b.caller.Password = rand.Text()
+	_, err := b.conn.Exec(ctx, "create role "+benchRole+" login noinherit password '"+b.caller.Password+"'; "+
 		"grant authenticated to "+benchRole+"; grant usage on schema public, auth to "+benchRole)
 	if err != nil {
 		return fmt.Errorf("making a login for the floors: %w", err)

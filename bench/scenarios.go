@@ -26,7 +26,8 @@ func known() []string {
 	for _, s := range scenarios {
 		names = append(names, s.name)
 	}
-	return append(names, "storm", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption")
+	return append(names, "storm", "wrong-passwords", "scale", "clean-up",
+		"transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption")
 }
 
 // sample is how many answers one body is read of. The status is always checked.

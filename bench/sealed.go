@@ -5,15 +5,11 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -133,17 +129,9 @@ func (b *rig) reEncryption(ctx context.Context, out io.Writer, results *Results)
 
 // fillSealed writes values that the server can open, under its first key.
 func (b *rig) fillSealed(ctx context.Context, count int) error {
-	text, err := os.ReadFile(filepath.Join(b.dir, "data", "secret.key"))
+	ring, err := b.firstKeyring()
 	if err != nil {
-		return fmt.Errorf("reading the key: %w", err)
-	}
-	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		return fmt.Errorf("reading the key: %w", err)
-	}
-	ring, err := keyring.New(1, map[uint32][]byte{1: key})
-	if err != nil {
-		return err //nolint:wrapcheck // says what it was doing
+		return err
 	}
 	value, at := make([]byte, sealedSize), now()
 	_, err = b.conn.CopyFrom(ctx, pgx.Identifier{"auth", "sealed_values"}, []string{"id", "purpose", "subject", "key_version", "envelope"},

@@ -41,10 +41,10 @@ func (s *Service) Routes() []web.Route {
 	return []web.Route{
 		web.Typed(route(http.MethodGet, "/users", "Users, newest first, or by address if q is given", searchParams()...), s.listUsers),
 		web.Typed(create, func(ctx context.Context, c *web.Call, in Account) (user.Document, error) {
-			return s.Create(ctx, by(c), in)
+			return s.Create(ctx, CallBy(c), in)
 		}),
 		web.Typed(invite, func(ctx context.Context, c *web.Call, in Invitation) (user.Document, error) {
-			return s.Invite(ctx, by(c), in)
+			return s.Invite(ctx, CallBy(c), in)
 		}),
 		web.Typed(route(http.MethodGet, "/users/{id}", "One user", userParam), ofUser(s.getUser)),
 		web.Typed(route(http.MethodPatch, "/users/{id}", "Change a user; what is absent stays as it is", userParam), ofUser(s.Update)),
@@ -75,11 +75,12 @@ func ofUser[In, Out any](f func(context.Context, By, id.User, In) (Out, error)) 
 			var none Out
 			return none, user.ErrNotFound
 		}
-		return f(ctx, by(c), id.User(u), in)
+		return f(ctx, CallBy(c), id.User(u), in)
 	}
 }
 
-func by(c *web.Call) By {
+// CallBy is who makes a request.
+func CallBy(c *web.Call) By {
 	return By{
 		Actor: audit.By(c.Principal, c.Address, c.RequestID),
 		From:  session.Origin{Address: c.Address, UserAgent: c.UserAgent, RequestID: c.RequestID},
@@ -123,7 +124,7 @@ func (s *Service) endSession(ctx context.Context, c *web.Call, _ web.None) (web.
 	if err != nil {
 		return web.None{}, session.ErrNotFound
 	}
-	return web.None{}, s.EndSession(ctx, by(c), id.Session(u))
+	return web.None{}, s.EndSession(ctx, CallBy(c), id.Session(u))
 }
 
 func searchParams() []web.Param {

@@ -19,8 +19,8 @@ import (
 
 // mailroom remembers what it was asked, and fails on demand.
 type mailroom struct {
-	invited, voided, forgotten []id.User
-	fail                       error
+	invited, voided []id.User
+	fail            error
 }
 
 func (m *mailroom) Configured() bool { return true }
@@ -42,11 +42,6 @@ func (m *mailroom) Void(_ context.Context, _ postgres.Querier, userID id.User) e
 	return m.fail
 }
 
-func (m *mailroom) Forget(_ context.Context, _ postgres.Querier, userID id.User) error {
-	m.forgotten = append(m.forgotten, userID)
-	return m.fail
-}
-
 type plainPasswords struct{}
 
 func (plainPasswords) Digest(_ context.Context, password string) (string, error) {
@@ -61,7 +56,7 @@ func service(t *testing.T) (*pgtest.Database, *admin.Service, *mailroom) {
 	t.Helper()
 	db, m := pgtest.New(t), &mailroom{}
 	return db, &admin.Service{
-		DB: db, Users: &user.Service{DB: db, Now: time.Now, Belongings: []user.Belongings{m}},
+		DB: db, Users: &user.Service{DB: db, Now: time.Now},
 		Sessions:  &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now)},
 		Passwords: plainPasswords{}, Inviter: m, Links: m, Schemas: []string{"public"}, Now: time.Now,
 	}, m
@@ -127,12 +122,44 @@ func TestWhatGoesWithAccount(t *testing.T) {
 			t.Errorf("%s: %v, voided %v", name, err, m.voided)
 		}
 	}
-	m.fail = errors.New("sealed elsewhere")
-	if _, err := s.Delete(ctx, operator, userID, false); !errors.Is(err, m.fail) || count(t, db, "users") != 1 {
-		t.Errorf("%v", err)
+}
+
+// TestSessionWaitsForABan signs in while a ban is being written: whoever is
+// second sees what the first has done.
+func TestSessionWaitsForABan(t *testing.T) {
+	t.Parallel()
+	db, s, _ := service(t)
+	s.Sessions.Config.MaxLifetime = time.Hour
+	ctx := context.Background()
+	userID, err := s.Users.Add(ctx, db.Single(), user.New{Email: "a@example.com"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	m.fail = nil
-	if _, err := s.Delete(ctx, operator, userID, false); err != nil || len(m.forgotten) != 2 || count(t, db, "users") != 0 {
+	begin := func() error {
+		_, err := s.Sessions.Create(ctx, db.Single(), userID, "aal1", []string{"pwd"}, session.Origin{})
+		return err
+	}
+	if err := begin(); err != nil {
+		t.Fatalf("control: %v", err)
+	}
+	came := make(chan error, 1)
+	err = db.InTx(ctx, func(q postgres.Querier) error {
+		if err := s.Users.Ban(ctx, q, userID, user.Forever(), ""); err != nil {
+			return err
+		}
+		go func() { came <- begin() }()
+		within(t, 10*time.Second, "it waits", func() bool {
+			var waiting bool
+			err := db.Single().QueryRow(ctx, `select exists (select from pg_catalog.pg_stat_activity
+				where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waiting)
+			return err == nil && (waiting || len(came) > 0)
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-came; !errors.Is(err, session.ErrBanned) {
 		t.Errorf("%v", err)
 	}
 }

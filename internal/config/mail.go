@@ -105,4 +105,7 @@ func (c *Config) validateMail(refuse func(key, detail string)) {
 	if s := c.Mail.SMTP; s.Host != "" && s.Security == "none" && !isLoopback(s.Host) {
 		refuse("mail.smtp.security", "is none, and the mail server is not on this machine")
 	}
+	if c.Auth.EmailVerification == "required" && c.Mail.SMTP.Host == "" {
+		refuse("auth.email_verification", "is required, and mail.smtp.host is not set: nobody could confirm an address")
+	}
 }

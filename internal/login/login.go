@@ -124,7 +124,7 @@ func (s *Service) SignUp(ctx context.Context, account NewAccount, from session.O
 		return s.askSignUp(ctx, c, account.RedirectTo, from)
 	}
 	return s.enter(ctx, from, audit.UserSignedUp, func(q postgres.Querier) (entry, error) {
-		userID, err := s.Users.Create(ctx, q, c.email, c.data)
+		userID, err := s.Users.Add(ctx, q, user.New{Email: c.email, UserMetadata: c.data})
 		if err != nil {
 			return entry{}, err
 		}
@@ -141,6 +141,19 @@ type Credentials struct {
 // SignIn signs in with a password. Whether the address or the password was
 // wrong is told by neither the answer nor the time it takes.
 func (s *Service) SignIn(ctx context.Context, c Credentials, from session.Origin) (Answer, error) {
+	answer, err := s.signIn(ctx, c, from)
+	if errors.Is(err, password.ErrMismatch) { // its digest is another one by now: of the same password, perhaps
+		answer, err = s.signIn(ctx, c, from)
+	}
+	if errors.Is(err, password.ErrMismatch) {
+		err = ErrInvalidCredentials
+	}
+	return answer, err
+}
+
+// signIn returns password.ErrMismatch if the password was replaced while it was
+// being verified.
+func (s *Service) signIn(ctx context.Context, c Credentials, from session.Origin) (Answer, error) {
 	var found password.Found
 	email, err := user.NormalizeEmail(c.Email)
 	if err == nil {
@@ -165,8 +178,8 @@ func (s *Service) SignIn(ctx context.Context, c Credentials, from session.Origin
 	}
 	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
 		e := entry{user: found.User, amr: password.AMR}
-		if renewed == "" {
-			return e, nil
+		if err := s.Passwords.Hold(ctx, q, found.User, found.Digest); err != nil || renewed == "" {
+			return e, err
 		}
 		return e, s.Passwords.Replace(ctx, q, found.User, found.Digest, renewed)
 	})
@@ -207,8 +220,11 @@ func (s *Service) SignInAnonymously(ctx context.Context, guest NewGuest, from se
 	if !s.Config.Anonymous || !s.Config.SignUps {
 		return Answer{}, ErrAnonymousDisabled
 	}
+	if _, err := user.CheckMetadata(guest.Data); err != nil {
+		return Answer{}, err
+	}
 	return s.enter(ctx, from, audit.UserSignedUp, func(q postgres.Querier) (entry, error) {
-		userID, err := s.Users.CreateAnonymous(ctx, q, guest.Data)
+		userID, err := s.Users.Add(ctx, q, user.New{UserMetadata: guest.Data})
 		return entry{user: userID, amr: "anonymous"}, err
 	})
 }

@@ -22,6 +22,7 @@ import (
 // Faults of mailed links.
 var (
 	ErrMagicLinksDisabled = fault.New(fault.Forbidden, "otp_disabled", "Sign-in by a mailed link is not open here.")
+	ErrNoMail             = fault.New(fault.Unavailable, "email_provider_disabled", "This server sends no mail.")
 	errRedirect           = fault.Input("/redirect_to", "redirect_not_allowed", "This URL is not in the list auth.redirect_urls.")
 )
 
@@ -53,10 +54,13 @@ type message struct {
 	new    string // address, of a change
 }
 
-// write writes a flow and its mail. Whether there is anybody to mail to, and
+// write writes a flow and its mail, or returns ErrNoMail. Whether there is anybody to mail to, and
 // whether the address has had too many messages already, changes nothing that
 // the one who asks could see or measure.
 func (s *Service) write(ctx context.Context, q postgres.Querier, r otp.Request, m message) (otp.Asked, error) {
+	if !s.Mail.Configured() {
+		return otp.Asked{}, ErrNoMail
+	}
 	mailed, err := s.Flows.Mailed(ctx, q, r.Email, time.Hour)
 	if err != nil {
 		return otp.Asked{}, err

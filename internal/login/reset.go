@@ -35,13 +35,16 @@ func (s *Service) Reset(ctx context.Context, r Reset, from session.Origin) (Answ
 // resetter returns what sets the password. What is wrong with the password is
 // found before the link is consumed.
 func (s *Service) resetter(ctx context.Context, r Reset, from session.Origin) (func(postgres.Querier) (id.User, error), error) {
-	if err := s.Passwords.Check(ctx, "/password", r.Password, r.Email); err != nil {
-		return nil, err
-	}
-	if r.Token != "" {
-		if _, err := s.Flows.Find(ctx, r.Token); err != nil {
-			return nil, err // before the hash: whoever has no link does not keep the workers busy
+	about := r.Email
+	if r.Token != "" { // first, so that whoever has no link has nobody work for them
+		flow, err := s.Flows.Find(ctx, r.Token)
+		if err != nil {
+			return nil, err
 		}
+		about = flow.Email
+	}
+	if err := s.Passwords.Check(ctx, "/password", r.Password, about); err != nil {
+		return nil, err
 	}
 	consume, err := s.consumer(ctx, Proof{Token: r.Token, Email: r.Email, Code: r.Code}, otp.Recovery, otp.Invite)
 	if err != nil {

@@ -31,7 +31,7 @@ type PasswordPolicy struct {
 func (s *Service) Settings() Settings {
 	policy := s.Passwords.Policy
 	return Settings{
-		SignupEnabled: s.Config.SignUps, EmailVerification: s.Config.Verify, MagicLink: s.Config.MagicLinks,
+		SignupEnabled: s.Config.SignUps, EmailVerification: s.Config.Verify, MagicLink: s.Config.MagicLinks && s.Mail.Configured(),
 		Anonymous: s.Config.Anonymous && s.Config.SignUps, MFA: MFASettings{TOTP: true},
 		Password: PasswordPolicy{
 			MinLength: policy.MinLength, MaxBytes: password.MaxBytes, RequireUppercase: policy.RequireUppercase,

@@ -3,6 +3,9 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -78,7 +81,11 @@ func (s *Service) create(ctx context.Context, q postgres.Querier, flow otp.Flow)
 	if !s.Config.SignUps {
 		return id.User{}, otp.ErrExpired
 	}
-	err := s.Users.CreateVerified(ctx, q, flow.NewUser, flow.Email, flow.Data)
+	var data user.Metadata
+	if err := json.Unmarshal([]byte(flow.Data), &data); err != nil {
+		return id.User{}, fmt.Errorf("reading the metadata of a flow: %w", err)
+	}
+	_, err := s.Users.Add(ctx, q, user.New{ID: flow.NewUser, Email: flow.Email, Verified: true, UserMetadata: data})
 	if err == nil && flow.PasswordDigest != "" {
 		err = s.Passwords.Set(ctx, q, flow.NewUser, flow.PasswordDigest)
 	}
@@ -107,21 +114,25 @@ func (s *Service) prove(ctx context.Context, q postgres.Querier, userID id.User,
 	if err != nil || known {
 		return err // user.ErrNotFound: the account has another address by now
 	}
-	if err := s.wipe(ctx, q, userID, from); err != nil || flow.PasswordDigest == "" {
+	if err := s.wipe(ctx, q, userID, flow.Kind, from); err != nil || flow.PasswordDigest == "" {
 		return err
 	}
 	return s.Passwords.Set(ctx, q, userID, flow.PasswordDigest)
 }
 
 // wipe takes away what opened an account before its address was proven.
-func (s *Service) wipe(ctx context.Context, q postgres.Querier, userID id.User, from session.Origin) error {
+func (s *Service) wipe(ctx context.Context, q postgres.Querier, userID id.User, kind otp.Kind, from session.Origin) error {
+	reason := session.EmailChanged
+	if kind == otp.Recovery {
+		reason = session.PasswordChanged
+	}
 	if err := s.Passwords.Remove(ctx, q, userID); err != nil {
 		return err
 	}
 	if _, err := s.Factors.Remove(ctx, q, userID, nil); err != nil {
 		return err
 	}
-	if _, err := s.Sessions.EndAll(ctx, q, userID, id.Session{}, session.EmailChanged); err != nil {
+	if _, err := s.Sessions.EndAll(ctx, q, userID, id.Session{}, reason); err != nil {
 		return err
 	}
 	if err := s.dropChange(ctx, q, userID); err != nil {

@@ -63,7 +63,7 @@ func (s *Service) Collect(ch chan<- prometheus.Metric) {
 		ctx, cancel := context.WithTimeout(context.Background(), looking)
 		defer cancel()
 		if state, err := selectState(ctx, s.db.Single(), now, id.Mail{}); err == nil {
-			s.counters.oldest.Set(now.Sub(state.oldest).Seconds())
+			s.counters.oldest.Set(max(now.Sub(state.oldest).Round(time.Millisecond), 0).Seconds())
 		}
 	}
 	s.counters.results.Collect(ch)

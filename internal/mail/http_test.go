@@ -56,8 +56,8 @@ func TestDevelopmentMailbox(t *testing.T) {
 	write(t, s.DB, "a@example.com", "b@example.com", "a@example.com")
 	all := inbox(t, s, "", 3)
 	for i, m := range all[1:] {
-		if m.ID >= all[i].ID && m.To == all[i].To {
-			t.Errorf("%s comes before %s", all[i].ID, m.ID)
+		if m.CreatedAt.After(all[i].CreatedAt) {
+			t.Errorf("%s comes before %s", all[i].CreatedAt, m.CreatedAt)
 		}
 	}
 	for _, m := range inbox(t, s, "?to=a%40example.com", 2) {

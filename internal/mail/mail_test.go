@@ -200,6 +200,9 @@ func TestTooLate(t *testing.T) {
 	if m := h.reaches(t, mail.Expired, 0); m.Attempts != 0 || m.SentAt != nil || h.sealed(t) != 0 {
 		t.Errorf("%+v, %d kept", m, h.sealed(t))
 	}
+	if got := gathered(t, h.Service); !strings.Contains(got, "confirmation expired 1") {
+		t.Error(got)
+	}
 	h.db.Exec(t, "delete from auth.mail_messages")
 	h.send(t, time.Hour) // the control
 	if h.reaches(t, mail.Sent, 1); s.Submitted.Load() != 1 {

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,7 +13,7 @@ const mailboxSize = 200
 // developer can read them. The zero value is empty and ready to use.
 type Mailbox struct {
 	mu       sync.Mutex
-	messages []Delivered // oldest first
+	messages []Delivered // as they were sent
 }
 
 // Delivered is a message in the mailbox.
@@ -42,10 +43,11 @@ func (b *Mailbox) Messages(to string) []Delivered {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	found := []Delivered{}
-	for i := len(b.messages) - 1; i >= 0; i-- {
-		if m := b.messages[i]; to == "" || m.To == to {
+	for _, m := range b.messages {
+		if to == "" || m.To == to {
 			found = append(found, m)
 		}
 	}
+	slices.SortStableFunc(found, func(x, y Delivered) int { return y.CreatedAt.Compare(x.CreatedAt) })
 	return found
 }

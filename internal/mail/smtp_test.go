@@ -230,6 +230,7 @@ func TestDeadServers(t *testing.T) {
 	}}
 	for name, start := range map[string]func(*testing.T) (string, int, string){
 		"refused": func(t *testing.T) (string, int, string) {
+			t.Helper()
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -238,14 +239,17 @@ func TestDeadServers(t *testing.T) {
 			return "127.0.0.1", l.Addr().(*net.TCPAddr).Port, "connecting: "
 		},
 		"silent": func(t *testing.T) (string, int, string) {
+			t.Helper()
 			host, port := mailtest.Mute(t, quiet)
 			return host, port, "waiting for the greeting: the mail server took too long"
 		},
 		"slow": func(t *testing.T) (string, int, string) {
+			t.Helper()
 			host, port := mailtest.Mute(t, drip)
 			return host, port, "waiting for the greeting: the mail server took too long"
 		},
 		"hanging after the message": func(t *testing.T) (string, int, string) {
+			t.Helper()
 			s := mailtest.New(t, hanging)
 			return s.Host, s.Port, "submitting the message: the mail server took too long"
 		},
@@ -281,6 +285,10 @@ func TestDeadServers(t *testing.T) {
 					t.Fatalf("no attempt has ended that way, but %q", reason)
 				}
 			}
+			var shared int
+			if h.db.Scan(t, "select count(*) from auth.river_job where kind = 'mail.send' and queue = 'default'", nil, &shared); shared > 0 {
+				t.Errorf("%d messages wait where other work does", shared)
+			}
 			if n := h.sealed(t); n != many {
 				t.Errorf("%d of %d are kept", n, many)
 			}
@@ -303,7 +311,7 @@ func TestGivesUp(t *testing.T) {
 		h.reaches(t, mail.Queued, attempt)
 		for deadline := time.Now().Add(wait); ; time.Sleep(10 * time.Millisecond) {
 			var waits bool
-			if h.db.Scan(t, "select state = 'retryable' from auth.river_job where kind = 'mail.send'", nil, &waits); waits {
+			if h.db.Scan(t, "select state <> 'running' from auth.river_job where kind = 'mail.send'", nil, &waits); waits {
 				break
 			}
 			if time.Now().After(deadline) {

@@ -73,11 +73,32 @@ func selectByID(ctx context.Context, q postgres.Querier, message id.Mail) (recor
 
 const selectPageSQL = `
 select ` + columns + ` from auth.mail_messages m
-where ($1 = '' or status = $1) and ($2 = '' or recipient = $2) and ($3::uuid is null or id < $3)
-order by id desc limit $4`
+where id < $1 order by id desc limit $2`
 
+const selectPageInStatusSQL = `
+select ` + columns + ` from auth.mail_messages m
+where id < $1 and status = $3 order by id desc limit $2`
+
+const selectPageToSQL = `
+select ` + columns + ` from auth.mail_messages m
+where id < $1 and recipient = $3 and ($4 = '' or status = $4) order by id desc limit $2`
+
+// selectPage uses the statement whose index fits. Without a first identifier it
+// begins with the newest.
 func selectPage(ctx context.Context, q postgres.Querier, f Filter, before id.Mail, limit int) ([]record, error) {
-	rows, err := q.Query(ctx, selectPageSQL, string(f.Status), f.To, before.Nullable(), limit)
+	if before.IsZero() {
+		for i := range before {
+			before[i] = 0xff
+		}
+	}
+	statement, args := selectPageSQL, []any{before, limit}
+	switch {
+	case f.To != "":
+		statement, args = selectPageToSQL, append(args, f.To, string(f.Status))
+	case f.Status != "":
+		statement, args = selectPageInStatusSQL, append(args, string(f.Status))
+	}
+	rows, err := q.Query(ctx, statement, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading messages: %w", postgres.Fault(err))
 	}
@@ -112,24 +133,29 @@ func requeue(ctx context.Context, q postgres.Querier, message id.Mail, now time.
 	return scan(q.QueryRow(ctx, requeueSQL, message, now))
 }
 
-// What has failed stays failed. The values are returned to be destroyed.
+// What has failed stays failed.
 const expireSQL = `
 with due as (
-	select id, sealed_id from auth.mail_messages
+	select id, sealed_id, kind, status from auth.mail_messages
 	where sealed_id is not null and expires_at <= $1
 	order by expires_at limit $2 for update skip locked),
 expired as (
 	update auth.mail_messages m set sealed_id = null, status = case m.status when 'failed' then 'failed' else 'expired' end
 	from due where m.id = due.id)
-select sealed_id from due`
+select sealed_id, kind, status from due`
 
-func expire(ctx context.Context, q postgres.Querier, now time.Time, limit int) ([]id.Sealed, error) {
+// expire returns what it has expired, as far as that matters: as it was before.
+func expire(ctx context.Context, q postgres.Querier, now time.Time, limit int) ([]record, error) {
 	rows, err := q.Query(ctx, expireSQL, now, limit)
 	if err != nil {
 		return nil, fmt.Errorf("expiring messages: %w", postgres.Fault(err))
 	}
-	values, err := pgx.CollectRows(rows, pgx.RowTo[id.Sealed])
-	return values, postgres.Fault(err)
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (record, error) {
+		var r record
+		err := row.Scan(&r.sealed, &r.kind, &r.status)
+		return r, err
+	})
+	return due, postgres.Fault(err)
 }
 
 // Identifiers are in the order of creation.

@@ -134,7 +134,6 @@ func (s *Service) expireOne(ctx context.Context, message id.Mail) error {
 	if err != nil || r.status != Queued && r.status != Sending {
 		return err
 	}
-	s.counters.count(r.kind, Expired)
 	s.logger.WarnContext(ctx, "a message has expired before it could be sent", slog.String("kind", string(r.kind)), slog.String("mail_id", r.id.String()))
 	_, err = s.expire(ctx)
 	return err
@@ -160,16 +159,29 @@ func (s *Service) sweep(ctx context.Context, _ sweep) error {
 }
 
 // expire expires a batch, and returns how many those were.
-func (s *Service) expire(ctx context.Context) (n int, err error) {
-	err = s.db.InTx(ctx, func(q postgres.Querier) error {
-		values, err := expire(ctx, q, s.now(), sweepBatch)
-		if err != nil || len(values) == 0 {
+func (s *Service) expire(ctx context.Context) (int, error) {
+	var due []record
+	err := s.db.InTx(ctx, func(q postgres.Querier) error {
+		var err error
+		due, err = expire(ctx, q, s.now(), sweepBatch)
+		if err != nil || len(due) == 0 {
 			return err
 		}
-		n = len(values)
+		values := make([]id.Sealed, len(due))
+		for i, r := range due {
+			values[i] = r.sealed
+		}
 		return s.values.Delete(ctx, q, values...)
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range due {
+		if r.status != Failed {
+			s.counters.count(r.kind, Expired)
+		}
+	}
+	return len(due), nil
 }
 
 // firstAt returns an identifier that is less than all that were made since an

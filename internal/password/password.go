@@ -162,6 +162,13 @@ func (s *Service) Find(ctx context.Context, q postgres.Querier, email string) (F
 	return selectByEmail(ctx, q, email)
 }
 
+// Hold keeps a user's password from being changed until the end of the
+// transaction. It returns ErrMismatch if its digest is another one by now: a
+// sign-in that has verified the old one comes too late.
+func (s *Service) Hold(ctx context.Context, q postgres.Querier, userID id.User, text string) error {
+	return hold(ctx, q, userID, text)
+}
+
 // Of returns the digest of a user's password, "" if there is none.
 func (s *Service) Of(ctx context.Context, q postgres.Querier, userID id.User) (string, error) {
 	return selectDigest(ctx, q, userID)

@@ -40,6 +40,18 @@ func selectByEmail(ctx context.Context, q postgres.Querier, email string) (Found
 	return f, postgres.Fault(err)
 }
 
+// Sign-ins of one user wait for each other, and for a change of the password.
+const holdSQL = `select digest from auth.passwords where user_id = $1 for no key update`
+
+func hold(ctx context.Context, q postgres.Querier, userID id.User, want string) error {
+	var digest string
+	err := q.QueryRow(ctx, holdSQL, userID).Scan(&digest)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && digest != want {
+		return ErrMismatch
+	}
+	return postgres.Fault(err)
+}
+
 const selectDigestSQL = `select digest from auth.passwords where user_id = $1`
 
 func selectDigest(ctx context.Context, q postgres.Querier, userID id.User) (digest string, err error) {

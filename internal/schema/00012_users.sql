@@ -14,9 +14,16 @@ create index users_anonymous on auth.users (is_anonymous, created_at, id);
 create index users_banned on auth.users (created_at, id) where banned_until is not null;
 -- LIKE and ranges of text follow bytes in this collation only.
 create index users_email_bytes on auth.users ((email collate "C"));
--- Containment. Most updates of an account leave metadata alone and touch no index.
+-- Containment. A sign-in leaves metadata alone and touches no index. Making an
+-- account takes some 3 microseconds more; without these, a rare value among a
+-- million takes 200 milliseconds to find.
 create index users_user_metadata on auth.users using gin (user_metadata jsonb_path_ops);
 create index users_app_metadata on auth.users using gin (app_metadata jsonb_path_ops);
+
+-- Each sign-in updates both. On a page that is full the new version goes to
+-- another page, and into every index with it; where there is room it stays.
+alter table auth.users set (fillfactor = 80);
+alter table auth.identities set (fillfactor = 90);
 
 -- Who acts as the user of a session, if it is not the user: an operator.
 alter table auth.sessions add actor text;

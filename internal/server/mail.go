@@ -88,6 +88,9 @@ func mails(c *config.Config, background *postgres.DB, jobs *job.Service, values 
 	if err != nil {
 		return nil, nil, fmt.Errorf("assembling mail: %w", err)
 	}
+	if !s.Configured() {
+		logger.Warn("mail is not configured: messages fail until mail.smtp.host is set")
+	}
 	return s, box, nil
 }
 

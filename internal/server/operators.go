@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 
+	"github.com/fluxbase/fluxbase/internal/admin/transfer"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/totp"
 )
 
 // passwordDesk is what operators set passwords with, their own or the digests
@@ -36,4 +38,23 @@ type linkDesk struct{ *otp.Service }
 func (l linkDesk) Void(ctx context.Context, q postgres.Querier, userID id.User) error {
 	return l.Cancel(ctx, q, userID, otp.SignUp, otp.MagicLink, otp.Recovery, otp.Invite, otp.EmailChange, otp.EmailChangeCurrent,
 		otp.Reauthentication, otp.SecondFactor)
+}
+
+// factorDesk is what operators take second factors in and out with.
+type factorDesk struct{ *totp.Service }
+
+// Import implements transfer.Factors.
+func (f factorDesk) Import(ctx context.Context, q postgres.Querier, userID id.User, secret, name string) error {
+	_, err := f.Service.Import(ctx, q, userID, totp.Exported{Name: name, Secret: secret})
+	return err
+}
+
+// Export implements transfer.Factors.
+func (f factorDesk) Export(ctx context.Context, q postgres.Querier, userID id.User) ([]transfer.Seed, error) {
+	exported, err := f.Service.Export(ctx, q, userID)
+	seeds := make([]transfer.Seed, 0, len(exported))
+	for _, e := range exported {
+		seeds = append(seeds, transfer.Seed{Secret: e.Secret, Name: e.Name})
+	}
+	return seeds, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fluxbase/fluxbase/internal/admin"
+	"github.com/fluxbase/fluxbase/internal/admin/transfer"
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/authn"
 	"github.com/fluxbase/fluxbase/internal/catalog"
@@ -186,6 +187,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		Inviter: people, Links: linkDesk{flows},
 		Schemas: c.Data.Schemas, Now: now,
 	}
+	transfers := &transfer.Service{DB: s.db, Users: users, Sessions: sessions, Digests: operators.Digests, Factors: factorDesk{factors}, Now: now}
 	health := &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "the database does not answer", Run: s.db.Ping},
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
@@ -203,7 +205,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		}
 	}
 
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err

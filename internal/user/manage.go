@@ -15,7 +15,7 @@ import (
 // Forever is the end of a ban that somebody has to lift.
 func Forever() time.Time { return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC) }
 
-// New is an account that an administrator makes.
+// New is an account to be made.
 type New struct {
 	ID           id.User // zero: one is made
 	Email        string  // normalised; empty: an anonymous user
@@ -27,11 +27,11 @@ type New struct {
 // Add makes an account. It returns ErrExists if there is one with that id or
 // address.
 func (s *Service) Add(ctx context.Context, q postgres.Querier, n New) (id.User, error) {
-	user, err := encode("/user_metadata", n.UserMetadata)
+	user, err := Encode("/user_metadata", n.UserMetadata)
 	if err != nil {
 		return id.User{}, err
 	}
-	app, err := encode("/app_metadata", n.AppMetadata)
+	app, err := Encode("/app_metadata", n.AppMetadata)
 	if err != nil {
 		return id.User{}, err
 	}
@@ -67,11 +67,11 @@ type Change struct {
 // committed, tell session.Revoked. It returns ErrNotFound, or ErrExists for an
 // address that belongs to another account.
 func (s *Service) Amend(ctx context.Context, q postgres.Querier, userID id.User, c Change) (int64, error) {
-	user, err := encode("/user_metadata", c.UserMetadata)
+	user, err := Encode("/user_metadata", c.UserMetadata)
 	if err != nil {
 		return 0, err
 	}
-	app, err := encode("/app_metadata", c.AppMetadata)
+	app, err := Encode("/app_metadata", c.AppMetadata)
 	if err != nil {
 		return 0, err
 	}
@@ -126,8 +126,9 @@ func (m Metadata) removed() []string {
 	return names
 }
 
-// encode returns metadata in JSON, "{}" for none.
-func encode(pointer string, m Metadata) (string, error) {
+// Encode returns metadata in JSON, "{}" for none, or a fault with the pointer if
+// there is too much of it.
+func Encode(pointer string, m Metadata) (string, error) {
 	if m == nil {
 		return "{}", nil
 	}
@@ -136,11 +137,21 @@ func encode(pointer string, m Metadata) (string, error) {
 		return "", fmt.Errorf("encoding metadata: %w", err)
 	}
 	if len(text) > MaxMetadata {
-		return "", tooMuch(pointer)
+		return "", TooMuch(pointer)
 	}
 	return string(text), nil
 }
 
-func tooMuch(pointer string) error {
+// TooMuch is the fault of metadata over its limit.
+func TooMuch(pointer string) error {
 	return fault.Input(pointer, "metadata_too_large", fmt.Sprintf("Keep all metadata together under %d bytes.", MaxMetadata))
+}
+
+// Decode reads metadata as PostgreSQL has it.
+func Decode(text []byte) (Metadata, error) {
+	var m Metadata
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("decoding metadata: %w", err)
+	}
+	return m, nil
 }

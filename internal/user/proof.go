@@ -28,35 +28,6 @@ func (s *Service) NewID() id.User { return id.User(id.New(s.Now())) }
 // or the fault of one that is too large.
 func CheckMetadata(metadata Metadata) (string, error) { return encodeMetadata(metadata) }
 
-// CreateVerified makes an account whose address has been proven. It returns
-// ErrExists.
-func (s *Service) CreateVerified(ctx context.Context, q postgres.Querier, userID id.User, email, metadata string) error {
-	err := insert(ctx, q, userID, email, metadata)
-	if err == nil {
-		err = insertIdentity(ctx, q, id.New(s.Now()), userID, EmailIssuer, userID.String())
-	}
-	if err == nil {
-		_, err = updateVerified(ctx, q, userID, email)
-	}
-	if err != nil {
-		return fmt.Errorf("creating a user: %w", err)
-	}
-	return nil
-}
-
-// CreateAnonymous makes an account of somebody of whom nothing is known.
-func (s *Service) CreateAnonymous(ctx context.Context, q postgres.Querier, metadata Metadata) (id.User, error) {
-	text, err := encodeMetadata(metadata)
-	if err != nil {
-		return id.User{}, err
-	}
-	userID := s.NewID()
-	if err := insertAnonymous(ctx, q, userID, text); err != nil {
-		return id.User{}, fmt.Errorf("creating an anonymous user: %w", err)
-	}
-	return userID, nil
-}
-
 // Convert gives an anonymous account an address and with it an identity. It
 // returns ErrExists if the address belongs to somebody else, and ErrNotFound
 // if the account is not an anonymous one.
@@ -64,7 +35,7 @@ func (s *Service) Convert(ctx context.Context, q postgres.Querier, userID id.Use
 	if err := updateAnonymous(ctx, q, userID, email, verified); err != nil {
 		return err
 	}
-	return insertIdentity(ctx, q, id.New(s.Now()), userID, EmailIssuer, userID.String())
+	return s.identify(ctx, q, userID)
 }
 
 // Verify notes that the owner of an account has the mailbox of its address, and

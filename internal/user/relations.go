@@ -102,21 +102,10 @@ func (s *Service) Relations(ctx context.Context, q postgres.Querier, userID id.U
 	return r, nil
 }
 
-// Belongings are what another package keeps of a user that no foreign key takes
-// away with it, such as sealed values.
-type Belongings interface {
-	Forget(ctx context.Context, q postgres.Querier, userID id.User) error
-}
-
 // Delete removes an account with all that the server keeps of it, after
 // Relations has found nothing in its way. Its sessions are refused from then on.
 // It returns ErrNotFound.
 func (s *Service) Delete(ctx context.Context, q postgres.Querier, userID id.User) error {
-	for _, b := range s.Belongings {
-		if err := b.Forget(ctx, q, userID); err != nil {
-			return fmt.Errorf("forgetting what belongs to a user: %w", err)
-		}
-	}
 	err := remove(ctx, q, userID)
 	if report := postgres.Report(err); report != nil && (report.State == "23503" || report.State == "23001") {
 		return errReferenced // by rows further away, or that we may not count

@@ -10,32 +10,11 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-const insertSQL = `
-insert into auth.users (id, email, user_metadata) values ($1, $2, $3)
-on conflict (email) do nothing`
-
-// insert does not let PostgreSQL report the conflict: it would log the address.
-func insert(ctx context.Context, q postgres.Querier, userID id.User, email, metadata string) error {
-	tag, err := q.Exec(ctx, insertSQL, userID, email, metadata)
-	if err == nil && tag.RowsAffected() == 0 {
-		return ErrExists
-	}
-	return tooLarge(err)
-}
-
 // tooLarge tells metadata over its limit from other refusals.
 func tooLarge(err error) error {
 	if report := postgres.Report(err); report != nil && report.State == "23514" {
 		return errMetadataSize
 	}
-	return postgres.Fault(err)
-}
-
-const insertIdentitySQL = `
-insert into auth.identities (id, user_id, issuer, subject) values ($1, $2, $3, $4)`
-
-func insertIdentity(ctx context.Context, q postgres.Querier, identityID id.UUID, userID id.User, issuer, subject string) error {
-	_, err := q.Exec(ctx, insertIdentitySQL, identityID, userID, issuer, subject)
 	return postgres.Fault(err)
 }
 

@@ -31,9 +31,9 @@ func checked(err error, app bool) error {
 	report := postgres.Report(err)
 	switch {
 	case report != nil && report.State == "23514" && app:
-		return tooMuch("/app_metadata")
+		return TooMuch("/app_metadata")
 	case report != nil && report.State == "23514":
-		return tooMuch("/user_metadata")
+		return TooMuch("/user_metadata")
 	case report != nil && report.State == "23505":
 		return ErrExists
 	}
@@ -68,6 +68,7 @@ update auth.users set
 		when not $3 or $2 is distinct from email and $2 is not null then null
 		else email_verified_at end,
 	is_anonymous = is_anonymous and $2 is null,
+	new_email = case when $2 is distinct from email and $2 is not null then null else new_email end,
 	claims_version = claims_version + case when $2 is distinct from email and $2 is not null then 1 else 0 end,
 	user_metadata = (user_metadata || $4::jsonb) - $5::text[],
 	app_metadata = (app_metadata || $6::jsonb) - $7::text[],

@@ -22,19 +22,11 @@ func selectKnown(ctx context.Context, q postgres.Querier, email string) (Known, 
 	return k, postgres.Fault(err)
 }
 
-const insertAnonymousSQL = `
-insert into auth.users (id, is_anonymous, user_metadata) values ($1, true, $2)`
-
-func insertAnonymous(ctx context.Context, q postgres.Querier, userID id.User, metadata string) error {
-	_, err := q.Exec(ctx, insertAnonymousSQL, userID, metadata)
-	return tooLarge(err)
-}
-
 // Like all that gives an address to an account, this asks before it writes:
 // PostgreSQL would log the address with the conflict. Whoever comes between is
 // stopped by the unique index all the same.
 const updateAnonymousSQL = `
-update auth.users u set email = $2, is_anonymous = false, new_email = null, updated_at = now(),
+update auth.users u set email = $2, is_anonymous = false, new_email = null, updated_at = now(), claims_version = claims_version + 1,
 	email_verified_at = case when $3 then now() end
 where u.id = $1 and u.is_anonymous and not exists (select from auth.users o where o.email = $2 and o.id <> $1)`
 
@@ -47,7 +39,7 @@ func updateAnonymous(ctx context.Context, q postgres.Querier, userID id.User, em
 }
 
 const updateEmailSQL = `
-update auth.users u set email = $2, new_email = null, updated_at = now(),
+update auth.users u set email = $2, new_email = null, updated_at = now(), claims_version = claims_version + 1,
 	email_verified_at = case when $3 then now() end
 where u.id = $1 and not exists (select from auth.users o where o.email = $2 and o.id <> $1)`
 

@@ -86,28 +86,8 @@ type Database interface {
 
 // Service keeps accounts. It is safe for concurrent use.
 type Service struct {
-	DB         Database
-	Now        func() time.Time
-	Belongings []Belongings // of users, in other packages; may be nil
-}
-
-// Create makes an account with an e-mail address, which must be normalised,
-// and the identity of its password. It returns ErrExists.
-func (s *Service) Create(ctx context.Context, q postgres.Querier, email string, metadata Metadata) (id.User, error) {
-	text, err := encodeMetadata(metadata)
-	if err != nil {
-		return id.User{}, err
-	}
-	now := s.Now()
-	userID := id.User(id.New(now))
-	err = insert(ctx, q, userID, email, text)
-	if err == nil {
-		err = insertIdentity(ctx, q, id.New(now), userID, EmailIssuer, userID.String())
-	}
-	if err != nil {
-		return id.User{}, fmt.Errorf("creating a user: %w", err)
-	}
-	return userID, nil
+	DB  Database
+	Now func() time.Time
 }
 
 // SignedIn notes that a user has just signed in with an identity.

@@ -34,10 +34,26 @@ func Decode(r *http.Request, into any, nul ...string) error {
 	if err := checkNUL(body, nul); err != nil {
 		return err
 	}
+	return unmarshal(body, into)
+}
+
+// Unmarshal decodes one JSON object that is part of a body as strictly as a
+// whole one.
+func Unmarshal(text []byte, into any) error {
+	if err := checkSyntax(text); err != nil {
+		return err
+	}
+	if err := checkNUL(text, nil); err != nil {
+		return err
+	}
+	return unmarshal(text, into)
+}
+
+func unmarshal(body []byte, into any) error {
 	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
 		return fault.Input("", "invalid_json", "The body must be a JSON object.")
 	}
-	err = json.Unmarshal(body, into, json.RejectUnknownMembers(true))
+	err := json.Unmarshal(body, into, json.RejectUnknownMembers(true))
 	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
 		return semanticFault(semantic)
 	}

@@ -64,6 +64,10 @@ type Route struct {
 	// are not kept as text.
 	NUL []string
 
+	// Stream lets body and answer be of any length; what is limited is the time
+	// in which nothing of them moves. See Upload and Download.
+	Stream bool
+
 	Serve func(w http.ResponseWriter, r *http.Request, c *Call) error
 }
 

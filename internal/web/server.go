@@ -143,16 +143,28 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 	h["X-Request-Id"] = []string{c.RequestID}
 	answer := &recorder{ResponseWriter: w}
 
+	broken := false
 	if !s.cors(answer, r, allow) {
-		ctx, cancel := context.WithTimeout(r.Context(), s.Deadline)
+		ctx, cancel := s.deadline(r.Context(), route)
 		r = r.WithContext(ctx)
 		c.request = r
 		if err := s.protected(answer, r, route, c); err != nil {
+			broken = route.Stream && answer.status != 0
 			s.fail(ctx, answer, c, err)
 		}
 		cancel()
 	}
 	s.log(r, route, c, answer, s.Now().Sub(began))
+	if broken {
+		panic(http.ErrAbortHandler) // the one way to let the client see that the answer is not whole
+	}
+}
+
+func (s *Server) deadline(ctx context.Context, route Route) (context.Context, context.CancelFunc) {
+	if route.Stream {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, s.Deadline)
 }
 
 // protected runs a handler behind authentication, and turns a panic into an
@@ -163,7 +175,11 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, 
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
+	if route.Stream {
+		w = s.moving(w, r)
+	} else {
+		r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
+	}
 	p, err := s.Authenticate(r)
 	if err != nil {
 		return err

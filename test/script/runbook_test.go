@@ -156,7 +156,8 @@ func newBook(t *testing.T) *book {
 		}
 	}
 	environ := append(environment(os.Getenv("PATH")),
-		"DATABASE_URL="+ownCluster(t), "FLUXBASE_SERVER_ADDRESS=127.0.0.1:0", "FLUXBASE_AUTH_BCRYPT_COST=10", "HOME="+b.dir)
+		"DATABASE_URL="+ownCluster(t), "FLUXBASE_SERVER_ADDRESS=127.0.0.1:0", "FLUXBASE_AUTH_BCRYPT_COST=10", "HOME="+b.dir,
+		"FLUXBASE_MAIL_SMTP_HOST=mail.example.com", "FLUXBASE_MAIL_FROM=Example <no-reply@example.com>")
 	environ = append(environ, "PATH="+shims+string(filepath.ListSeparator)+filepath.Join(place, "bin")+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	if _, err := os.Stat(filepath.Join("..", "..", ".cache", "vault")); err == nil {
 		v := kmstest.NewVault(t)

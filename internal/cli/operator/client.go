@@ -78,6 +78,11 @@ func (c *client) exchange(request *http.Request, into any) error {
 		return fmt.Errorf("asking the server: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
+	return c.decode(response, into)
+}
+
+// decode reads an answer, or the problem that it is.
+func (c *client) decode(response *http.Response, into any) error {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("reading the answer: %w", err)

@@ -130,7 +130,7 @@ func TestUnknownCommands(t *testing.T) {
 	for _, args := range []string{"put KEY hunter2", "purge KEY", "remove KEY --json", "hunter2", "KEY=hunter2", "SET KEY"} {
 		run(t, "x", append([]string{"secrets"}, strings.Fields(args)...)...).refused(t, args, "no such command")
 	}
-	for group, has := range map[string]string{"users": "get, list", "sessions": "list, revoke", "keys": "create, list, revoke", "secrets": "audit, delete"} {
+	for group, has := range map[string]string{"users": "ban, create", "sessions": "list, revoke", "keys": "create, list, revoke", "secrets": "audit, delete"} {
 		run(t, "", group, marker).refused(t, group, "fluxbase-cli "+group+" has: "+has)
 		run(t, "", group, marker, "--json").refused(t, group, "has: "+has)
 		if r := run(t, "", group); r.status != 0 || !strings.Contains(r.stdout, "Available Commands") || len(r.requests) > 0 {

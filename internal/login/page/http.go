@@ -61,7 +61,7 @@ func (s *Service) press(w http.ResponseWriter, r *http.Request, c *web.Call) err
 	case "continue":
 		var to string
 		if to, err = s.Links.Continue(r.Context(), token, from); err == nil {
-			http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // Continue has held it against the list
+			http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // a URL of auth.redirect_urls
 			return nil
 		}
 	case "deny":

@@ -93,7 +93,7 @@ func New(t *testing.T, o Options) *Server {
 	if o.Security == Implicit {
 		l = s.listener(t, l)
 	}
-	address := l.Addr().(*net.TCPAddr) //nolint:errcheck,forcetypeassert // it is one
+	address := l.Addr().(*net.TCPAddr)
 	s.Host, s.Port = address.IP.String(), address.Port
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
@@ -236,6 +236,6 @@ func Mute(t *testing.T, talk func(net.Conn)) (host string, port int) {
 			}()
 		}
 	}()
-	address := l.Addr().(*net.TCPAddr) //nolint:errcheck,forcetypeassert // it is one
+	address := l.Addr().(*net.TCPAddr)
 	return address.IP.String(), address.Port
 }

@@ -3,6 +3,8 @@
  * {@link FluxbaseClient} returns values and throws; {@link createClient} returns `{data, error}` and never throws.
  */
 
+export type { AdminUserAttributes, Ban, Removal, UserFilter } from "./admin/users.js";
+export type * from "./auth/requests.js";
 export type * from "./auth/types.js";
 export { AuthError, DataError, type FieldError, FluxbaseError, NetworkError } from "./core/errors.js";
 export type {
@@ -19,12 +21,7 @@ export type { ClientOptions, FluxbaseClientOptions } from "./core/options.js";
 export type { StorageAdapter } from "./core/storage.js";
 export type { One, ReadQuery, ReturningQuery, TableQuery, WriteQuery } from "./data/builder.js";
 export type { DataResult, FilterValue, Insert, RelationName, Row, Update } from "./data/types.js";
-export {
-  createClient,
-  type NoUserAndSession,
-  type Result,
-  type ResultAuth,
-  type ResultClient,
-} from "./faces/results.js";
-export { FluxbaseClient, type ValueAuth } from "./faces/values.js";
+export { createClient, type ResultAdmin, type ResultAuth, type ResultClient } from "./faces/results.js";
+export type { NoUserAndSession, Result } from "./faces/settle.js";
+export { FluxbaseClient, type ValueAdmin, type ValueAuth } from "./faces/values.js";
 export { VERSION } from "./version.js";

@@ -24,6 +24,9 @@ export interface User {
   readonly is_anonymous: boolean;
   readonly identities?: readonly Identity[];
   readonly mfa_enabled: boolean;
+  /** The address that the user wants, while it is not confirmed yet. */
+  readonly new_email?: string | null;
+  readonly banned_until?: string | null;
   readonly created_at: string;
   readonly updated_at: string;
   readonly last_sign_in_at?: string | null;
@@ -53,6 +56,7 @@ export interface ListedSession {
   readonly expires_at: string | null;
   readonly ip: string | null;
   readonly user_agent: string | null;
+  /** E.g. `Chrome on Linux`. */
   readonly device?: string | null;
   /** Authenticator assurance level, e.g. `aal1`. */
   readonly aal?: string;
@@ -73,6 +77,20 @@ export interface UserAndSession {
 export interface SignUpResult {
   readonly user: User | null;
   readonly session: Session | null;
+  /** Give it to `waitForSignIn` while the address must be confirmed. */
+  readonly flow_id?: string;
+}
+
+/** An anonymous user made permanent: same id, same rows, same session. */
+export interface Conversion extends UserAndSession {
+  /** Given while the address must be confirmed first; the user is anonymous until then. */
+  readonly flow_id?: string;
+}
+
+/** A mail is on its way, or would be if the address were known: the server does not tell. */
+export interface MailedFlow {
+  /** Give it to `waitForSignIn`. */
+  readonly flow_id: string;
 }
 
 /** Signed in, or told that a second factor is needed first (then there is no session yet). */
@@ -88,32 +106,61 @@ export type SignInResult =
       readonly methods: readonly string[];
     };
 
-/** E-mail and password. */
-export interface PasswordCredentials {
-  readonly email: string;
-  /** 8 to 72 bytes of UTF-8 unless the server is configured otherwise. */
-  readonly password: string;
+/** A new authenticator, not in use until `verify2FA`. */
+export interface TotpEnrolment {
+  readonly id: string;
+  /** Base32, to be typed in where no picture can be taken. */
+  readonly secret: string;
+  /** `otpauth://totp/...` */
+  readonly uri: string;
+  /** The URI as a picture: a `data:` URI. */
+  readonly qr_code: string;
 }
 
-/** A new account. */
-export interface SignUpCredentials extends PasswordCredentials {
-  readonly options?: {
-    /** Becomes the user's `user_metadata`. */
-    readonly data?: UserMetadata;
+/** An authenticator in use. Instants are RFC 3339. */
+export interface Factor {
+  readonly id: string;
+  readonly name: string | null;
+  readonly created_at: string;
+  readonly last_used_at: string | null;
+}
+
+/** What second factors a user has. */
+export interface SecondFactorStatus {
+  readonly enabled: boolean;
+  readonly factors: readonly Factor[];
+  readonly recovery_codes_left: number;
+}
+
+/** Shown once. Each signs in once in place of a second factor. */
+export interface RecoveryCodes {
+  /** Empty when the user has some already. */
+  readonly recovery_codes: readonly string[];
+}
+
+/** What a sign-in page needs to know. */
+export interface AuthSettings {
+  readonly signup_enabled: boolean;
+  /** Whether an address must be confirmed before its owner is signed in. */
+  readonly email_verification: boolean;
+  readonly magic_link: boolean;
+  readonly anonymous: boolean;
+  readonly mfa: { readonly totp: boolean };
+  readonly password: {
+    /** In characters. */
+    readonly min_length: number;
+    /** In bytes of UTF-8. */
+    readonly max_bytes: number;
+    readonly require_uppercase: boolean;
+    readonly require_lowercase: boolean;
+    readonly require_digit: boolean;
+    readonly require_special: boolean;
   };
 }
 
-/** Which sessions to end: this one (default), all of them, or all but this one. */
-export type SignOutScope = "local" | "global" | "others";
-
-/** What a user may change about themself with one call. */
-export interface UserAttributes {
-  /** Merged into `user_metadata`; a null removes a key. */
-  readonly data?: UserMetadata;
-}
-
-/** Tokens from somewhere else, e.g. a server-side render. */
-export interface TokenPair {
-  readonly access_token: string;
-  readonly refresh_token: string;
+/** One page of a list. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Asks for the next page; null on the last one. */
+  readonly next_cursor: string | null;
 }

@@ -1,9 +1,17 @@
 /**
- * The client behind every face: the session, the authorised way to the server, the timers. A face adds only how
- * outcomes are handed over.
+ * The client behind every face: the session, the authorised way to the server, the timers, and the calls. A face adds
+ * only how outcomes are handed over.
  */
 
-import { AuthService } from "../auth/service.js";
+import { AdminUsers } from "../admin/users.js";
+import { Account } from "../auth/account.js";
+import { Desk } from "../auth/desk.js";
+import { Landing, takeArrival } from "../auth/landing.js";
+import { MailedLinks } from "../auth/links.js";
+import { SecondFactors } from "../auth/mfa.js";
+import { Sessions } from "../auth/sessions.js";
+import { SignIn } from "../auth/signin.js";
+import { Waits } from "../auth/waits.js";
 import { VERSION } from "../version.js";
 import { Tabs } from "./broadcast.js";
 import { AuthEvents } from "./events.js";
@@ -18,11 +26,25 @@ import { Ticker } from "./ticker.js";
 /** Seconds before the access token's end from which it is refreshed. */
 const MARGIN_SECONDS = 90;
 
+/** The calls of a part, without its insides. */
+export type Calls<Part> = { readonly [Name in keyof Part]: Part[Name] };
+
+/** All auth calls. They return values and throw typed errors, and need no `this`. */
+export interface Auth
+  extends Calls<SignIn>,
+    Calls<MailedLinks>,
+    Calls<SecondFactors>,
+    Calls<Account>,
+    Calls<Sessions>,
+    Pick<Landing, "initialize"> {}
+
 /** What a face builds on. */
 export interface Core {
-  readonly auth: AuthService;
+  readonly auth: Auth;
+  readonly admin: Calls<AdminUsers>;
+  readonly desk: Desk;
   readonly gateway: Gateway;
-  /** Stops timers, leaves the other tabs, forgets listeners. The session stays stored. May be called twice. */
+  /** Stops timers and waits, leaves the other tabs, forgets listeners. The session stays stored. May be called twice. */
   dispose(): void;
 }
 
@@ -39,9 +61,10 @@ export function createCore(options: FluxbaseClientOptions): Core {
   const state: SessionState = new SessionState({ vault, events, tabs, now });
   const refresher: Refresher = new Refresher({
     state,
-    exchange: (refreshToken) => auth.exchangeRefreshToken(refreshToken),
+    exchange: (refreshToken) => desk.exchangeRefreshToken(refreshToken),
     now,
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    arrived: () => landing.done(),
     marginSeconds: MARGIN_SECONDS,
   });
   const gateway = new Gateway({ http, state, refresher, key: resolved.key });
@@ -49,15 +72,28 @@ export function createCore(options: FluxbaseClientOptions): Core {
     () => void refresher.current(),
     () => refresher.warmUp(),
   );
-  const auth: AuthService = new AuthService({ gateway, state, refresher, events, ticker });
+  const desk: Desk = new Desk({ gateway, state, refresher, events });
+  const waits = new Waits(desk, resolved.waitForLinks);
+  const landing: Landing = new Landing(desk, logger, resolved.detectSessionInUrl ? takeArrival() : null);
+  const links = new MailedLinks(desk, waits);
   if (resolved.autoRefreshToken) ticker.start();
 
   return {
-    auth,
+    auth: {
+      ...new SignIn(desk, waits),
+      ...links,
+      ...new SecondFactors(desk),
+      ...new Account(desk, links),
+      ...new Sessions(desk, ticker),
+      initialize: landing.initialize,
+    },
+    admin: { ...new AdminUsers(gateway) },
+    desk,
     gateway,
     dispose() {
       ticker.stop();
       tabs.close();
+      waits.abort();
       events.clear();
     },
   };

@@ -149,3 +149,9 @@ export function usageError(message: string, code: "invalid_options" | "invalid_q
 export function sessionMissing(): AuthError {
   return new AuthError("Nobody is signed in", { status: 400, code: "session_missing" });
 }
+
+/** The call needs something that an earlier step would have left in this client. */
+export function stepMissing(code: "mfa_token_missing" | "recovery_token_missing"): AuthError {
+  const what = code === "mfa_token_missing" ? "No sign-in waits for a second factor" : "No reset link was opened here";
+  return new AuthError(what, { status: 400, code });
+}

@@ -9,6 +9,9 @@ export type SignOutReason =
   | "expired"
   | "idle"
   | "password_changed"
+  | "email_changed"
+  | "factor_changed"
+  | "replaced"
   | "reuse_detected"
   | "admin"
   | "banned"
@@ -17,14 +20,19 @@ export type SignOutReason =
   | (string & {});
 
 /**
- * What a listener is called with. The event decides the session's type: `SIGNED_OUT` has none, `INITIAL_SESSION` may
- * have none, all others have one. `SIGNED_OUT` comes with the reason as third argument.
+ * What a listener is called with. The event decides the session's type: `SIGNED_OUT` has none, `INITIAL_SESSION` and
+ * `PASSWORD_RECOVERY` may have none, all others have one. `SIGNED_OUT` comes with the reason as third argument.
+ *
+ * `PASSWORD_RECOVERY` (the page was opened by a reset link: ask for a new password) and `MFA_CHALLENGE_VERIFIED` (the
+ * second factor was right; `SIGNED_IN` came before) are heard where it happened; all others in every tab.
  */
 export type AuthChange =
   | [event: "INITIAL_SESSION", session: Session | null, info: AuthChangeInfo]
   | [event: "SIGNED_IN", session: Session, info: AuthChangeInfo]
   | [event: "TOKEN_REFRESHED", session: Session, info: AuthChangeInfo]
   | [event: "USER_UPDATED", session: Session, info: AuthChangeInfo]
+  | [event: "MFA_CHALLENGE_VERIFIED", session: Session, info: AuthChangeInfo]
+  | [event: "PASSWORD_RECOVERY", session: Session | null, info: AuthChangeInfo]
   | [event: "SIGNED_OUT", session: null, info: AuthChangeInfo & { readonly reason: SignOutReason }];
 
 /** More about a change. */
@@ -69,6 +77,7 @@ export class AuthEvents {
   readonly #entries = new Set<Entry>();
   readonly #logger: Logger;
   #count = 0;
+  #recovering = false;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -103,6 +112,22 @@ export class AuthEvents {
     }
   }
 
+  /**
+   * Emits `PASSWORD_RECOVERY`, once to each listener: those who are not greeted yet, or come only later, hear of it
+   * after their greeting, until {@link AuthEvents.recovered}. A page may add its listeners long after it was opened.
+   */
+  recovery(session: Session | null): void {
+    this.#recovering = true;
+    for (const entry of [...this.#entries]) {
+      if (entry.greeted) this.#call(entry, ["PASSWORD_RECOVERY", session, {}]);
+    }
+  }
+
+  /** The new password is set, or the link has turned out to be spent. */
+  recovered(): void {
+    this.#recovering = false;
+  }
+
   /** Forgets all listeners. */
   clear(): void {
     for (const entry of this.#entries) entry.active = false;
@@ -113,6 +138,7 @@ export class AuthEvents {
     if (entry.greeted) return;
     entry.greeted = true;
     this.#call(entry, ["INITIAL_SESSION", session, {}]);
+    if (this.#recovering) this.#call(entry, ["PASSWORD_RECOVERY", session, {}]);
   }
 
   #call(entry: Entry, change: AuthChange): void {

@@ -9,7 +9,7 @@ import { NetworkError, usageError } from "./errors.js";
 /** A request, before it is dressed with headers. */
 export interface Call {
   readonly family: Family;
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Path below the server's URL, starting with `/`. */
   readonly path: string;
   /** Query string without the question mark. */

@@ -10,6 +10,16 @@ export interface ClientOptions {
   readonly storage?: StorageAdapter | undefined;
   /** Refresh in the background, some 90 s before the access token ends. Default true. */
   readonly autoRefreshToken?: boolean | undefined;
+  /**
+   * In browsers: use a mailed link's `#type=...&token=...` in the page's address, and remove it from there. Fragments of
+   * any other form are the application's own and stay as they are. Default true.
+   */
+  readonly detectSessionInUrl?: boolean | undefined;
+  /**
+   * After a call that mails a link: wait in the background until it is opened, on whatever device, and sign in. The
+   * latest mail counts. Default: true in browsers.
+   */
+  readonly waitForLinks?: boolean | undefined;
   /** Keep the session in `storage`; false keeps it in memory only. Default true. */
   readonly persistSession?: boolean | undefined;
   /** The key in `storage`. Default `fluxbase.auth.<host>`. Clients with the same storage and key share a session. */
@@ -44,6 +54,8 @@ export interface ResolvedOptions {
   /** Whether others may share the storage. */
   readonly shared: boolean;
   readonly autoRefreshToken: boolean;
+  readonly detectSessionInUrl: boolean;
+  readonly waitForLinks: boolean;
   readonly fetch: typeof globalThis.fetch;
   readonly headers: Readonly<Record<string, string>>;
   readonly logger: Logger;
@@ -63,6 +75,8 @@ export function resolveOptions(options: FluxbaseClientOptions): ResolvedOptions 
     storageKey: options.storageKey ?? `fluxbase.auth.${url.host}`,
     shared: chosen !== undefined,
     autoRefreshToken: options.autoRefreshToken ?? true,
+    detectSessionInUrl: options.detectSessionInUrl ?? true,
+    waitForLinks: options.waitForLinks ?? typeof document !== "undefined",
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     headers: checkHeaders(options.headers ?? {}),
     logger,

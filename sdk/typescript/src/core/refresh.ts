@@ -30,6 +30,8 @@ export interface RefresherParts {
   readonly exchange: (refreshToken: string) => Promise<UserAndSession>;
   readonly now: () => number;
   readonly sleep: (milliseconds: number) => Promise<void>;
+  /** Resolves once a mailed link that the page was opened by is dealt with. */
+  readonly arrived: () => Promise<void>;
   /** Seconds before the access token's end from which it counts as due. */
   readonly marginSeconds: number;
 }
@@ -59,8 +61,12 @@ export class Refresher {
     this.#parts = parts;
   }
 
-  /** The session, refreshed first if that is due and not cooling down. Null only when nobody is signed in. */
+  /**
+   * The session, refreshed first if that is due and not cooling down. Null only when nobody is signed in. Waits while a
+   * link that the page was opened by is being exchanged, or the page would act as nobody for a moment.
+   */
   async current(): Promise<Held | null> {
+    await this.#parts.arrived();
     await this.#parts.state.ready();
     const { held } = this.#parts.state;
     if (held === null || !this.#due(held) || this.#parts.now() < this.#coolUntil) return held;

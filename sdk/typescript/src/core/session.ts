@@ -58,15 +58,18 @@ export class SessionState {
     return this.#loading;
   }
 
-  /** Starts a session, replacing any other. */
-  async begin(session: Session): Promise<void> {
+  /**
+   * Starts a session, replacing any other. Listeners that wait for their greeting are greeted with the session before
+   * it, or with `session` itself when it is what the page was `opened` with.
+   */
+  async begin(session: Session, opened = false): Promise<void> {
     await this.ready();
     const before = this.#held;
     const next: Held = { session, obtainedAt: this.#parts.now() };
     this.#held = next;
     await this.#parts.vault.transact(() => (sameTokens(this.#held, next) ? encodeHeld(next) : undefined));
     if (!sameTokens(this.#held, next)) return;
-    this.#parts.events.emit(before?.session ?? null, "SIGNED_IN", session, {});
+    this.#parts.events.emit(opened ? session : (before?.session ?? null), "SIGNED_IN", session, {});
     this.#parts.tabs.announce();
   }
 

@@ -46,14 +46,25 @@ export const REFUSED = /^error: Failed to load resource: the server responded wi
 /** Nor that it was cut off. */
 export const OFFLINE = /^error: Failed to load resource: net::ERR_INTERNET_DISCONNECTED/;
 
+/** Which server the pages talk to. */
+export interface Api {
+  readonly url: string;
+  readonly clientKey: string;
+}
+
 let browser: Browser | undefined;
 let site: Site;
+let api: Api = server;
 const visits = new Set<Visit>();
 
-/** Call once per file: a browser and a site for its tests, and a look at all complaints after each of them. */
-export function useBrowser(): void {
+/**
+ * Call once per file: a browser and a site for its tests, and a look at all complaints after each of them. `chosen` is
+ * asked for the server that the pages talk to, in place of the real one.
+ */
+export function useBrowser(chosen: () => Promise<Api> = async () => server): void {
   beforeAll(async () => {
-    site = await openSite(server.url);
+    api = await chosen();
+    site = await openSite(api.url);
     browser = await chromium.launch({ executablePath: chromiumPath(), args: [...CHROMIUM_ARGUMENTS] });
   });
   afterEach(async () => {
@@ -99,12 +110,12 @@ export class Visit {
     return this;
   }
 
-  /** A new tab with the application. `prepare` runs in it before anything else does. */
-  async tab(prepare?: () => void): Promise<Page> {
+  /** A new tab with the application. `prepare` runs in it before anything else does; `hash` ends its address. */
+  async tab(prepare?: () => void, hash = ""): Promise<Page> {
     const page = await this.context.newPage();
     if (prepare !== undefined) await page.addInitScript(prepare);
-    const asked = new URLSearchParams({ url: server.url, key: server.clientKey });
-    await page.goto(`${site.origin}/?${asked}`);
+    const asked = new URLSearchParams({ url: api.url, key: api.clientKey });
+    await page.goto(`${site.origin}/?${asked}${hash}`);
     await greeted(page);
     return page;
   }

@@ -3,13 +3,31 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { Authenticator } from "../support/totp.js";
 import { declaredNames, runText } from "./samples/harness.js";
-import { createTable, disposeAll, freshEmail, server } from "./support.js";
+import { createTable, disposeAll, freshEmail, type Mail, mailTo, server } from "./support.js";
 
 const text = readFileSync(resolve(import.meta.dirname, "../../README.md"), "utf8");
 const blocks = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? "");
 const scope: Record<string, unknown> = {};
 const lines: unknown[][] = [];
+const email = freshEmail();
+
+/** What a reader takes from elsewhere while they follow the text. */
+let read: Mail | undefined;
+const authenticators = new Map<unknown, Authenticator>();
+const elsewhere: Record<string, () => Promise<string>> = {
+  "code-from-the-mail": async () => {
+    read = await mailTo(email, read);
+    return read.code;
+  },
+  "code-from-the-app": () => {
+    const secret = scope["secret"];
+    const known = authenticators.get(secret) ?? new Authenticator(String(secret));
+    authenticators.set(secret, known);
+    return known.next();
+  },
+};
 
 beforeAll(() =>
   createTable(
@@ -32,11 +50,13 @@ afterAll(() => {
 });
 
 it("has examples, and they run", async () => {
-  expect(blocks.length).toBeGreaterThanOrEqual(9);
+  expect(blocks.length).toBeGreaterThanOrEqual(18);
   const placeholders = {
     "http://localhost:8080": server.url,
     "your-client-key": server.clientKey,
-    "user@example.com": freshEmail(),
+    "user@example.com": email,
+    "guest@example.com": freshEmail(),
+    "newemail@example.com": freshEmail(),
   };
   process.env["FLUXBASE_SERVICE_KEY"] ??= server.serviceKey;
   const console = { log: (...line: unknown[]) => lines.push(line) };
@@ -45,7 +65,9 @@ it("has examples, and they run", async () => {
     const bound = Object.fromEntries(
       Object.entries({ ...scope, console }).filter(([name]) => !declared.includes(name)),
     );
-    Object.assign(scope, await runText(block, placeholders, bound, declared));
+    const found: Record<string, string> = {};
+    for (const [word, find] of Object.entries(elsewhere)) if (block.includes(word)) found[word] = await find();
+    Object.assign(scope, await runText(block, { ...placeholders, ...found }, bound, declared));
   }
 });
 
@@ -58,6 +80,12 @@ it("leave behind what the text promises", () => {
   expect(scope["nobody"]).toBeNull();
   expect((scope["everything"] as unknown[]).length).toBeGreaterThanOrEqual(1);
   expect(scope["nothing"]).toBeNull();
+  expect(scope["mailed"]).toMatchObject({ token_type: "bearer" });
+  expect(scope["converted"]).toMatchObject({ id: (scope["guestUser"] as { id: string }).id });
+  expect((scope["recovery_codes"] as unknown[]).length).toBeGreaterThan(0);
+  expect(scope["qr_code"]).toMatch(/^data:image\/png;base64,/);
+  expect(scope["requires_2fa"]).toBe(true);
+  expect((scope["settings"] as { password: object }).password).toHaveProperty("min_length");
   expect(lines.map(([first]) => first)).toContainEqual(expect.stringMatching(/@example\.com$/));
   expect(lines).toContainEqual([expect.any(Number), "invalid_credentials", expect.any(String)]);
 });

@@ -45,6 +45,34 @@ export async function sql<Row extends object = object>(text: string, values: unk
   }
 }
 
+/** What a mail holds: the token of its link, and the code. */
+export interface Mail {
+  readonly id: string;
+  readonly link: string;
+  readonly token: string;
+  readonly code: string;
+}
+
+/** The newest mail with a link to an address, once there is one other than `before`: mail leaves through a queue. */
+export async function mailTo(address: string, before?: Mail): Promise<Mail> {
+  const limit = Date.now() + 10_000;
+  for (;;) {
+    const answer = await fetch(`${server.url}/dev/mail/messages?to=${encodeURIComponent(address)}`);
+    if (!answer.ok) throw new Error(`the mailbox of the server under test answered ${answer.status}`);
+    const { items } = (await answer.json()) as { items: { id: string; text: string }[] };
+    const [newest] = items.map(read).filter(({ link }) => link !== ""); // others only tell of something
+    if (newest !== undefined && newest.id !== before?.id) return newest;
+    if (Date.now() > limit) throw new Error("no mail within ten seconds");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function read({ id, text }: { id: string; text: string }): Mail {
+  const [link = "", token = ""] = /https?:\/\/\S+\/verify\?token=([^\s&"'<>]+)/.exec(text) ?? [];
+  const [code = ""] = /\b\d{6}\b/.exec(text.replaceAll(link, "")) ?? [];
+  return { id, link, token: decodeURIComponent(token), code };
+}
+
 /** Makes a table by `ddl` and waits until the server knows it. */
 export async function createTable(name: string, ddl: string): Promise<void> {
   await sql(ddl);

@@ -1,57 +1,30 @@
-/** A server of a hundred lines for unit tests: sessions with generations and a grace, and scripted failures. */
+/**
+ * A server for tests that need no other: sessions with generations and a grace, and scripted failures. Mail, accounts
+ * and operators have files of their own.
+ */
 
-export interface Seen {
-  readonly method: string;
-  readonly path: string;
-  readonly search: URLSearchParams;
-  readonly headers: Headers;
-  readonly body: unknown;
-}
+import { FakeAccounts } from "./fake-account.js";
+import { adminAnswer } from "./fake-admin.js";
+import { FakeMail } from "./fake-mail.js";
+import {
+  type Account,
+  type Asked,
+  json,
+  nothing,
+  type OpenRoute,
+  type OwnRoute,
+  problem,
+  type Seen,
+  type ServerSession,
+} from "./fake-types.js";
 
-interface Account {
-  id: string;
-  email: string;
-  password: string;
-  user_metadata: Record<string, unknown>;
-}
-
-interface ServerSession {
-  id: string;
-  account: Account;
-  generation: number;
-  rotatedAt: number;
-  ended?: string;
-}
+export type { Mail } from "./fake-mail.js";
+export { type Account, json, problem, type Seen } from "./fake-types.js";
 
 /** What to do instead of the ordinary answer: a response, or an error to throw. */
 export type Script = (seen: Seen) => Response | Error | undefined;
 
 export const GRACE_MS = 10_000;
-
-export function problem(
-  status: number,
-  code: string,
-  more: Record<string, unknown> = {},
-  headers: HeadersInit = {},
-): Response {
-  const body = {
-    type: "about:blank",
-    title: "Problem",
-    status,
-    detail: `problem ${code}`,
-    code,
-    request_id: "req-1",
-    ...more,
-  };
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { "Content-Type": "application/problem+json", ...Object.fromEntries(new Headers(headers)) },
-  });
-}
-
-export function json(status: number, body: unknown, headers: Record<string, string> = {}): Response {
-  return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json", ...headers } });
-}
 
 function jwt(claims: Record<string, unknown>): string {
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -61,15 +34,21 @@ function jwt(claims: Record<string, unknown>): string {
 export class FakeServer {
   readonly seen: Seen[] = [];
   readonly sessions = new Map<string, ServerSession>();
-  readonly #accounts = new Map<string, Account>();
+  readonly accounts: Account[] = [];
+  readonly mail = new FakeMail(this);
+  readonly mfa = new FakeAccounts(this);
   script: Script = () => undefined;
   expiresIn = 900;
+  /** Whether addresses must be confirmed. */
+  confirm = false;
   /** Seconds by which this server's clock is ahead of the client's. */
   skew = 0;
   /** Milliseconds until each answer. */
   delay: () => number = () => 0;
   tables: (seen: Seen) => Response = () => json(200, []);
   #serial = 0;
+  readonly #open: Record<string, OpenRoute> = { ...this.#openRoutes(), ...this.mail.routes, ...this.mfa.open };
+  readonly #own: Record<string, OwnRoute> = { ...this.#ownRoutes(), ...this.mfa.own };
 
   get url(): string {
     return "http://fake.test";
@@ -89,8 +68,7 @@ export class FakeServer {
       body: typeof init?.body === "string" ? JSON.parse(init.body) : undefined,
     };
     this.seen.push(seen);
-    const scripted = this.script(seen);
-    const answer = scripted ?? this.#answer(seen);
+    const answer = this.script(seen) ?? (await this.#answer(seen, init?.signal ?? undefined));
     const wait = this.delay();
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     init?.signal?.throwIfAborted();
@@ -98,43 +76,160 @@ export class FakeServer {
     return answer;
   };
 
+  account(email: string): Account | undefined {
+    return this.accounts.find((one) => one.email === email && !one.deleted);
+  }
+
+  add(parts: Partial<Account>): Account {
+    const id = `user-${++this.#serial}`;
+    const fresh = { email: null, password: null, verified: false, user_metadata: {}, app_metadata: {}, recovery: [] };
+    const account: Account = { id, factors: [], ...fresh, ...parts };
+    this.accounts.push(account);
+    return account;
+  }
+
+  /** The answer to a first factor that was right. */
+  enter(account: Account): unknown {
+    return account.factors.some(({ verified }) => verified) ? this.mfa.secondStep(account) : this.begin(account);
+  }
+
+  begin(account: Account, aal: ServerSession["aal"] = "aal1"): unknown {
+    const id = `session-${++this.#serial}`;
+    const session: ServerSession = { id, account, generation: 1, rotatedAt: Date.now(), aal };
+    this.sessions.set(session.id, session);
+    return { user: this.user(account), session: this.#tokens(session) };
+  }
+
+  rotate(session: ServerSession): unknown {
+    session.generation += 1;
+    session.rotatedAt = Date.now();
+    return { user: this.user(session.account), session: this.#tokens(session) };
+  }
+
   end(sessionId: string, reason: string): void {
     const session = this.sessions.get(sessionId);
     if (session) session.ended = reason;
   }
 
-  #answer(seen: Seen): Response {
-    const body = (seen.body ?? {}) as Record<string, string>;
-    const route = `${seen.method} ${seen.path.replace("/api/v1/auth", "")}`;
-    switch (route) {
-      case "POST /signup": {
-        const account = {
-          id: `user-${++this.#serial}`,
-          email: body["email"] ?? "",
-          password: body["password"] ?? "",
-          user_metadata: {},
-        };
-        Object.assign(account.user_metadata, (seen.body as { data?: object }).data);
-        this.#accounts.set(account.email, account);
-        return json(201, this.#open(account));
-      }
-      case "POST /signin": {
-        const account = this.#accounts.get(body["email"] ?? "");
-        if (account?.password !== body["password"]) return problem(401, "invalid_credentials");
-        return json(200, this.#open(account as Account));
-      }
-      case "POST /refresh":
-        return this.#refresh(body["refresh_token"] ?? "");
-      default:
-    }
-    if (seen.path.startsWith("/api/v1/tables/")) return this.tables(seen);
-    return this.#authorised(seen, route);
+  alive(account: Account): ServerSession[] {
+    return [...this.sessions.values()].filter((one) => one.account === account && !one.ended);
   }
 
-  #open(account: Account): unknown {
-    const session: ServerSession = { id: `session-${++this.#serial}`, account, generation: 1, rotatedAt: Date.now() };
-    this.sessions.set(session.id, session);
-    return { user: this.user(account), session: this.#tokens(session) };
+  /** Ends all sessions of an account but one; says how many. */
+  endAll(account: Account, reason: string, but?: ServerSession): number {
+    const ending = this.alive(account).filter((one) => one !== but);
+    for (const session of ending) session.ended = reason;
+    return ending.length;
+  }
+
+  user(account: Account): unknown {
+    const { id, email, user_metadata, app_metadata, new_email, banned_until } = account;
+    return {
+      id,
+      email,
+      email_verified: account.verified,
+      role: email === null ? "anonymous" : "authenticated",
+      user_metadata: { ...user_metadata },
+      app_metadata: { ...app_metadata },
+      is_anonymous: email === null,
+      mfa_enabled: account.factors.some(({ verified }) => verified),
+      ...(new_email === undefined ? {} : { new_email }),
+      ...(banned_until === undefined ? {} : { banned_until }),
+    };
+  }
+
+  #answer(seen: Seen, signal: AbortSignal | undefined): Response | Promise<Response> {
+    if (seen.path.startsWith("/api/v1/tables/")) return this.tables(seen);
+    if (seen.path.startsWith("/api/v1/admin/users")) return adminAnswer(this, seen);
+    const route = `${seen.method} ${seen.path.replace("/api/v1/auth", "")}`;
+    const asked: Asked = { seen, signal, body: (seen.body ?? {}) as Asked["body"] };
+    const open = this.#open[route];
+    const own = this.#own[route] ?? this.#own[route.replace(/\/[^/]+$/, "/:id")];
+    const unknown = Object.keys(asked.body).filter((name) => !(open ?? own)?.allowed.includes(name));
+    if ((open ?? own) !== undefined && unknown.length > 0) {
+      return problem(400, "validation_failed", {
+        errors: unknown.map((name) => ({ pointer: `/${name}`, detail: "?" })),
+      });
+    }
+    if (open !== undefined) return open.answer(asked);
+    const bearer = seen.headers.get("authorization")?.replace("Bearer ", "") ?? "";
+    const payload = bearer.split(".")[1];
+    if (payload === undefined) return problem(401, "not_authenticated");
+    const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as { session_id: string; exp: number };
+    const session = this.sessions.get(claims.session_id) as ServerSession;
+    if (session.ended) return problem(401, "session_ended", { reason: session.ended });
+    if (claims.exp <= Date.now() / 1000 + this.skew) return problem(401, "token_expired");
+    return own?.answer(asked, session) ?? problem(404, "not_found");
+  }
+
+  #openRoutes(): Record<string, OpenRoute> {
+    return {
+      "POST /signup": {
+        allowed: ["email", "password", "data", "redirect_to"],
+        answer: ({ seen, body }) => {
+          const { data = {} } = seen.body as { data?: Record<string, unknown> };
+          const email = body["email"] ?? "";
+          const made = { email, password: body["password"] ?? "", verified: !this.confirm, user_metadata: { ...data } };
+          const account = this.add(made);
+          if (!this.confirm) return json(201, this.begin(account));
+          return json(201, { user: null, session: null, flow_id: this.mail.send(email, "signup").flow });
+        },
+      },
+      "POST /signin": {
+        allowed: ["email", "password"],
+        answer: ({ body }) => {
+          const account = this.account(body["email"] ?? "");
+          if (account === undefined || account.password !== body["password"])
+            return problem(401, "invalid_credentials");
+          return json(200, this.enter(account));
+        },
+      },
+      "POST /anonymous": {
+        allowed: ["data"],
+        answer: ({ seen }) => {
+          const { data = {} } = (seen.body ?? {}) as { data?: Record<string, unknown> };
+          return json(201, this.begin(this.add({ user_metadata: { ...data } })));
+        },
+      },
+      "POST /refresh": { allowed: ["refresh_token"], answer: ({ body }) => this.#refresh(body["refresh_token"] ?? "") },
+    };
+  }
+
+  #ownRoutes(): Record<string, OwnRoute> {
+    return {
+      "GET /user": { allowed: [], answer: (_, { account }) => json(200, this.user(account)) },
+      "PATCH /user": {
+        allowed: ["data"],
+        answer: ({ seen }, { account }) => {
+          Object.assign(account.user_metadata, (seen.body as { data: object }).data);
+          return json(200, this.user(account));
+        },
+      },
+      "POST /signout": {
+        allowed: ["scope"],
+        answer: ({ body }, session) => {
+          const { scope } = body;
+          if (scope !== "others") session.ended = "signed_out";
+          if (scope !== "local") this.endAll(session.account, "signed_out", session);
+          return nothing();
+        },
+      },
+      "GET /sessions": { allowed: [], answer: ({ seen }, session) => this.#page(session, seen.search.get("cursor")) },
+      "DELETE /sessions": {
+        allowed: [],
+        answer: (_, session) => {
+          this.endAll(session.account, "signed_out", session);
+          return nothing();
+        },
+      },
+      "DELETE /sessions/:id": {
+        allowed: [],
+        answer: ({ seen }) => {
+          this.end(seen.path.split("/").pop() ?? "", "signed_out");
+          return nothing();
+        },
+      },
+    };
   }
 
   #refresh(token: string): Response {
@@ -143,10 +238,8 @@ export class FakeServer {
     if (!session) return problem(401, "refresh_token_invalid");
     if (session.ended) return problem(401, "session_ended", { reason: session.ended });
     const presented = Number(generation);
-    if (presented === session.generation) {
-      session.generation += 1;
-      session.rotatedAt = Date.now();
-    } else if (presented !== session.generation - 1 || Date.now() - session.rotatedAt > GRACE_MS) {
+    if (presented === session.generation) return json(200, this.rotate(session));
+    if (presented !== session.generation - 1 || Date.now() - session.rotatedAt > GRACE_MS) {
       session.ended = "reuse_detected";
       return problem(401, "session_ended", { reason: "reuse_detected" });
     }
@@ -156,74 +249,23 @@ export class FakeServer {
   #tokens(session: ServerSession): unknown {
     const now = Math.floor(Date.now() / 1000) + this.skew;
     const exp = now + this.expiresIn;
+    const { id, account, aal } = session;
+    const amr = aal === "aal2" ? ["pwd", "otp"] : ["pwd"];
     return {
-      id: session.id,
-      access_token: jwt({ session_id: session.id, exp, sub: session.account.id, jti: ++this.#serial }),
+      id,
+      access_token: jwt({ session_id: id, exp, sub: account.id, jti: ++this.#serial, aal, amr }),
       token_type: "bearer",
       expires_in: this.expiresIn,
       expires_at: exp,
-      refresh_token: `fb_refresh:${session.id}:${session.generation}`,
+      refresh_token: `fb_refresh:${id}:${session.generation}`,
     };
-  }
-
-  #authorised(seen: Seen, route: string): Response {
-    const bearer = seen.headers.get("authorization")?.replace("Bearer ", "") ?? "";
-    const payload = bearer.split(".")[1];
-    if (payload === undefined) return problem(401, "not_authenticated");
-    const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as { session_id: string; exp: number };
-    const session = this.sessions.get(claims.session_id) as ServerSession;
-    if (session.ended) return problem(401, "session_ended", { reason: session.ended });
-    if (claims.exp <= Date.now() / 1000 + this.skew) return problem(401, "token_expired");
-    switch (route) {
-      case "GET /user":
-        return json(200, this.user(session.account));
-      case "PATCH /user":
-        Object.assign(session.account.user_metadata, (seen.body as { data: object }).data);
-        return json(200, this.user(session.account));
-      case "POST /signout":
-        this.#signOut(session, (seen.body as { scope: string }).scope);
-        return new Response(null, { status: 204 });
-      case "GET /sessions":
-        return this.#page(session, seen.search.get("cursor"));
-      case "DELETE /sessions":
-        for (const other of this.sessions.values()) if (other !== session) other.ended = "signed_out";
-        return new Response(null, { status: 204 });
-      default:
-        if (route.startsWith("DELETE /sessions/")) {
-          this.end(route.slice("DELETE /sessions/".length), "signed_out");
-          return new Response(null, { status: 204 });
-        }
-        return problem(404, "not_found");
-    }
-  }
-
-  #signOut(current: ServerSession, scope: string): void {
-    for (const session of this.sessions.values()) {
-      const own = session === current;
-      if (own ? scope !== "others" : scope !== "local" && session.account === current.account)
-        session.ended = "signed_out";
-    }
   }
 
   /** One session a page, to exercise the cursor. */
   #page(current: ServerSession, cursor: string | null): Response {
-    const alive = [...this.sessions.values()].filter(
-      (session) => !session.ended && session.account === current.account,
-    );
+    const alive = this.alive(current.account);
     const at = Number(cursor ?? 0);
     const items = alive.slice(at, at + 1).map((session) => ({ id: session.id, current: session === current }));
     return json(200, { items, next_cursor: at + 1 < alive.length ? String(at + 1) : null });
-  }
-
-  user(account: Account): unknown {
-    const { id, email, user_metadata } = account;
-    return {
-      id,
-      email,
-      email_verified: true,
-      role: "authenticated",
-      user_metadata: { ...user_metadata },
-      app_metadata: {},
-    };
   }
 }

@@ -60,3 +60,6 @@ export async function caught(work: PromiseLike<unknown>): Promise<unknown> {
 
 /** Lets messages between tabs and other macrotasks happen. */
 export const settle = (milliseconds = 20) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Lets everything that is ready to run do so; no clock is involved. */
+export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -191,20 +191,30 @@ describe("unknown outcomes keep the session", () => {
 });
 
 describe("definite outcomes end the session", () => {
-  it.each(["signed_out", "expired", "idle", "password_changed", "reuse_detected", "admin", "banned", "user_deleted"])(
-    "session_ended: %s",
-    async (reason) => {
-      const storage = new SharedStorage();
-      const { made, session } = await signedIn({ storage });
-      const events = record(made);
-      server.end(session.id, reason);
-      await pass(1000);
-      expect(await made.auth.getSession()).toBeNull();
-      expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_OUT"]);
-      expect(events.reason).toBe(reason);
-      expect(storage.items.size).toBe(0);
-    },
-  );
+  it.each([
+    "signed_out",
+    "expired",
+    "idle",
+    "password_changed",
+    "email_changed",
+    "factor_changed",
+    "replaced",
+    "reuse_detected",
+    "admin",
+    "banned",
+    "user_deleted",
+    "a_reason_of_next_year",
+  ])("session_ended: %s", async (reason) => {
+    const storage = new SharedStorage();
+    const { made, session } = await signedIn({ storage });
+    const events = record(made);
+    server.end(session.id, reason);
+    await pass(1000);
+    expect(await made.auth.getSession()).toBeNull();
+    expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_OUT"]);
+    expect(events.reason).toBe(reason);
+    expect(storage.items.size).toBe(0);
+  });
 
   it("refresh_token_invalid, thrown to the caller who asked", async () => {
     const { made } = await signedIn();

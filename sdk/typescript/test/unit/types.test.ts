@@ -1,7 +1,17 @@
 /** What the compiler must know. These fail in `npm run typecheck`, not when they run. */
 
 import { describe, expectTypeOf, it } from "vitest";
-import { createClient, FluxbaseClient, type Session } from "../../src/index.js";
+import {
+  createClient,
+  FluxbaseClient,
+  type NoUserAndSession,
+  type Result,
+  type Session,
+  type SignInResult,
+  type TotpEnrolment,
+  type User,
+  type UserAndSession,
+} from "../../src/index.js";
 
 interface Todo {
   id: number;
@@ -50,12 +60,43 @@ describe("types", () => {
     else expectTypeOf(data).toEqualTypeOf<null>();
   });
 
+  it("give every call of the result face its data and its empty form", async () => {
+    const { auth, admin } = createClient("http://x.test", undefined, { fetch: never, autoRefreshToken: false });
+    expectTypeOf<Awaited<ReturnType<typeof auth.verify2FACode>>>().toEqualTypeOf<
+      Result<UserAndSession, NoUserAndSession>
+    >();
+    expectTypeOf<Awaited<ReturnType<typeof auth.resetPassword>>>().toEqualTypeOf<Result<null>>();
+    expectTypeOf<Awaited<ReturnType<typeof auth.enable2FA>>>().toEqualTypeOf<Result<TotpEnrolment>>();
+    expectTypeOf<Awaited<ReturnType<typeof auth.initialize>>>().toEqualTypeOf<Result<SignInResult | null>>();
+    expectTypeOf<Awaited<ReturnType<typeof auth.updateEmail>>>().toEqualTypeOf<
+      Result<{ readonly user: User }, { readonly user: null }>
+    >();
+    expectTypeOf<Awaited<ReturnType<typeof admin.getUser>>>().toEqualTypeOf<Result<User>>();
+    expectTypeOf(auth.startAutoRefresh).returns.toEqualTypeOf<void>();
+    // @ts-expect-error a proof is one or the other
+    void (() => auth.verifyMagicLink({ email: "x" }));
+    // @ts-expect-error internals are no calls
+    void (() => auth.desk);
+  });
+
+  it("narrow a sign-in by requires_2fa", async () => {
+    const { auth } = new FluxbaseClient({ url: "http://x.test", fetch: never, autoRefreshToken: false });
+    type SignedIn = Awaited<ReturnType<typeof auth.confirmPasswordReset>>;
+    const check = (result: SignedIn) => {
+      if (result.requires_2fa) expectTypeOf(result.mfa_token).toEqualTypeOf<string>();
+      else expectTypeOf(result.session).toEqualTypeOf<Session>();
+    };
+    void check;
+  });
+
   it("narrow a listener's session by its event", () => {
     const made = new FluxbaseClient({ url: "http://x.test", fetch: never, autoRefreshToken: false });
     made.auth
       .onAuthStateChange((event, session, info) => {
         if (event === "SIGNED_IN") expectTypeOf(session).toEqualTypeOf<Session>();
         if (event === "SIGNED_OUT") expectTypeOf(info.reason).toExtend<string>();
+        if (event === "MFA_CHALLENGE_VERIFIED") expectTypeOf(session).toEqualTypeOf<Session>();
+        if (event === "PASSWORD_RECOVERY") expectTypeOf(session).toEqualTypeOf<Session | null>();
         if (event === "INITIAL_SESSION") expectTypeOf(session).toEqualTypeOf<Session | null>();
       })
       .unsubscribe();

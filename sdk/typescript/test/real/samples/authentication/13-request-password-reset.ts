@@ -1,0 +1,2 @@
+// Request reset (sends email with token)
+await client.auth.resetPassword({ email: "user@example.com" });

@@ -1,0 +1,5 @@
+// Confirm reset (after user receives token)
+await client.auth.confirmPasswordReset({
+token: "reset-token-from-email",
+password: "NewSecurePassword123",
+});

@@ -1,0 +1,2 @@
+await client.auth.sendMagicLink({ email: "user@example.com" });
+// User clicks link in email, automatically signed in

@@ -1,0 +1,1 @@
+await client.auth.verify2FA({ code: "123456" });

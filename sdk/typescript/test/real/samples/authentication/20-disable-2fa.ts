@@ -1,0 +1,2 @@
+// Disable 2FA
+await client.auth.disable2FA({ code: "123456" });

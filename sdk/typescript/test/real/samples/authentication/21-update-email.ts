@@ -1,0 +1,5 @@
+// Update email
+await client.auth.updateEmail({
+email: "newemail@example.com",
+password: "current",
+});
