@@ -227,7 +227,7 @@ func TestEmailChangeIsForgotten(t *testing.T) {
 	current := next(t, s, p.Email, func() { want(t, as(s, q, "PUT", "/user/email", "email", "denied@example.com"), 200, "") })
 	denied := letters(t, s, "denied@example.com", 1)[0]
 	want(t, press(t, s, current.token, "deny"), 200, "")
-	want(t, press(t, s, denied.token, "approve"), 200, "")
+	want(t, press(t, s, denied.token, "approve"), 403, "")
 	if a := as(s, q, "GET", "/user"); str(t, a, "email") != p.Email {
 		t.Error(a.Body)
 	}

@@ -49,7 +49,7 @@ func (s *Service) AskChange(ctx context.Context, q postgres.Querier, p *principa
 		Kind: otp.EmailChange, User: p.User, Email: email, RedirectTo: redirectTo, Change: id.UUID(s.Users.NewID()), From: from,
 		Life: s.Config.LinkLife, Code: true,
 	}
-	m := message{kind: mail.EmailChange, new: email}
+	m := message{kind: mail.EmailChange, old: account.Email, new: email}
 	if !known.ID.IsZero() {
 		m.kind = mail.AccountExists
 	}
@@ -62,7 +62,7 @@ func (s *Service) AskChange(ctx context.Context, q postgres.Querier, p *principa
 		return fmt.Errorf("noting a change of address: %w", err)
 	}
 	r.Data = string(data)
-	_, err = s.write(ctx, q, r, message{kind: mail.EmailChangeCurrent, new: email})
+	_, err = s.write(ctx, q, r, message{kind: mail.EmailChangeCurrent, old: account.Email, new: email})
 	return err
 }
 

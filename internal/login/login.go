@@ -164,13 +164,13 @@ func (s *Service) signIn(ctx context.Context, c Credentials, from session.Origin
 	}
 	stale, err := s.Passwords.Verify(ctx, found.Digest, c.Password)
 	if errors.Is(err, password.ErrMismatch) {
-		return Answer{}, s.reject(ctx, found.User, from)
+		return Answer{}, s.mismatch(ctx, email, found, c.Password, from)
 	}
 	if err != nil {
 		return Answer{}, err
 	}
-	if s.Config.Verify && !found.Verified || found.User.IsZero() {
-		return Answer{}, s.remind(ctx, email, found, from)
+	if s.Config.Verify && !found.Verified {
+		return Answer{}, s.remind(ctx, email, found, found.Digest, from)
 	}
 	var renewed string
 	if stale {
@@ -178,6 +178,9 @@ func (s *Service) signIn(ctx context.Context, c Credentials, from session.Origin
 	}
 	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
 		e := entry{user: found.User, amr: password.AMR}
+		if err := s.Users.Lock(ctx, q, found.User); err != nil { // first, as everybody does who changes a user
+			return e, err
+		}
 		if err := s.Passwords.Hold(ctx, q, found.User, found.Digest); err != nil || renewed == "" {
 			return e, err
 		}
@@ -194,6 +197,24 @@ func (s *Service) renew(ctx context.Context, password string) string {
 		return ""
 	}
 	return digest
+}
+
+// mismatch refuses a password that is not the account's. Where addresses have to
+// be proven it may be that of a sign-up: whoever sends that one is told what is
+// missing, whether or not the address belongs to somebody, and whoever fails has
+// waited for two comparisons.
+func (s *Service) mismatch(ctx context.Context, email string, found password.Found, text string, from session.Origin) error {
+	if !s.Config.Verify {
+		return s.reject(ctx, found.User, from)
+	}
+	_, err := s.Passwords.Verify(ctx, found.Pending, text)
+	switch {
+	case errors.Is(err, password.ErrMismatch):
+		return s.reject(ctx, found.User, from)
+	case err != nil:
+		return err
+	}
+	return s.remind(ctx, email, found, found.Pending, from)
 }
 
 func (s *Service) reject(ctx context.Context, userID id.User, from session.Origin) error {

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -51,21 +52,24 @@ type message struct {
 	kind   mail.Kind
 	silent bool // nobody is to receive it: what it costs is all that is wanted
 	data   map[string]any
-	new    string // address, of a change
+	old    string // address, of a change
+	new    string
 }
 
-// write writes a flow and its mail, or returns ErrNoMail. Whether there is anybody to mail to, and
-// whether the address has had too many messages already, changes nothing that
-// the one who asks could see or measure.
+// write writes a flow and its mail, or returns ErrNoMail. Whether there is
+// anybody to mail to, and whether the address has had too many such messages
+// already, changes nothing that the one who asks could see or measure. An
+// invitation is an administrator's to send, however many there are.
 func (s *Service) write(ctx context.Context, q postgres.Querier, r otp.Request, m message) (otp.Asked, error) {
 	if !s.Mail.Configured() {
 		return otp.Asked{}, ErrNoMail
 	}
-	mailed, err := s.Flows.Mailed(ctx, q, r.Email, time.Hour)
+	mailed, alone, err := s.Flows.Mailed(ctx, q, r.Email, r.Kind, time.Hour)
 	if err != nil {
 		return otp.Asked{}, err
 	}
-	silent := m.silent || mailed >= s.Config.MailLimit
+	silent := m.silent || r.Kind != otp.Invite && (!alone || mailed >= s.Config.MailLimit)
+	r.Mailed = !silent
 	if silent || m.kind == mail.AccountExists {
 		r.Code = false // nobody is told it, so whoever sends one guesses
 	}
@@ -75,7 +79,7 @@ func (s *Service) write(ctx context.Context, q postgres.Querier, r otp.Request, 
 	}
 	vars := mail.Vars{
 		ConfirmationURL: s.Config.PublicURL + "/verify?token=" + asked.Token, Token: asked.Code, TokenHash: otp.Hash(asked.Token),
-		SiteURL: s.Config.PublicURL, RedirectTo: r.RedirectTo, Locale: r.From.Language, Data: m.data, NewEmail: m.new,
+		SiteURL: s.Config.PublicURL, RedirectTo: r.RedirectTo, Locale: r.From.Language, Data: m.data, OldEmail: m.old, NewEmail: m.new,
 	}
 	if r.From.Address.IsValid() {
 		vars.Address = r.From.Address.String()
@@ -125,7 +129,7 @@ func (s *Service) askSignUp(ctx context.Context, c checked, redirectTo string, f
 		m := message{kind: mail.Confirmation, data: loose(c.data)}
 		if known.Verified {
 			m.kind = mail.AccountExists
-			r.NewUser, r.PasswordDigest = id.User{}, ""
+			r.NewUser = id.User{} // the password stays with the flow, for mismatch, and comes to nothing
 		} else if !known.ID.IsZero() {
 			r.User = known.ID
 		}
@@ -147,17 +151,35 @@ func nobody(from session.Origin) audit.Actor {
 }
 
 // remind refuses a sign-in with the right password to an address that has yet to
-// be proven, and mails the link once more.
-func (s *Service) remind(ctx context.Context, email string, found password.Found, from session.Origin) error {
-	if err := s.resend(ctx, email, found, from, new(otp.Asked)); err != nil {
+// be proven, and mails the link once more. Whoever has sent the password may
+// take it to the account.
+func (s *Service) remind(ctx context.Context, email string, found password.Found, digest string, from session.Origin) error {
+	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
+		before, err := s.Flows.Latest(ctx, q, email, otp.SignUp)
+		if err != nil && !errors.Is(err, otp.ErrExpired) {
+			return err
+		}
+		before.PasswordDigest = digest
+		_, err = s.resend(ctx, q, email, found, before, false, from)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return ErrNotConfirmed
 }
 
-// Resend mails the confirmation of a sign-up once more.
-func (s *Service) Resend(ctx context.Context, address string, from session.Origin) (Waiting, error) {
-	email, err := user.NormalizeEmail(address)
+// Again asks for the confirmation of a sign-up once more.
+type Again struct {
+	Email  string `json:"email"`
+	FlowID string `json:"flow_id,omitzero"` // of the page that signed up
+}
+
+// Resend mails the confirmation of a sign-up once more. To somebody else than who
+// signed up it mails one that makes an account without a password, and nobody
+// can wait for that.
+func (s *Service) Resend(ctx context.Context, in Again, from session.Origin) (Waiting, error) {
+	email, err := user.NormalizeEmail(in.Email)
 	if err != nil {
 		return Waiting{}, err
 	}
@@ -165,35 +187,49 @@ func (s *Service) Resend(ctx context.Context, address string, from session.Origi
 	if err != nil {
 		return Waiting{}, err
 	}
-	found.Digest = ""
-	var asked otp.Asked
-	err = s.resend(ctx, email, found, from, &asked)
-	return Waiting{asked.Waiter}, err
-}
-
-// resend writes another flow of a sign-up. An account whose address has yet to
-// be proven keeps its password only through the digest in the flow, and that is
-// there only if whoever asks has sent the password: the mailbox may belong to
-// somebody else than the account does.
-func (s *Service) resend(ctx context.Context, email string, found password.Found, from session.Origin, asked *otp.Asked) error {
-	return s.DB.InTx(ctx, func(q postgres.Querier) error {
-		r := otp.Request{Kind: otp.SignUp, Email: email, From: from, Life: s.Config.LinkLife, Code: true, Waits: true}
-		m := message{kind: mail.Confirmation, silent: true}
+	waiting := Waiting{FlowID: rand.Text() + rand.Text()}
+	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
 		before, err := s.Flows.Latest(ctx, q, email, otp.SignUp)
+		own := err == nil && sameOrigin(before, from)
+		if in.FlowID != "" && (err == nil || errors.Is(err, otp.ErrExpired)) {
+			var of otp.Flow
+			if of, err = s.Flows.Of(ctx, q, in.FlowID); err == nil && of.Email == email && of.Kind == otp.SignUp {
+				before, own = of, true
+			}
+		}
 		if err != nil && !errors.Is(err, otp.ErrExpired) {
 			return err
 		}
-		switch {
-		case found.Verified:
-		case !found.User.IsZero():
-			r.User, r.PasswordDigest, m.silent = found.User, found.Digest, false
-		case err == nil && !before.NewUser.IsZero():
-			r.NewUser, r.Data, r.PasswordDigest, r.RedirectTo = before.NewUser, before.Data, before.PasswordDigest, before.RedirectTo
-			m.silent = false
+		if !own {
+			before.PasswordDigest, before.Data, before.RedirectTo = "", "", ""
 		}
-		*asked, err = s.write(ctx, q, r, m)
+		asked, err := s.resend(ctx, q, email, found, before, own, from)
+		if own {
+			waiting.FlowID = asked.Waiter
+		}
 		return err
 	})
+	return waiting, err
+}
+
+// resend writes another flow of a sign-up. Nobody gets mail where nothing has to
+// be confirmed.
+func (s *Service) resend(ctx context.Context, q postgres.Querier, email string, found password.Found, before otp.Flow, waits bool,
+	from session.Origin,
+) (otp.Asked, error) {
+	r := otp.Request{
+		Kind: otp.SignUp, Email: email, PasswordDigest: before.PasswordDigest, Data: before.Data, RedirectTo: before.RedirectTo,
+		From: from, Life: s.Config.LinkLife, Code: true, Waits: waits,
+	}
+	m := message{kind: mail.Confirmation, silent: true}
+	switch {
+	case found.Verified || !s.Config.Verify:
+	case !found.User.IsZero():
+		r.User, m.silent = found.User, false
+	case !before.NewUser.IsZero():
+		r.NewUser, m.silent = before.NewUser, false
+	}
+	return s.write(ctx, q, r, m)
 }
 
 // SendMagicLink mails a link and a code that sign in, and make an account for an
@@ -288,7 +324,7 @@ func (s *Service) Redeem(ctx context.Context, p Proof, from session.Origin, kind
 		if err != nil {
 			return entry{}, err
 		}
-		return s.settled(ctx, q, flow, from)
+		return s.settled(ctx, q, withoutChosen(flow, p, from), from)
 	})
 }
 
