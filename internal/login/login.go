@@ -18,7 +18,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/totp"
 	"github.com/fluxbase/fluxbase/internal/user"
@@ -257,64 +256,4 @@ func (s *Service) Refresh(ctx context.Context, token string, from session.Origin
 		return Answer{}, err
 	}
 	return s.answer(live)
-}
-
-// Scope is which sessions a sign-out ends.
-type Scope string
-
-// The scopes of a sign-out.
-const (
-	Local  Scope = "local"  // the one it is asked through
-	Global Scope = "global" // all of the user's
-	Others Scope = "others" // all but the one it is asked through
-)
-
-// SignOut ends sessions of the caller's.
-func (s *Service) SignOut(ctx context.Context, p *principal.Principal, scope Scope, from session.Origin) error {
-	except := id.Session{}
-	switch scope {
-	case Local, "":
-		return s.End(ctx, p, p.Session, from)
-	case Others:
-		except = p.Session
-	case Global:
-	default:
-		return fault.Input("/scope", "invalid_scope", "The scope is local, global or others.")
-	}
-	var ended []id.Session
-	err := s.transact(ctx, p, audit.SessionsEnded, id.UUID(p.User), "user", from, func(q postgres.Querier) error {
-		var err error
-		ended, err = s.Sessions.EndAll(ctx, q, p.User, except, session.SignedOut)
-		return err
-	})
-	if err == nil {
-		s.Sessions.Revoked.Add(ended...)
-	}
-	return err
-}
-
-// End ends one session of the caller's.
-func (s *Service) End(ctx context.Context, p *principal.Principal, sessionID id.Session, from session.Origin) error {
-	err := s.transact(ctx, p, audit.SessionsEnded, id.UUID(sessionID), "session", from, func(q postgres.Querier) error {
-		return s.Sessions.End(ctx, q, p.User, sessionID, session.SignedOut)
-	})
-	if err == nil {
-		s.Sessions.Revoked.Add(sessionID)
-	}
-	return err
-}
-
-// transact runs f in one transaction with the audit record of what it does.
-func (s *Service) transact(ctx context.Context, p *principal.Principal, action audit.Action, target id.UUID, kind string,
-	from session.Origin, f func(postgres.Querier) error,
-) error {
-	return s.DB.InTx(ctx, func(q postgres.Querier) error {
-		if err := f(q); err != nil {
-			return err
-		}
-		return audit.Write(ctx, q, audit.Event{
-			Action: action, ActorKind: "user", Actor: id.UUID(p.User), TargetKind: kind, Target: target,
-			Address: from.Address, RequestID: from.RequestID,
-		})
-	})
 }

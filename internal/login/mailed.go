@@ -2,8 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -13,9 +11,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/otp"
-	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
@@ -113,123 +109,9 @@ func loose(metadata user.Metadata) map[string]any {
 	return loose
 }
 
-// askSignUp begins a sign-up whose address has to be proven.
-func (s *Service) askSignUp(ctx context.Context, c checked, redirectTo string, from session.Origin) (Answer, error) {
-	newID := s.Users.NewID()
-	r := otp.Request{
-		Kind: otp.SignUp, NewUser: newID, Email: c.email, RedirectTo: redirectTo, Data: c.metadata, PasswordDigest: c.digest,
-		From: from, Life: s.Config.LinkLife, Code: true, Waits: true,
-	}
-	var asked otp.Asked
-	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		known, err := s.Users.Find(ctx, q, c.email)
-		if err != nil {
-			return err
-		}
-		m := message{kind: mail.Confirmation, data: loose(c.data)}
-		if known.Verified {
-			m.kind = mail.AccountExists
-			r.NewUser = id.User{} // the password stays with the flow, for mismatch, and comes to nothing
-		} else if !known.ID.IsZero() {
-			r.User = known.ID
-		}
-		if asked, err = s.write(ctx, q, r, m); err != nil {
-			return err
-		}
-		return audit.Write(ctx, q, nobody(from).Did(audit.SignUpRequested, "flow", id.UUID(asked.ID)))
-	})
-	if err != nil {
-		return Answer{}, err
-	}
-	doc, err := s.Users.Draft(newID, c.email, c.data)
-	return Answer{User: doc, FlowID: asked.Waiter}, err
-}
-
 // nobody is somebody of whom only the address on the network is known.
 func nobody(from session.Origin) audit.Actor {
 	return audit.Actor{Kind: "anonymous", Address: from.Address, RequestID: from.RequestID}
-}
-
-// remind refuses a sign-in with the right password to an address that has yet to
-// be proven, and mails the link once more. Whoever has sent the password may
-// take it to the account.
-func (s *Service) remind(ctx context.Context, email string, found password.Found, digest string, from session.Origin) error {
-	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		before, err := s.Flows.Latest(ctx, q, email, otp.SignUp)
-		if err != nil && !errors.Is(err, otp.ErrExpired) {
-			return err
-		}
-		before.PasswordDigest = digest
-		_, err = s.resend(ctx, q, email, found, before, false, from)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return ErrNotConfirmed
-}
-
-// Again asks for the confirmation of a sign-up once more.
-type Again struct {
-	Email  string `json:"email"`
-	FlowID string `json:"flow_id,omitzero"` // of the page that signed up
-}
-
-// Resend mails the confirmation of a sign-up once more. To somebody else than who
-// signed up it mails one that makes an account without a password, and nobody
-// can wait for that.
-func (s *Service) Resend(ctx context.Context, in Again, from session.Origin) (Waiting, error) {
-	email, err := user.NormalizeEmail(in.Email)
-	if err != nil {
-		return Waiting{}, err
-	}
-	found, err := s.Passwords.Find(ctx, s.DB.Single(), email)
-	if err != nil {
-		return Waiting{}, err
-	}
-	waiting := Waiting{FlowID: rand.Text() + rand.Text()}
-	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
-		before, err := s.Flows.Latest(ctx, q, email, otp.SignUp)
-		own := err == nil && sameOrigin(before, from)
-		if in.FlowID != "" && (err == nil || errors.Is(err, otp.ErrExpired)) {
-			var of otp.Flow
-			if of, err = s.Flows.Of(ctx, q, in.FlowID); err == nil && of.Email == email && of.Kind == otp.SignUp {
-				before, own = of, true
-			}
-		}
-		if err != nil && !errors.Is(err, otp.ErrExpired) {
-			return err
-		}
-		if !own {
-			before.PasswordDigest, before.Data, before.RedirectTo = "", "", ""
-		}
-		asked, err := s.resend(ctx, q, email, found, before, own, from)
-		if own {
-			waiting.FlowID = asked.Waiter
-		}
-		return err
-	})
-	return waiting, err
-}
-
-// resend writes another flow of a sign-up. Nobody gets mail where nothing has to
-// be confirmed.
-func (s *Service) resend(ctx context.Context, q postgres.Querier, email string, found password.Found, before otp.Flow, waits bool,
-	from session.Origin,
-) (otp.Asked, error) {
-	r := otp.Request{
-		Kind: otp.SignUp, Email: email, PasswordDigest: before.PasswordDigest, Data: before.Data, RedirectTo: before.RedirectTo,
-		From: from, Life: s.Config.LinkLife, Code: true, Waits: waits,
-	}
-	m := message{kind: mail.Confirmation, silent: true}
-	switch {
-	case found.Verified || !s.Config.Verify:
-	case !found.User.IsZero():
-		r.User, m.silent = found.User, false
-	case !before.NewUser.IsZero():
-		r.NewUser, m.silent = before.NewUser, false
-	}
-	return s.write(ctx, q, r, m)
 }
 
 // SendMagicLink mails a link and a code that sign in, and make an account for an
@@ -305,62 +187,6 @@ func (s *Service) Invite(ctx context.Context, q postgres.Querier, userID id.User
 	return err
 }
 
-// Proof is what came out of a mail: the token of its link, or its code.
-type Proof struct {
-	Token  string `json:"token,omitzero"`
-	Email  string `json:"email,omitzero"`
-	Code   string `json:"code,omitzero"`
-	FlowID string `json:"flow_id,omitzero"` // of the page that asked: its own code counts then, not the latest
-}
-
-// Redeem signs in with what came out of a mail of one of the kinds.
-func (s *Service) Redeem(ctx context.Context, p Proof, from session.Origin, kinds ...otp.Kind) (Answer, error) {
-	consume, err := s.consumer(ctx, p, kinds...)
-	if err != nil {
-		return Answer{}, err
-	}
-	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
-		flow, err := consume(q)
-		if err != nil {
-			return entry{}, err
-		}
-		return s.settled(ctx, q, withoutChosen(flow, p, from), from)
-	})
-}
-
-// consumer returns what consumes the flow of a proof. A code is tried before
-// the transaction begins, so that the try counts.
-func (s *Service) consumer(ctx context.Context, p Proof, kinds ...otp.Kind) (func(postgres.Querier) (otp.Flow, error), error) {
-	if p.Token != "" {
-		return func(q postgres.Querier) (otp.Flow, error) { return s.Flows.Consume(ctx, q, p.Token, kinds...) }, nil
-	}
-	email, err := user.NormalizeEmail(p.Email)
-	if err != nil {
-		return nil, otp.ErrExpired
-	}
-	flow, err := s.Flows.TryCode(ctx, email, p.FlowID, p.Code, kinds...)
-	if err != nil {
-		return nil, err
-	}
-	return func(q postgres.Querier) (otp.Flow, error) { return s.Flows.ConsumeID(ctx, q, flow) }, nil
-}
-
-// settled does what the proof of a mailbox entails, unless that is done, and
-// returns whose it is.
-func (s *Service) settled(ctx context.Context, q postgres.Querier, flow otp.Flow, from session.Origin) (entry, error) {
-	userID := flow.User
-	if !flow.Proven {
-		var err error
-		if userID, err = s.settle(ctx, q, flow, from); err != nil {
-			return entry{}, err
-		}
-	}
-	if isChange(flow.Kind) {
-		return s.changed(ctx, q, userID)
-	}
-	return entry{user: userID, amr: "email"}, nil
-}
-
 // changed returns who may come in after one of the confirmations of a change of
 // address. While the other one is outstanding that is nobody: a mailbox that may
 // be given to an account one day does not open it.
@@ -371,44 +197,3 @@ func (s *Service) changed(ctx context.Context, q postgres.Querier, userID id.Use
 	}
 	return entry{user: userID, amr: "email"}, nil
 }
-
-// Wait waits for the link of a flow to be confirmed, wherever that is done, and
-// then signs the page in that asked. After a while it returns no session, and
-// the page asks again. An anonymous user who has become a permanent one keeps
-// the session.
-func (s *Service) Wait(ctx context.Context, p *principal.Principal, waiter string, from session.Origin) (Answer, bool, error) {
-	deadline := time.NewTimer(waitFor)
-	defer deadline.Stop()
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		proven, err := s.Flows.Proven(ctx, waiter)
-		if err != nil {
-			return Answer{}, false, err
-		}
-		if proven {
-			answer, err := s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
-				flow, err := s.Flows.Claim(ctx, q, waiter)
-				e := entry{user: flow.User, amr: "email"}
-				if p.SignedIn() && p.User == flow.User {
-					e.stay = p.Session
-				}
-				return e, err
-			})
-			return answer, err == nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return Answer{}, false, context.Cause(ctx)
-		case <-deadline.C:
-			return Answer{}, false, nil
-		case <-ticker.C:
-		}
-	}
-}
-
-// How long one request waits for a link, and how often it looks.
-const (
-	waitFor   = 20 * time.Second
-	lookEvery = time.Second
-)
