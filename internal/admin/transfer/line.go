@@ -93,7 +93,7 @@ func (s *Service) checkAccount(l Line) error {
 		return fault.Input("/id", "invalid_id", "It is a UUID, and not the nil one.")
 	case l.Email == nil && (l.PasswordDigest != nil || l.EmailVerified != nil && *l.EmailVerified):
 		return fault.Input("/email", "email_address_required", "Give the address that this is about.")
-	case l.PasswordDigest != nil && s.Digests.Recognize(*l.PasswordDigest) != nil:
+	case l.PasswordDigest != nil && s.Desk.Digests.Recognize(*l.PasswordDigest) != nil:
 		return fault.Input("/password_digest", "invalid_password_digest", "This is no digest of a password in a form that is known here.")
 	}
 	for pointer, m := range map[string]user.Metadata{"/user_metadata": l.UserMetadata, "/app_metadata": l.AppMetadata} {

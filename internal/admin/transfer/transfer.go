@@ -14,7 +14,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
@@ -38,12 +37,10 @@ type Seed struct {
 
 // Service imports and exports accounts. It is safe for concurrent use.
 type Service struct {
-	DB       Database
-	Users    *user.Service
-	Sessions *session.Service
-	Digests  admin.Digests
-	Factors  Factors // nil: lines with factors are refused, and none are exported
-	Now      func() time.Time
+	DB      Database
+	Desk    *admin.Service // where accounts are kept, and what a change of them entails
+	Factors Factors        // nil: lines with factors are refused, and none are exported
+	Now     func() time.Time
 }
 
 // Line is an account on its way. What is absent is not known, or not exported.

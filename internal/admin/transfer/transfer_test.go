@@ -68,8 +68,11 @@ func service(t *testing.T) (*pgtest.Database, *transfer.Service) {
 	t.Helper()
 	db := pgtest.New(t)
 	return db, &transfer.Service{
-		DB: db, Users: &user.Service{DB: db, Now: time.Now}, Digests: digests{}, Factors: &seeds{kept: map[id.User][]transfer.Seed{}}, Now: time.Now,
-		Sessions: &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now), Config: session.Config{MaxLifetime: time.Hour}},
+		DB: db, Factors: &seeds{kept: map[id.User][]transfer.Seed{}}, Now: time.Now,
+		Desk: &admin.Service{
+			DB: db, Users: &user.Service{DB: db, Now: time.Now}, Digests: digests{}, Now: time.Now,
+			Sessions: &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now), Config: session.Config{MaxLifetime: time.Hour}},
+		},
 	}
 }
 
@@ -284,7 +287,7 @@ func TestUpdateEndsSessions(t *testing.T) {
 	db.Scan(t, `select id from auth.users`, nil, &userID)
 	begin := func() id.Session {
 		t.Helper()
-		live, err := s.Sessions.Create(ctx, db.Single(), userID, "aal1", []string{"pwd"}, session.Origin{})
+		live, err := s.Desk.Sessions.Create(ctx, db.Single(), userID, "aal1", []string{"pwd"}, session.Origin{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,11 +307,21 @@ func TestUpdateEndsSessions(t *testing.T) {
 	if reason(first) != "password_changed" || reason(second) != "" {
 		t.Errorf("%q and %q", reason(first), reason(second))
 	}
-	if revoked, _ := s.Sessions.Revoked.Contains("session", id.UUID(first)); !revoked {
+	if revoked, _ := s.Desk.Sessions.Revoked.Contains("session", id.UUID(first)); !revoked {
 		t.Error("this instance does not know")
 	}
 	if held, _ := s.Factors.Export(ctx, db.Single(), userID); len(held) != 1 {
 		t.Errorf("%d factors", len(held))
+	}
+	db.Scan(t, `insert into auth.users (id, email) values (gen_random_uuid(), 'b@example.com') returning id`, nil, &userID)
+	third := begin()
+	load(t, s, update, `{"email":"b@example.com","email_verified":true,"user_metadata":{"a":1}}`)
+	if reason(third) != "" || s.Desk.Sessions.Revoked.Overtaken(userID, 0) {
+		t.Errorf("control: %q", reason(third))
+	}
+	load(t, s, update, `{"email":"b@example.com","app_metadata":{"a":1},"factors":[{"type":"totp","secret":"JBSWY3DPEHPK3PXP"}]}`)
+	if reason(third) != "factor_changed" || !s.Desk.Sessions.Revoked.Overtaken(userID, 0) {
+		t.Errorf("%q; this instance takes old tokens: %v", reason(third), !s.Desk.Sessions.Revoked.Overtaken(userID, 0))
 	}
 	load(t, s, update, `{"email":"a@example.com","banned_until":"2999-01-01T00:00:00Z"}`)
 	if reason(second) != "banned" {
