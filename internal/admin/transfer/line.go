@@ -19,6 +19,7 @@ const (
 	maxIdentities = 20
 	maxFactors    = 10
 	maxName       = 255 // bytes of a provider, a subject, or the name of a factor
+	totpPeriod    = 30  // seconds; a clock may be one ahead
 )
 
 var errLineTooLong = fault.Newf(fault.Invalid, "line_too_long", "The line is longer than %d bytes.", maxLine)
@@ -152,6 +153,8 @@ func (s *Service) checkFactors(l Line) error {
 			return fault.Input(pointer+"/secret", "invalid_factor_secret", "It is a seed in base32.")
 		case f.Name != "" && !word(f.Name):
 			return fault.Input(pointer+"/name", "invalid_factor_name", "It is text of at most 255 bytes.")
+		case f.LastUsedStep < 0 || f.LastUsedStep > s.Now().Unix()/totpPeriod+1:
+			return fault.Input(pointer+"/last_used_step", "invalid_last_used_step", "It is the number of a time step that is not in the future.")
 		}
 	}
 	return nil

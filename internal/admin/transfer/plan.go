@@ -154,7 +154,7 @@ func (r *run) create(ctx context.Context, q postgres.Querier, p *plan) error {
 
 func (r *run) factors(ctx context.Context, q postgres.Querier, rec record) error {
 	for i, f := range rec.Factors {
-		if err := r.Factors.Import(ctx, q, rec.target, f.Secret, f.Name); err != nil {
+		if err := r.Factors.Import(ctx, q, rec.target, Seed{f.Secret, f.Name, f.LastUsedStep}); err != nil {
 			if fault.KindOf(err) == fault.Invalid {
 				return fault.Input(fmt.Sprintf("/factors/%d/secret", i), "invalid_factor_secret", "The seed cannot be taken.").Because(err)
 			}

@@ -25,14 +25,15 @@ type Database interface {
 
 // Factors takes and gives the TOTP seeds of users.
 type Factors interface {
-	Import(ctx context.Context, q postgres.Querier, userID id.User, secret, name string) error
+	Import(ctx context.Context, q postgres.Querier, userID id.User, seed Seed) error
 	Export(ctx context.Context, q postgres.Querier, userID id.User) ([]Seed, error)
 }
 
 // Seed is what a TOTP factor is made of.
 type Seed struct {
-	Secret string // base32
-	Name   string
+	Secret       string // base32
+	Name         string
+	LastUsedStep int64 // codes of it and of those before are used
 }
 
 // Service imports and exports accounts. It is safe for concurrent use.
@@ -66,7 +67,8 @@ type Identity struct {
 
 // Factor is a second factor.
 type Factor struct {
-	Type   string `json:"type"`   // totp
-	Secret string `json:"secret"` // base32
-	Name   string `json:"name,omitempty"`
+	Type         string `json:"type"`   // totp
+	Secret       string `json:"secret"` // base32
+	Name         string `json:"name,omitempty"`
+	LastUsedStep int64  `json:"last_used_step,omitzero"` // of 30 seconds since 1970; codes of it and of those before are used
 }

@@ -48,13 +48,13 @@ type seeds struct {
 	kept map[id.User][]transfer.Seed
 }
 
-func (s *seeds) Import(_ context.Context, _ postgres.Querier, userID id.User, secret, name string) error {
-	if strings.ContainsAny(secret, "01 89") {
+func (s *seeds) Import(_ context.Context, _ postgres.Querier, userID id.User, seed transfer.Seed) error {
+	if strings.ContainsAny(seed.Secret, "01 89") {
 		return fault.Input("/secret", "invalid_secret", "It is not base32.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kept[userID] = append(s.kept[userID], transfer.Seed{Secret: secret, Name: name})
+	s.kept[userID] = append(s.kept[userID], seed)
 	return nil
 }
 
@@ -112,7 +112,7 @@ func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	_, from := service(t)
 	in := []string{
-		`{"id":"11111111-1111-4111-8111-111111111111","email":"a@example.com","email_verified":true,"password_digest":"` + digest + `","user_metadata":{"name":"Ä","n":1e3},"app_metadata":{"roles":["x"]},"created_at":"2020-01-02T03:04:05.678901Z","last_sign_in_at":"2021-01-01T00:00:00Z","banned_until":"2999-01-01T00:00:00Z","identities":[{"provider":"google","subject":"g1"},{"provider":"https://idp.example.com","subject":"g1"}],"factors":[{"type":"totp","secret":"JBSWY3DPEHPK3PXP","name":"phone"},{"type":"totp","secret":"JBSWY3DPEHPK3PXQ"}]}`,
+		`{"id":"11111111-1111-4111-8111-111111111111","email":"a@example.com","email_verified":true,"password_digest":"` + digest + `","user_metadata":{"name":"Ä","n":1e3},"app_metadata":{"roles":["x"]},"created_at":"2020-01-02T03:04:05.678901Z","last_sign_in_at":"2021-01-01T00:00:00Z","banned_until":"2999-01-01T00:00:00Z","identities":[{"provider":"google","subject":"g1"},{"provider":"https://idp.example.com","subject":"g1"}],"factors":[{"type":"totp","secret":"JBSWY3DPEHPK3PXP","name":"phone","last_used_step":59000000},{"type":"totp","secret":"JBSWY3DPEHPK3PXQ"}]}`,
 		`{"id":"22222222-1111-4111-8111-111111111111","email":"b@example.com","email_verified":false,"created_at":"2020-01-02T03:04:05Z"}`,
 		`{"id":"33333333-1111-4111-8111-111111111111","email_verified":false,"created_at":"2020-01-02T03:04:05Z","identities":[{"provider":"google","subject":"g3"}]}`,
 		`{"id":"44444444-1111-4111-8111-111111111111","email_verified":false,"created_at":"2020-01-02T03:04:05Z"}`,
@@ -182,6 +182,8 @@ func TestBadLines(t *testing.T) {
 		`{"email":"y3@example.com","banned_until":"` + marker + `"}`:                                              "/banned_until invalid_type",
 		`{"email":"y4@example.com","factors":[{"type":"totp","secret":"0189"}]}`:                                  "/factors/0/secret invalid_factor_secret",
 		`{"email":"y5@example.com","factors":[{"type":"` + marker + `","secret":"A"}]}`:                           "/factors/0/type invalid_factor_type",
+		`{"email":"z1@example.com","factors":[{"type":"totp","secret":"A","last_used_step":-1}]}`:                 "/factors/0/last_used_step invalid_last_used_step",
+		`{"email":"z2@example.com","factors":[{"type":"totp","secret":"A","last_used_step":99999999999}]}`:        "/factors/0/last_used_step invalid_last_used_step",
 		`{"email":"y6@example.com","identities":[{"provider":"google","subject":"there"}]}`:                       "/identities identity_already_exists",
 		`{"email":"y7@example.com","identities":[{"provider":"","subject":"a"}]}`:                                 "/identities/0/provider invalid_provider",
 		`{"email":"y8@example.com","identities":[{"provider":"a","subject":"b"},{"provider":"a","subject":"b"}]}`: "/identities/1 duplicate_identity",
