@@ -31,7 +31,7 @@ var (
 	ErrReauthenticate = fault.New(fault.Forbidden, "reauthentication_needed",
 		"Prove who you are once more: POST /api/v1/auth/reauthenticate with your password or a code.")
 	ErrInsufficientAAL = fault.New(fault.Forbidden, "insufficient_aal", "Sign in with your second factor first.")
-	ErrImpersonated    = fault.New(fault.Forbidden, "impersonation_not_allowed", "A session in somebody else's name cannot do this.")
+	ErrImpersonated    = login.ErrImpersonated
 	ErrPassword        = fault.Input("/password", "invalid_credentials", "The password is wrong.")
 
 	errAnonymous = fault.New(fault.Conflict, "anonymous_user", "Convert the anonymous user first.")
@@ -219,7 +219,7 @@ func (s *Service) change(ctx context.Context, p *principal.Principal, from sessi
 		if doc, err = s.Users.GetIn(ctx, q, p.User); err != nil || action == "" {
 			return err
 		}
-		return audit.Write(ctx, q, login.By(p.User, from).Did(action, "user", id.UUID(p.User)))
+		return audit.Write(ctx, q, audit.By(p, from.Address, from.RequestID).Did(action, "user", id.UUID(p.User)))
 	})
 	return doc, err
 }
