@@ -10,7 +10,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
@@ -89,7 +88,7 @@ func (s *Service) credential(ctx context.Context, password, digest *string) (set
 
 // Change is the body that changes a user. What is absent stays as it is.
 type Change struct {
-	Email          *string       `json:"email,omitempty"` // another one is not verified, unless email_verified says so
+	Email          *string       `json:"email,omitempty"` // another one ends the sessions, and is not verified unless email_verified says so
 	EmailVerified  *bool         `json:"email_verified,omitempty"`
 	Password       *string       `json:"password,omitempty"`
 	PasswordDigest *string       `json:"password_digest,omitempty"`
@@ -120,16 +119,11 @@ func (s *Service) Update(ctx context.Context, by By, userID id.User, c Change) (
 	var doc user.Document
 	var version int64
 	err = s.transact(ctx, by, userID, audit.UserUpdated, []string{"changed", c.names()}, func(q postgres.Querier) ([]id.Session, error) {
-		ended, err := s.update(ctx, q, by, userID, c, set)
-		if err != nil {
+		var ended []id.Session
+		if version, ended, err = s.update(ctx, q, by, userID, c, set); err != nil {
 			return nil, err
 		}
-		version, err = s.Users.Amend(ctx, q, userID, user.Change{
-			Email: c.Email, Verified: c.EmailVerified, UserMetadata: c.UserMetadata, AppMetadata: c.AppMetadata,
-		})
-		if err == nil {
-			doc, err = s.Users.GetIn(ctx, q, userID)
-		}
+		doc, err = s.Users.GetIn(ctx, q, userID)
 		return ended, err
 	})
 	if err == nil {
@@ -138,45 +132,37 @@ func (s *Service) Update(ctx context.Context, by By, userID id.User, c Change) (
 	return doc, err
 }
 
-// update does what is more than a change of the account's own row.
 func (s *Service) update(ctx context.Context, q postgres.Querier, by By, userID id.User, c Change,
 	set func(postgres.Querier, id.User) error,
-) (ended []id.Session, err error) {
-	if c.Password != nil || c.PasswordDigest != nil {
-		if ended, err = s.setPassword(ctx, q, by, userID, c.KeepSessions, set); err != nil {
-			return nil, err
+) (version int64, ended []id.Session, err error) {
+	changed := Changed{Password: c.Password != nil || c.PasswordDigest != nil, KeepSessions: c.KeepSessions}
+	if changed.Before, err = s.Users.Contact(ctx, q, userID); err != nil {
+		return 0, nil, err
+	}
+	if c.Email != nil {
+		changed.Email = *c.Email
+	}
+	if err := set(q, userID); err != nil {
+		return 0, nil, err
+	}
+	if changed.Password {
+		if err := audit.Write(ctx, q, by.Did(audit.PasswordSet, "user", id.UUID(userID))); err != nil {
+			return 0, nil, err
 		}
 	}
 	if c.BannedUntil.Set {
-		banned, err := s.setBan(ctx, q, by, userID, c.BannedUntil.At)
-		if err != nil {
-			return nil, err
-		}
-		ended = append(ended, banned...)
-	}
-	if c.Email != nil {
-		if err := s.void(ctx, q, userID); err != nil {
-			return nil, err
+		if ended, err = s.setBan(ctx, q, by, userID, c.BannedUntil.At); err != nil {
+			return 0, nil, err
 		}
 	}
-	return ended, nil
-}
-
-func (s *Service) setPassword(ctx context.Context, q postgres.Querier, by By, userID id.User, keep bool,
-	set func(postgres.Querier, id.User) error,
-) (ended []id.Session, err error) {
-	if err := set(q, userID); err != nil {
-		return nil, err
+	version, err = s.Users.Amend(ctx, q, userID, user.Change{
+		Email: c.Email, Verified: c.EmailVerified, UserMetadata: c.UserMetadata, AppMetadata: c.AppMetadata,
+	})
+	if err != nil {
+		return 0, nil, err
 	}
-	if err := s.void(ctx, q, userID); err != nil {
-		return nil, err
-	}
-	if !keep {
-		if ended, err = s.Sessions.EndAll(ctx, q, userID, id.Session{}, session.PasswordChanged); err != nil {
-			return nil, err
-		}
-	}
-	return ended, audit.Write(ctx, q, by.Did(audit.PasswordSet, "user", id.UUID(userID)))
+	more, err := s.CredentialsChanged(ctx, q, userID, changed)
+	return version, append(ended, more...), err
 }
 
 // setBan bans, or lifts a ban for nil.
@@ -187,7 +173,7 @@ func (s *Service) setBan(ctx context.Context, q postgres.Querier, by By, userID 
 		}
 		return nil, audit.Write(ctx, q, by.Did(audit.UserUnbanned, "user", id.UUID(userID)))
 	}
-	ended, err := s.ban(ctx, q, userID, *until, "")
+	ended, err := s.BanIn(ctx, q, userID, *until, "")
 	if err != nil {
 		return nil, err
 	}

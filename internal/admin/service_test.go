@@ -11,6 +11,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/session"
@@ -20,6 +21,7 @@ import (
 // mailroom remembers what it was asked, and fails on demand.
 type mailroom struct {
 	invited, voided []id.User
+	told            []string
 	fail            error
 }
 
@@ -42,6 +44,14 @@ func (m *mailroom) Void(_ context.Context, _ postgres.Querier, userID id.User) e
 	return m.fail
 }
 
+func (m *mailroom) Notify(_ context.Context, _ postgres.Querier, kind mail.Kind, address string, vars mail.Vars, from session.Origin) error {
+	if from != (session.Origin{}) {
+		return errors.New("the owner is told where the operator is")
+	}
+	m.told = append(m.told, string(kind)+" to "+address+" "+vars.NewEmail)
+	return nil
+}
+
 type plainPasswords struct{}
 
 func (plainPasswords) Digest(_ context.Context, password string) (string, error) {
@@ -58,7 +68,7 @@ func service(t *testing.T) (*pgtest.Database, *admin.Service, *mailroom) {
 	return db, &admin.Service{
 		DB: db, Users: &user.Service{DB: db, Now: time.Now},
 		Sessions:  &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now)},
-		Passwords: plainPasswords{}, Inviter: m, Links: m, Schemas: []string{"public"}, Now: time.Now,
+		Passwords: plainPasswords{}, Inviter: m, Links: m, Notices: m, Schemas: []string{"public"}, Now: time.Now,
 	}, m
 }
 

@@ -21,7 +21,12 @@ const (
 	Others Scope = "others" // all but the one it is asked through
 )
 
-// SignOut ends sessions of the caller's.
+// ErrImpersonated is the fault of what a session in somebody else's name cannot
+// do.
+var ErrImpersonated = fault.New(fault.Forbidden, "impersonation_not_allowed", "A session in somebody else's name cannot do this.")
+
+// SignOut ends sessions of the caller's; one in somebody else's name ends only
+// itself.
 func (s *Service) SignOut(ctx context.Context, p *principal.Principal, scope Scope, from session.Origin) error {
 	except := id.Session{}
 	switch scope {
@@ -32,6 +37,9 @@ func (s *Service) SignOut(ctx context.Context, p *principal.Principal, scope Sco
 	case Global:
 	default:
 		return fault.Input("/scope", "invalid_scope", "The scope is local, global or others.")
+	}
+	if p.Impersonated() {
+		return ErrImpersonated
 	}
 	var ended []id.Session
 	err := s.transact(ctx, p, audit.SessionsEnded, id.UUID(p.User), "user", from, func(q postgres.Querier) error {
@@ -47,6 +55,9 @@ func (s *Service) SignOut(ctx context.Context, p *principal.Principal, scope Sco
 
 // End ends one session of the caller's.
 func (s *Service) End(ctx context.Context, p *principal.Principal, sessionID id.Session, from session.Origin) error {
+	if p.Impersonated() && sessionID != p.Session {
+		return ErrImpersonated
+	}
 	err := s.transact(ctx, p, audit.SessionsEnded, id.UUID(sessionID), "session", from, func(q postgres.Querier) error {
 		return s.Sessions.End(ctx, q, p.User, sessionID, session.SignedOut)
 	})
@@ -64,9 +75,6 @@ func (s *Service) transact(ctx context.Context, p *principal.Principal, action a
 		if err := f(q); err != nil {
 			return err
 		}
-		return audit.Write(ctx, q, audit.Event{
-			Action: action, ActorKind: "user", Actor: id.UUID(p.User), TargetKind: kind, Target: target,
-			Address: from.Address, RequestID: from.RequestID,
-		})
+		return audit.Write(ctx, q, audit.By(p, from.Address, from.RequestID).Did(action, kind, target))
 	})
 }

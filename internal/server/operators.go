@@ -44,8 +44,8 @@ func (l linkDesk) Void(ctx context.Context, q postgres.Querier, userID id.User) 
 type factorDesk struct{ *totp.Service }
 
 // Import implements transfer.Factors.
-func (f factorDesk) Import(ctx context.Context, q postgres.Querier, userID id.User, secret, name string) error {
-	_, err := f.Service.Import(ctx, q, userID, totp.Exported{Name: name, Secret: secret})
+func (f factorDesk) Import(ctx context.Context, q postgres.Querier, userID id.User, seed transfer.Seed) error {
+	_, err := f.Service.Import(ctx, q, userID, totp.Exported{Name: seed.Name, Secret: seed.Secret, LastUsedStep: seed.LastUsedStep})
 	return err
 }
 
@@ -54,7 +54,7 @@ func (f factorDesk) Export(ctx context.Context, q postgres.Querier, userID id.Us
 	exported, err := f.Service.Export(ctx, q, userID)
 	seeds := make([]transfer.Seed, 0, len(exported))
 	for _, e := range exported {
-		seeds = append(seeds, transfer.Seed{Secret: e.Secret, Name: e.Name})
+		seeds = append(seeds, transfer.Seed{Secret: e.Secret, Name: e.Name, LastUsedStep: e.LastUsedStep})
 	}
 	return seeds, err
 }

@@ -184,10 +184,10 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	}
 	operators := &admin.Service{
 		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords},
-		Inviter: people, Links: linkDesk{flows},
+		Inviter: people, Links: linkDesk{flows}, Notices: people,
 		Schemas: c.Data.Schemas, Now: now,
 	}
-	transfers := &transfer.Service{DB: s.db, Users: users, Sessions: sessions, Digests: operators.Digests, Factors: factorDesk{factors}, Now: now}
+	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
 	health := &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "the database does not answer", Run: s.db.Ping},
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},

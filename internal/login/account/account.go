@@ -10,7 +10,6 @@ package account
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
@@ -23,9 +22,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
-
-// Impersonation is the method of a session that an administrator has opened.
-const Impersonation = "impersonation"
 
 // Service changes accounts on behalf of their owners. It is safe for concurrent
 // use.
@@ -65,7 +61,7 @@ func (s *Service) change(ctx context.Context, p *principal.Principal, from sessi
 		if doc, err = s.Users.GetIn(ctx, q, p.User); err != nil || action == "" {
 			return err
 		}
-		return audit.Write(ctx, q, login.By(p.User, from).Did(action, "user", id.UUID(p.User)))
+		return audit.Write(ctx, q, audit.By(p, from.Address, from.RequestID).Did(action, "user", id.UUID(p.User)))
 	})
 	return doc, err
 }
@@ -187,7 +183,7 @@ func (s *Service) Convert(ctx context.Context, p *principal.Principal, c Convers
 	if !p.Anonymous {
 		return login.Answer{}, login.ErrNotAnonymous
 	}
-	if slices.Contains(p.AMR, Impersonation) {
+	if p.Impersonated() {
 		return login.Answer{}, ErrImpersonated
 	}
 	flow, err := s.AskConversion(ctx, p, login.NewAccount{Email: c.Email, Password: c.Password, Data: c.Data}, from)

@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
@@ -22,7 +21,7 @@ var (
 	ErrReauthenticate = fault.New(fault.Forbidden, "reauthentication_needed",
 		"Prove who you are once more: POST /api/v1/auth/reauthenticate with your password or a code.")
 	ErrInsufficientAAL = fault.New(fault.Forbidden, "insufficient_aal", "Sign in with your second factor first.")
-	ErrImpersonated    = fault.New(fault.Forbidden, "impersonation_not_allowed", "A session in somebody else's name cannot do this.")
+	ErrImpersonated    = login.ErrImpersonated
 	ErrPassword        = fault.Input("/password", "invalid_credentials", "The password is wrong.")
 
 	errAnonymous = fault.New(fault.Conflict, "anonymous_user", "Convert the anonymous user first.")
@@ -38,7 +37,7 @@ type Proof struct {
 // prove takes the proof, if one is sent, and otherwise wants that the session
 // has had one lately.
 func (s *Service) prove(ctx context.Context, p *principal.Principal, proof Proof, from session.Origin) error {
-	if slices.Contains(p.AMR, Impersonation) {
+	if p.Impersonated() {
 		return ErrImpersonated
 	}
 	if p.Anonymous {
@@ -152,7 +151,7 @@ type Fresh struct {
 // Reauthenticate proves once more who is there. Without a proof it mails a code
 // and returns nil.
 func (s *Service) Reauthenticate(ctx context.Context, p *principal.Principal, proof Proof, from session.Origin) (*Fresh, error) {
-	if slices.Contains(p.AMR, Impersonation) {
+	if p.Impersonated() {
 		return nil, ErrImpersonated
 	}
 	if proof == (Proof{}) {
