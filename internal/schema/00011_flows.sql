@@ -41,27 +41,6 @@ alter table auth.sessions drop constraint sessions_end_reason_check;
 alter table auth.sessions add constraint sessions_end_reason_check check (end_reason in ('signed_out', 'expired', 'idle',
   'password_changed', 'email_changed', 'factor_changed', 'replaced', 'reuse_detected', 'admin', 'banned', 'user_deleted'));
 
-create or replace view auth.user_documents as
-select u.id, json_build_object(
-  'id', u.id,
-  'email', u.email,
-  'new_email', u.new_email,
-  'email_verified', u.email_verified_at is not null,
-  'role', 'authenticated',
-  'user_metadata', u.user_metadata,
-  'app_metadata', u.app_metadata,
-  'is_anonymous', u.is_anonymous,
-  'mfa_enabled', exists (select from auth.totp_factors f where f.user_id = u.id and f.verified_at is not null),
-  'identities', (select coalesce(json_agg(json_build_object(
-      'id', i.id, 'provider', i.issuer, 'subject', i.subject,
-      'created_at', i.created_at, 'last_sign_in_at', i.last_sign_in_at) order by i.created_at, i.id), '[]')
-    from auth.identities i where i.user_id = u.id),
-  'created_at', u.created_at,
-  'updated_at', u.updated_at,
-  'last_sign_in_at', u.last_sign_in_at
-) as document
-from auth.users u;
-
 -- A session that nobody has used for longer than any access token lives has
 -- none to be refused: removing it is not news.
 drop trigger sessions_deleted on auth.sessions;
