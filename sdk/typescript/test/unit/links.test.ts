@@ -74,6 +74,17 @@ describe("a code", () => {
     expect(codes("/magiclink/verify")).toEqual([flow, flow]);
   });
 
+  it("is this page's own, also when another tab has asked for one since, or long after", async () => {
+    const storage = new SharedStorage();
+    const made = client(server, { storage });
+    await made.auth.sendMagicLink({ email });
+    const { code, flow } = server.mail.last(email);
+    await client(server, { storage }).auth.sendMagicLink({ email });
+    await pass(1200);
+    expect((await made.auth.verifyMagicLink({ email, code })).user?.email).toBe(email);
+    expect(codes("/magiclink/verify")).toEqual([flow]);
+  });
+
   it("of a sign-up is good for that sign-up only, also after the page was loaded anew", async () => {
     server.confirm = true;
     const storage = new SharedStorage();
@@ -342,6 +353,24 @@ describe("waiting for a link", () => {
     await pass(2);
     expect((await result).session?.id).toBe(session?.id);
     expect(server.sessions.size).toBe(1);
+  });
+});
+
+describe("a guest's wait", () => {
+  it("is over when another tab has seen them become permanent, in the same session", async () => {
+    vi.stubGlobal("BroadcastChannel", undefined);
+    server.confirm = true;
+    const storage = new SharedStorage();
+    const [one, two] = [client(server, { storage }), client(server, { storage })];
+    const before = await one.auth.signInAnonymously();
+    expect(await two.auth.getSession()).toEqual(before.session);
+    const { flow_id = "" } = await one.auth.convertAnonymousUser(CREDENTIALS);
+    server.mail.open(server.mail.last(email));
+    await one.auth.waitForSignIn(flow_id);
+    server.script = (seen) => (seen.path.endsWith("/flow") ? problem(403, "otp_expired") : undefined);
+    const late = two.auth.waitForSignIn(flow_id);
+    await pass(2);
+    expect((await late).session).toMatchObject({ id: before.session.id, user: { email, is_anonymous: false } });
   });
 });
 
