@@ -133,7 +133,7 @@ func TestPageEscapes(t *testing.T) {
 	if !strings.Contains(page.Body, "o&#39;&amp;x@example.com") {
 		t.Error(page.Body)
 	}
-	if to := want(t, press(t, s, token, "continue"), 303, "").Header.Get("Location"); !strings.HasPrefix(to, where+"#token=") {
+	if to := want(t, press(t, s, token, "continue", "password", "a-long-password"), 303, "").Header.Get("Location"); !strings.HasPrefix(to, where+"#token=") {
 		t.Error(to)
 	}
 }

@@ -47,10 +47,10 @@ func scan(row pgx.Row) (record, error) {
 
 const insertSQL = `
 insert into auth.mail_messages (id, kind, recipient, locale, status, message_id, sealed_id, created_at, expires_at)
-values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8)`
+values ($1, $2, $3, $4, $9, $5, $6, $7, $8)`
 
 func insert(ctx context.Context, q postgres.Querier, r record) error {
-	_, err := q.Exec(ctx, insertSQL, r.id, r.kind, r.recipient, r.locale, r.messageID, r.sealed, r.createdAt, r.expiresAt)
+	_, err := q.Exec(ctx, insertSQL, r.id, r.kind, r.recipient, r.locale, r.messageID, r.sealed, r.createdAt, r.expiresAt, string(r.status))
 	return postgres.Fault(err)
 }
 
@@ -187,4 +187,16 @@ func selectState(ctx context.Context, q postgres.Querier, now time.Time, since i
 	var o outbox
 	err := q.QueryRow(ctx, stateSQL, now, since).Scan(&o.oldest, &o.failed, &o.reason)
 	return o, postgres.Fault(err)
+}
+
+const deleteOneSQL = `delete from auth.mail_messages where id = $1 and status = 'expired' returning sealed_id`
+
+// deleteOne removes a message that was never to be sent, and returns what it
+// says, to be destroyed.
+func deleteOne(ctx context.Context, q postgres.Querier, message id.Mail) (value *id.Sealed, err error) {
+	err = q.QueryRow(ctx, deleteOneSQL, message).Scan(&value)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // somebody else has removed it
+	}
+	return value, postgres.Fault(err)
 }

@@ -14,10 +14,11 @@ create table auth.flows (
   code_digest     bytea,                         -- HMAC-SHA-256 over flow and six digits
   code_tries      smallint not null default 0,
   password_digest text,                          -- of a sign-up; becomes the account's once the address is proven
-  data            jsonb not null default '{}',   -- user_metadata of an account to be made
+  data            text not null default '{}',    -- user_metadata of an account to be made, as it was sent
   redirect_to     text,
   change_id       uuid,                          -- the two confirmations of one change of address
   amr             text[],                        -- what was proven before a second factor was asked for
+  mailed          boolean not null default false, -- somebody has received it
   ip              inet,                          -- of who asked
   user_agent      text,
   created_at      timestamptz not null default now(),
@@ -26,7 +27,8 @@ create table auth.flows (
   denied_at       timestamptz,                   -- the owner of the mailbox has not asked for this
   consumed_at     timestamptz
 );
-create index flows_email on auth.flows (email, created_at);
+create index flows_email on auth.flows (email, kind, created_at);
+create index flows_pending on auth.flows (email, created_at) where kind = 'signup' and password_digest is not null;
 create index flows_user_id on auth.flows (user_id);
 create index flows_expires_at on auth.flows (expires_at);
 

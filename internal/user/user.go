@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -125,16 +124,4 @@ func (s *Service) Merge(ctx context.Context, q postgres.Querier, userID id.User,
 	return updateMetadata(ctx, q, userID, text, remove)
 }
 
-func encodeMetadata(metadata Metadata) (string, error) {
-	if metadata == nil {
-		return "{}", nil
-	}
-	text, err := json.Marshal(metadata, json.Deterministic(true))
-	if err != nil {
-		return "", fmt.Errorf("encoding metadata: %w", err)
-	}
-	if len(text) > MaxMetadata {
-		return "", errMetadataSize
-	}
-	return string(text), nil
-}
+func encodeMetadata(metadata Metadata) (string, error) { return Encode("/data", metadata) }
