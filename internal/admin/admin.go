@@ -15,6 +15,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/session"
+	"github.com/fluxbase/fluxbase/internal/totp"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
@@ -62,6 +63,7 @@ type Service struct {
 	Sessions  *session.Service
 	Passwords Passwords
 	Digests   Digests // nil: none are taken
+	Factors   *totp.Service
 	Inviter   Inviter // nil: nobody can be invited
 	Links     Links   // nil: none are mailed
 	Notices   Notices // nil: nobody is told

@@ -31,6 +31,10 @@ func route(method, path, summary string, params ...web.Param) web.Route {
 
 // Routes returns the routes under /api/v1/admin.
 func (s *Service) Routes() []web.Route {
+	return slices.Concat(s.userRoutes(), s.factorRoutes())
+}
+
+func (s *Service) userRoutes() []web.Route {
 	create := route(http.MethodPost, "/users", "Make a user")
 	invite := route(http.MethodPost, "/users/invite", "Make an unverified user and mail an invitation")
 	impersonate := route(http.MethodPost, "/users/{id}/impersonate",

@@ -55,6 +55,7 @@ const (
 	FactorEnrolled       Action = "user.factor_enrolled" // and not yet confirmed
 	FactorAdded          Action = "user.factor_added"
 	FactorRemoved        Action = "user.factor_removed"
+	FactorsUnlocked      Action = "user.factors_unlocked" // by an administrator
 	RecoveryCodesMade    Action = "user.recovery_codes_made"
 
 	EncryptionKeyGenerated Action = "encryption.key_generated"

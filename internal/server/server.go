@@ -183,7 +183,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	operators := &admin.Service{
-		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords},
+		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords}, Factors: factors,
 		Inviter: people, Links: linkDesk{flows}, Notices: people,
 		Schemas: c.Data.Schemas, Now: now,
 	}
