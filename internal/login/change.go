@@ -115,7 +115,7 @@ func (s *Service) AskConversion(ctx context.Context, p *principal.Principal, acc
 			return err
 		}
 		asked, err := s.write(ctx, q, otp.Request{
-			Kind: otp.SignUp, User: p.User, Email: c.email, Data: c.metadata, PasswordDigest: c.digest, From: from,
+			Kind: otp.SignUp, User: p.User, Email: c.email, RedirectTo: account.RedirectTo, Data: c.metadata, PasswordDigest: c.digest, From: from,
 			Life: s.Config.LinkLife, Code: true, Waits: true,
 		}, message{kind: mail.Confirmation, data: loose(c.data)})
 		flowID = asked.Waiter

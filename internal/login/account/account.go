@@ -174,6 +174,8 @@ type Conversion struct {
 	Email    string        `json:"email"`
 	Password string        `json:"password"`
 	Data     user.Metadata `json:"data,omitzero"`
+
+	RedirectTo string `json:"redirect_to,omitzero"` // where the mailed link leads in the end
 }
 
 // Convert gives an anonymous user an address and a password. Identifier, rows
@@ -186,7 +188,7 @@ func (s *Service) Convert(ctx context.Context, p *principal.Principal, c Convers
 	if p.Impersonated() {
 		return login.Answer{}, ErrImpersonated
 	}
-	flow, err := s.AskConversion(ctx, p, login.NewAccount{Email: c.Email, Password: c.Password, Data: c.Data}, from)
+	flow, err := s.AskConversion(ctx, p, login.NewAccount{Email: c.Email, Password: c.Password, Data: c.Data, RedirectTo: c.RedirectTo}, from)
 	if err != nil {
 		return login.Answer{}, err
 	}
