@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -219,24 +221,25 @@ type Invitation struct {
 	Data       user.Metadata `json:"data,omitempty"`        // user_metadata of the account
 }
 
-// Invite makes an unverified account and mails its owner a link.
-// It returns user.ErrExists for an address that has an account.
-func (s *Service) Invite(ctx context.Context, by By, in Invitation) (user.Document, error) {
+// Invite makes an unverified account and mails its owner a link. Where nobody
+// has come into an account yet, it mails another link, and those from before are
+// worthless; then again is true. It returns user.ErrExists for an address that
+// has any other account.
+func (s *Service) Invite(ctx context.Context, by By, in Invitation) (doc user.Document, again bool, err error) {
 	if s.Inviter == nil || !s.Inviter.Configured() {
-		return nil, fault.New(fault.Unavailable, "email_provider_disabled", "This server sends no invitations.")
+		return nil, false, fault.New(fault.Unavailable, "email_provider_disabled", "This server sends no invitations.")
 	}
 	email, err := user.NormalizeEmail(in.Email)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	data := make(map[string]any, len(in.Data))
 	for name, value := range in.Data {
 		data[name] = value
 	}
-	var doc user.Document
 	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
-		userID, err := s.Users.Add(ctx, q, user.New{Email: email, UserMetadata: in.Data})
-		if err != nil {
+		var userID id.User
+		if userID, again, err = s.invited(ctx, q, email, in.Data); err != nil {
 			return err
 		}
 		if err := s.Inviter.Invite(ctx, q, userID, email, in.RedirectTo, data, by.From); err != nil {
@@ -245,7 +248,25 @@ func (s *Service) Invite(ctx context.Context, by By, in Invitation) (user.Docume
 		if doc, err = s.Users.GetIn(ctx, q, userID); err != nil {
 			return err
 		}
-		return audit.Write(ctx, q, by.Did(audit.UserInvited, "user", id.UUID(userID)))
+		return audit.Write(ctx, q, by.Did(audit.UserInvited, "user", id.UUID(userID), "again", strconv.FormatBool(again)))
 	})
-	return doc, err
+	return doc, again, err
+}
+
+// invited returns the account to which somebody is invited, and whether it was
+// there before.
+func (s *Service) invited(ctx context.Context, q postgres.Querier, email string, data user.Metadata) (id.User, bool, error) {
+	known, err := s.Users.Unclaimed(ctx, q, email)
+	if errors.Is(err, user.ErrNotFound) {
+		userID, err := s.Users.Add(ctx, q, user.New{Email: email, UserMetadata: data})
+		return userID, false, err
+	}
+	if err != nil {
+		return id.User{}, false, err
+	}
+	if err := s.void(ctx, q, known); err != nil {
+		return id.User{}, false, err
+	}
+	_, err = s.Users.Amend(ctx, q, known, user.Change{UserMetadata: data})
+	return known, true, err
 }

@@ -45,6 +45,7 @@ type Config struct {
 	PublicURL  string        // of this server; mailed links begin with it
 	LinkLife   time.Duration // of mailed links and codes; ASVS 6.5.5 has at most 10 minutes
 	ResetLife  time.Duration // of those that reset a password
+	InviteLife time.Duration // of those that invite
 	MailLimit  int           // messages to one address within an hour
 	Redirects  func(url string) bool
 }

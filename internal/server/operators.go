@@ -5,10 +5,14 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/admin/transfer"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/login"
+	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/totp"
+	"github.com/fluxbase/fluxbase/internal/user"
 )
 
 // passwordDesk is what operators set passwords with, their own or the digests
@@ -38,6 +42,23 @@ type linkDesk struct{ *otp.Service }
 func (l linkDesk) Void(ctx context.Context, q postgres.Querier, userID id.User) error {
 	return l.Cancel(ctx, q, userID, otp.SignUp, otp.MagicLink, otp.Recovery, otp.Invite, otp.EmailChange, otp.EmailChangeCurrent,
 		otp.Reauthentication, otp.SecondFactor)
+}
+
+// farewell is what becomes of the mail of those who leave.
+type farewell struct {
+	mail   *mail.Service
+	people *login.Service
+}
+
+// Gone implements user.Farewell. The owner is told, who may not have wanted it.
+func (f farewell) Gone(ctx context.Context, q postgres.Querier, contact user.Contact) error {
+	if contact.Email == "" {
+		return nil
+	}
+	if err := f.mail.Forget(ctx, q, contact.Email); err != nil || !contact.Verified {
+		return err
+	}
+	return f.people.Notify(ctx, q, mail.AccountDeleted, contact.Email, mail.Vars{}, session.Origin{})
 }
 
 // factorDesk is what operators take second factors in and out with.

@@ -176,6 +176,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	people := &login.Service{
 		DB: s.db, Users: users, Passwords: passwords, Factors: factors, Flows: flows, Mail: s.mail, Sessions: sessions, Config: loginConfig(c),
 	}
+	users.Farewell = farewell{s.mail, people}
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
 	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
 	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)

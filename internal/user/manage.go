@@ -98,6 +98,14 @@ func (s *Service) Amend(ctx context.Context, q postgres.Querier, userID id.User,
 	return version, err
 }
 
+// Unclaimed returns the account with an address, if nobody can have come into
+// it: the address is not proven, there is no password, nobody has signed in. The
+// account stays so until the transaction is over. It returns ErrNotFound if the
+// address is nobody's, and ErrExists for any other account, and for a banned one.
+func (s *Service) Unclaimed(ctx context.Context, q postgres.Querier, email string) (id.User, error) {
+	return selectUnclaimed(ctx, q, email)
+}
+
 // Ban keeps a user from signing in until an instant and ends their sessions.
 // The zero time lifts a ban.
 func (s *Service) Ban(ctx context.Context, q postgres.Querier, userID id.User, until time.Time, reason string) error {

@@ -83,10 +83,17 @@ type Database interface {
 	Single() postgres.Querier
 }
 
+// Farewell lets go of what is kept by address of an account that is deleted, in
+// the same transaction.
+type Farewell interface {
+	Gone(ctx context.Context, q postgres.Querier, contact Contact) error
+}
+
 // Service keeps accounts. It is safe for concurrent use.
 type Service struct {
-	DB  Database
-	Now func() time.Time
+	DB       Database
+	Farewell Farewell // nil: nothing is kept by address
+	Now      func() time.Time
 }
 
 // SignedIn notes that a user has just signed in with an identity.

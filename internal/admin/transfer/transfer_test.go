@@ -176,7 +176,8 @@ func TestBadLines(t *testing.T) {
 		`null`:                                                                   " invalid_json",
 		marker:                                                                   " invalid_json",
 		`{"email":"x8@example.com","user_metadata":{"a":"` + strings.Repeat("x", 17000) + `"}}`:                   "/user_metadata metadata_too_large",
-		`{"email":"x9@example.com","app_metadata":{"a":1e20000}}`:                                                 "/app_metadata invalid_number",
+		`{"email":"x9@example.com","app_metadata":{"a":[1e300` + strings.Repeat(",1e300", 60) + `]}}`:             "/user_metadata metadata_too_large",
+		`{"email":"z3@example.com","app_metadata":{"a":1e20000}}`:                                                 "/app_metadata invalid_number",
 		`{"email":"y1@example.com","user_metadata":{"a":"\u0000"}}`:                                               "/user_metadata/a invalid_value",
 		`{"email":"y2@example.com","created_at":"1800-01-01T00:00:00Z"}`:                                          "/created_at invalid_instant",
 		`{"email":"y3@example.com","banned_until":"` + marker + `"}`:                                              "/banned_until invalid_type",
@@ -205,9 +206,9 @@ func TestBadLines(t *testing.T) {
 	for _, dryRun := range []bool{true, false} {
 		r := load(t, s, transfer.Options{DryRun: dryRun, OnConflict: transfer.Fail}, in...)
 		expected := want
-		if dryRun { // what only the keeper of factors can tell is found when it is written
+		if dryRun { // what only PostgreSQL and the keeper of factors can tell is found when it is written
 			expected = slices.DeleteFunc(slices.Clone(want), func(w string) bool {
-				return strings.Contains(w, "invalid_factor_secret")
+				return strings.Contains(w, "invalid_factor_secret") || strings.HasSuffix(w, "/user_metadata metadata_too_large") && lineOf(w, in, "1e300")
 			})
 		}
 		got := codes(r)
@@ -228,6 +229,13 @@ func TestBadLines(t *testing.T) {
 			t.Errorf("dry run %v: %d users", dryRun, users)
 		}
 	}
+}
+
+// lineOf says whether the line that an expected error names holds a text.
+func lineOf(want string, in []string, text string) bool {
+	var n int
+	_, err := fmt.Sscan(want, &n)
+	return err == nil && strings.Contains(in[n-1], text)
 }
 
 // TestConflicts meets accounts that are there in each of the three ways, and
