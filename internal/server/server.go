@@ -160,7 +160,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	}
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
 	data := &dataapi.Service{
-		DB: s.db, Catalog: s.catalog, Schema: c.Data.Schemas[0], AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
+		DB: s.db, Catalog: s.catalog, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
 		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
