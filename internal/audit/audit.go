@@ -67,6 +67,8 @@ const (
 
 	EncryptionSecretReplaced Action = "encryption.notification_secret_replaced"
 
+	PolicyMended Action = "rls.mended"
+
 	MailRetried Action = "mail.retried"
 
 	SecretSet      Action = "secret.set"

@@ -170,7 +170,7 @@ func (s *Service) run(ctx context.Context, p *principal.Principal, st plan.State
 	result := Result{Count: -1}
 	err := s.DB.As(ctx, p, postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: readOnly}, scanner(st, &result))
 	if err != nil {
-		return Result{}, sqlFault(err, p)
+		return Result{}, s.hinted(sqlFault(err, p), p)
 	}
 	return result, nil
 }

@@ -19,6 +19,9 @@ const (
 	Notice  Severity = "notice"  // may be meant so
 )
 
+// ruleIndex is the one rule that is mended outside a transaction.
+const ruleIndex = "no_index"
+
 // Finding is what the linter has to say about one object.
 type Finding struct {
 	Rule     string   `json:"rule"`
@@ -32,7 +35,7 @@ type Finding struct {
 
 // Lint looks at policies, tables, views and functions, and changes nothing.
 func (s *Service) Lint(ctx context.Context) ([]Finding, error) {
-	l := linter{without: s.AllowWithoutRLS, tables: map[uint32]*relation{}}
+	l := linter{without: s.AllowWithoutRLS, tables: map[uint32]*relation{}, found: []Finding{}}
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error { return l.load(ctx, q, s.Schemas) })
 	if err != nil {
 		return nil, fmt.Errorf("reading policies: %w", err)
@@ -252,10 +255,10 @@ func (l *linter) indexes(r *relation, p *policyRow, using *node, add func(rule s
 			continue
 		}
 		name := r.Columns[column-1]
-		if slices.ContainsFunc(l.found, func(f Finding) bool { return f.Rule == "no_index" && f.SQL == indexSQL(r, name) }) {
+		if slices.ContainsFunc(l.found, func(f Finding) bool { return f.Rule == ruleIndex && f.SQL == indexSQL(r, name) }) {
 			continue
 		}
-		add("no_index", Warning, "It looks rows up by "+name+", and no index begins with that: every row is read.", indexSQL(r, name), true)
+		add(ruleIndex, Warning, "It looks rows up by "+name+", and no index begins with that: every row is read.", indexSQL(r, name), true)
 	}
 }
 

@@ -33,9 +33,11 @@ type Sessions interface {
 // Service explains, tests and lints policies. It is safe for concurrent use.
 type Service struct {
 	DB              Database
-	Sessions        Sessions        // nil: nothing is explained or tested
+	Sessions        Sessions
 	Schemas         []string        // that are exposed
 	AllowWithoutRLS map[string]bool // by table, or schema.table
+
+	Explains bool // the callers' doors are open
 
 	// Tests lets cases of tests run over HTTP. They run in transactions of the
 	// owner's, so this is for a server of development, and for whoever has the

@@ -100,7 +100,7 @@ func (s *Service) people(suite Suite) (map[string]person, error) {
 			u.ID = id.User(parsed)
 		}
 		if u.Email == "" {
-			u.Email = name + "@example.com"
+			u.Email = name + "@test.invalid"
 		}
 		if len(u.AppMetadata) == 0 {
 			u.AppMetadata = jsontext.Value("{}")

@@ -164,3 +164,16 @@ func qualify(ctx context.Context, q postgres.Querier, f func() error) error {
 	_, err := q.Exec(ctx, searchPathSQL, before)
 	return postgres.Fault(err)
 }
+
+// runSafe runs SQL that the linter has written.
+func runSafe(ctx context.Context, q postgres.Querier, sql string) error {
+	_, err := q.Exec(ctx, sql)
+	return postgres.Fault(err)
+}
+
+const waitBrieflySQL = `select set_config('lock_timeout', '2s', true)`
+
+func waitBriefly(ctx context.Context, q postgres.Querier) error {
+	_, err := q.Exec(ctx, waitBrieflySQL)
+	return postgres.Fault(err)
+}

@@ -21,7 +21,7 @@ type Suite struct {
 // current_setting('test.NAME').
 type Person struct {
 	ID          string         `json:"id,omitzero"`    // a UUID; a new one if empty
-	Email       string         `json:"email,omitzero"` // NAME@example.com if empty
+	Email       string         `json:"email,omitzero"` // NAME@test.invalid if empty
 	AppMetadata jsontext.Value `json:"app_metadata,omitzero"`
 }
 
@@ -86,10 +86,6 @@ func parseSQL(text []byte) (any, error) {
 		}
 		word, rest, _ := strings.Cut(directive, " ")
 		rest = strings.TrimSpace(rest)
-		var value any
-		if err := yaml.Unmarshal([]byte(rest), &value); err != nil && word != "test" {
-			return nil, fmt.Errorf("line %d: %w", number+1, err)
-		}
 		switch word {
 		case "user":
 			name, about, _ := strings.Cut(rest, " ")
@@ -105,8 +101,11 @@ func parseSQL(text []byte) (any, error) {
 			if len(tests) == 0 {
 				return nil, fmt.Errorf("line %d: @%s comes after @test", number+1, word)
 			}
-			if word == "error" || word == "as" {
-				value = rest
+			var value any = rest
+			if word == "rows" || word == "count" {
+				if err := yaml.Unmarshal([]byte(rest), &value); err != nil {
+					return nil, fmt.Errorf("line %d: %w", number+1, err)
+				}
 			}
 			tests[len(tests)-1][word] = value
 		default:
