@@ -68,6 +68,8 @@ const (
 
 	EncryptionSecretReplaced Action = "encryption.notification_secret_replaced"
 
+	PolicyMended Action = "rls.mended"
+
 	MailRetried Action = "mail.retried"
 
 	SecretSet      Action = "secret.set"

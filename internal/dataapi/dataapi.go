@@ -258,7 +258,7 @@ func (s *Service) run(ctx context.Context, r Request, st plan.Statement, readOnl
 		SQL: st.SQL, Args: st.Args, ReadOnly: readOnly, Held: !readOnly && (r.Single || r.MaxAffected != nil),
 	}, scanner(st, &result, func() error { return check(r, result) }))
 	if err != nil {
-		return Result{}, sqlFault(err, r.Principal, &st)
+		return Result{}, s.hinted(sqlFault(err, r.Principal, &st), r.Principal)
 	}
 	return result, nil
 }

@@ -182,7 +182,7 @@ func (s *Service) Invite(ctx context.Context, q postgres.Querier, userID id.User
 	}
 	asker := session.Origin{Language: from.Language} // where administrators sit is nothing to those they invite
 	_, err := s.write(ctx, q, otp.Request{
-		Kind: otp.Invite, User: userID, Email: email, RedirectTo: redirectTo, From: asker, Life: s.Config.InviteLife, Code: true,
+		Kind: otp.Invite, User: userID, Email: email, RedirectTo: redirectTo, From: asker, Life: s.Config.InviteLife,
 	}, message{kind: mail.Invite, data: data})
 	return err
 }

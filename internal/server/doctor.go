@@ -35,7 +35,8 @@ func Diagnose(ctx context.Context, c *config.Config, ownerURL string) []telemetr
 		return found
 	}
 	found = append(found, diagnoseEncryption(ctx, c, db)...)
-	return append(found, diagnoseMail(ctx, c, db)...)
+	found = append(found, diagnoseMail(ctx, c, db)...)
+	return append(found, diagnosePolicies(ctx, c, db)...)
 }
 
 func diagnoseConfiguration(c *config.Config) []telemetry.Finding {

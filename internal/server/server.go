@@ -28,6 +28,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
+	"github.com/fluxbase/fluxbase/internal/rls"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 	"github.com/fluxbase/fluxbase/internal/sealed"
 	"github.com/fluxbase/fluxbase/internal/secret"
@@ -65,6 +66,7 @@ type Server struct {
 	metrics    *prometheus.Registry
 	revoked    *session.Revoked
 	catalog    *catalog.Service
+	policies   *rls.Service
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -146,11 +148,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	s.revoked = session.NewRevoked(c.Auth.JWT.Expiry, now)
 	sessions := &session.Service{
 		DB: s.db, Signer: signer, Revoked: s.revoked, Now: now,
-		Config: session.Config{
-			Issuer: c.Auth.JWT.Issuer, Audience: c.Auth.JWT.Audience,
-			AccessTTL: c.Auth.JWT.Expiry, IdleTTL: c.Auth.JWT.RefreshExpiry,
-			MaxLifetime: c.Auth.SessionMaxLifetime, Grace: c.Auth.RefreshGrace, Single: c.Auth.SingleSession,
-		},
+		Config: sessionConfig(c),
 	}
 	s.Keys = &apikey.Keeper{DB: s.db, Now: now}
 	users := &user.Service{DB: s.db, Now: now}
@@ -189,6 +187,8 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		Schemas: c.Data.Schemas, Now: now,
 	}
 	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
+	s.policies = policies(c, s.db, sessions, now)
+	s.policies.Explains, s.policies.Tests = true, c.Environment == config.Development
 	health := &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "the database does not answer", Run: s.db.Ping},
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
@@ -206,7 +206,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		}
 	}
 
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), s.policies.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err
