@@ -26,6 +26,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/login/page"
 	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/otp"
+	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
 	"github.com/fluxbase/fluxbase/internal/rls"
@@ -194,18 +195,9 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
 	}}
 
-	s.metrics = telemetry.NewMetrics(Version)
-	for _, part := range []prometheus.Collector{s.rotation, s.mail} {
-		if err := s.metrics.Register(part); err != nil {
-			return fmt.Errorf("registering metrics: %w", err)
-		}
+	if err := s.measure(passwords); err != nil {
+		return err
 	}
-	if passwords.Breaches != nil {
-		if err := s.metrics.Register(passwords.Breaches); err != nil {
-			return fmt.Errorf("registering metrics: %w", err)
-		}
-	}
-
 	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), s.policies.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
@@ -214,6 +206,21 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	frame := s.frame(authenticator, now)
 	s.encryption.Requests = frame.Requests
 	s.Handler = frame.Handler(s.Routes)
+	return nil
+}
+
+// measure registers what the parts count.
+func (s *Server) measure(passwords *password.Service) error {
+	parts := []prometheus.Collector{s.rotation, s.mail}
+	if passwords.Breaches != nil {
+		parts = append(parts, passwords.Breaches)
+	}
+	s.metrics = telemetry.NewMetrics(Version)
+	for _, part := range parts {
+		if err := s.metrics.Register(part); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
 	return nil
 }
 
