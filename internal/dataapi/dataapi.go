@@ -267,7 +267,7 @@ func (s *Service) run(ctx context.Context, r Request, st plan.Statement, readOnl
 		Held: !readOnly && (r.Single || r.MaxAffected != nil), Rollback: !readOnly && r.Rollback,
 	}, scanner(st, &result, func() error { return check(r, result) }))
 	if err != nil {
-		return Result{}, sqlFault(err, r.Principal, &st)
+		return Result{}, s.hinted(sqlFault(err, r.Principal, &st), r.Principal)
 	}
 	return result, nil
 }

@@ -392,7 +392,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		t.Errorf("control: %d %s", a.Status, a.Body)
 	}
 	credentials := `{"email":"bomb@example.com","password":"a-long-password","data":{"a":` + bomb + `}}`
-	if a := s.Do("POST", "/api/v1/auth/signup", "", credentials); a.Status != 400 || a.Code() != "metadata_too_large" {
+	if a := s.Do("POST", "/api/v1/auth/signup", "", credentials); a.Status != 400 || a.Code() != "invalid_number" {
 		t.Errorf("metadata: %d with %d bytes", a.Status, len(a.Body))
 	}
 	if a := s.Do("PATCH", "/api/v1/auth/user", p.Access, `{"data":{"a":`+bomb+`}}`); a.Status != 400 {

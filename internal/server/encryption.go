@@ -98,7 +98,7 @@ func outgoing(c *config.Config, background *postgres.DB, values *sealed.Service,
 const maxBackground = 64 + 6
 
 func openBackground(ctx context.Context, c *config.Config, ownerURL string) (*postgres.DB, error) {
-	db, err := postgres.Open(ctx, postgres.Config{OwnerURL: ownerURL, MaxConns: maxBackground, Pooled: pooled(c)})
+	db, err := postgres.Open(ctx, postgres.Config{OwnerURL: ownerURL, MaxConns: maxBackground, StatementTimeout: c.Database.StatementTimeout, Pooled: pooled(c)})
 	if err != nil {
 		return nil, fmt.Errorf("opening the database for background work: %w", err)
 	}

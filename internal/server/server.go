@@ -27,8 +27,10 @@ import (
 	"github.com/fluxbase/fluxbase/internal/login/page"
 	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/otp"
+	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
+	"github.com/fluxbase/fluxbase/internal/rls"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 	"github.com/fluxbase/fluxbase/internal/sealed"
 	"github.com/fluxbase/fluxbase/internal/secret"
@@ -66,6 +68,7 @@ type Server struct {
 	metrics    *prometheus.Registry
 	revoked    *session.Revoked
 	catalog    *catalog.Service
+	policies   *rls.Service
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -147,11 +150,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	s.revoked = session.NewRevoked(c.Auth.JWT.Expiry, now)
 	sessions := &session.Service{
 		DB: s.db, Signer: signer, Revoked: s.revoked, Now: now,
-		Config: session.Config{
-			Issuer: c.Auth.JWT.Issuer, Audience: c.Auth.JWT.Audience,
-			AccessTTL: c.Auth.JWT.Expiry, IdleTTL: c.Auth.JWT.RefreshExpiry,
-			MaxLifetime: c.Auth.SessionMaxLifetime, Grace: c.Auth.RefreshGrace, Single: c.Auth.SingleSession,
-		},
+		Config: sessionConfig(c),
 	}
 	s.Keys = &apikey.Keeper{DB: s.db, Now: now}
 	users := &user.Service{DB: s.db, Now: now}
@@ -178,6 +177,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	people := &login.Service{
 		DB: s.db, Users: users, Passwords: passwords, Factors: factors, Flows: flows, Mail: s.mail, Sessions: sessions, Config: loginConfig(c),
 	}
+	users.Farewell = farewell{s.mail, people}
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
 	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
 	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)
@@ -185,29 +185,22 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	operators := &admin.Service{
-		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords},
-		Inviter: people, Links: linkDesk{flows},
+		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords}, Factors: factors,
+		Inviter: people, Links: linkDesk{flows}, Notices: people,
 		Schemas: c.Data.Schemas, Now: now,
 	}
-	transfers := &transfer.Service{DB: s.db, Users: users, Sessions: sessions, Digests: operators.Digests, Factors: factorDesk{factors}, Now: now}
+	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
+	s.policies = policies(c, s.db, sessions, now)
+	s.policies.Explains, s.policies.Tests = true, c.Environment == config.Development
 	health := &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "the database does not answer", Run: s.db.Ping},
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
 	}}
 
-	s.metrics = telemetry.NewMetrics(Version)
-	for _, part := range []prometheus.Collector{s.rotation, s.mail} {
-		if err := s.metrics.Register(part); err != nil {
-			return fmt.Errorf("registering metrics: %w", err)
-		}
+	if err := s.measure(passwords); err != nil {
+		return err
 	}
-	if passwords.Breaches != nil {
-		if err := s.metrics.Register(passwords.Breaches); err != nil {
-			return fmt.Errorf("registering metrics: %w", err)
-		}
-	}
-
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), s.policies.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err
@@ -215,6 +208,21 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	frame := s.frame(authenticator, now)
 	s.encryption.Requests = frame.Requests
 	s.Handler = frame.Handler(s.Routes)
+	return nil
+}
+
+// measure registers what the parts count.
+func (s *Server) measure(passwords *password.Service) error {
+	parts := []prometheus.Collector{s.rotation, s.mail}
+	if passwords.Breaches != nil {
+		parts = append(parts, passwords.Breaches)
+	}
+	s.metrics = telemetry.NewMetrics(Version)
+	for _, part := range parts {
+		if err := s.metrics.Register(part); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
 	return nil
 }
 

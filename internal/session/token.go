@@ -56,6 +56,23 @@ type claims struct {
 // Issue makes the tokens of a session.
 func (s *Service) Issue(live Live) (Tokens, error) {
 	now := s.Now()
+	payload, expires, err := s.payload(live, now)
+	if err != nil {
+		return Tokens{}, err
+	}
+	access, err := s.Signer.Sign(accessType, payload)
+	if err != nil {
+		return Tokens{}, fmt.Errorf("issuing an access token: %w", err)
+	}
+	return Tokens{
+		ID: live.ID, AccessToken: access, TokenType: "bearer",
+		ExpiresIn: int64(expires.Sub(now) / time.Second), ExpiresAt: expires.Unix(),
+		RefreshToken: s.refreshToken(live.ID, live.Generation),
+	}, nil
+}
+
+// payload is what the access token of a session says, and until when.
+func (s *Service) payload(live Live, now time.Time) ([]byte, time.Time, error) {
 	expires := now.Add(s.Config.AccessTTL)
 	if live.ExpiresAt.Before(expires) {
 		expires = live.ExpiresAt
@@ -69,16 +86,23 @@ func (s *Service) Issue(live Live) (Tokens, error) {
 		Version: live.User.Version, Act: act(&live.Actor),
 	})
 	if err != nil {
-		return Tokens{}, fmt.Errorf("encoding claims: %w", err)
+		return nil, expires, fmt.Errorf("encoding claims: %w", err)
 	}
-	access, err := s.Signer.Sign(accessType, payload)
+	return payload, expires, nil
+}
+
+// Pretend returns the principal that a user would be right after signing in with
+// a password. There is no such session, and no token.
+func (s *Service) Pretend(user Subject) (*principal.Principal, error) {
+	now := s.Now()
+	live := Live{ID: id.Session(id.New(now)), ExpiresAt: now.Add(s.Config.AccessTTL), AAL: "aal1", AMR: []string{"pwd"}, User: user}
+	payload, _, err := s.payload(live, now)
 	if err != nil {
-		return Tokens{}, fmt.Errorf("issuing an access token: %w", err)
+		return nil, err
 	}
-	return Tokens{
-		ID: live.ID, AccessToken: access, TokenType: "bearer",
-		ExpiresIn: int64(expires.Sub(now) / time.Second), ExpiresAt: expires.Unix(),
-		RefreshToken: s.refreshToken(live.ID, live.Generation),
+	return &principal.Principal{
+		Role: principal.Authenticated, User: user.ID, Session: live.ID, Email: user.Email, Version: user.Version,
+		AAL: live.AAL, AMR: live.AMR, Anonymous: user.Anonymous, Claims: string(payload),
 	}, nil
 }
 

@@ -1,0 +1,197 @@
+package rls_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluxbase/fluxbase/internal/pgtest"
+	"github.com/fluxbase/fluxbase/internal/rls"
+	"github.com/fluxbase/fluxbase/internal/session"
+)
+
+const (
+	alice = "00000000-0000-7000-8000-00000000000a"
+	bob   = "00000000-0000-7000-8000-00000000000b"
+)
+
+// explainer is a service on a database with two users and their todos.
+func explainer(t *testing.T, sql string) (*rls.Service, *pgtest.Database) {
+	t.Helper()
+	db := pgtest.New(t)
+	db.Exec(t, fmt.Sprintf(`insert into auth.users (id, email, app_metadata) values
+		('%s', 'alice@example.com', '{"team":"red"}'), ('%s', 'bob@example.com', '{}')`, alice, bob))
+	db.Exec(t, `create table public.todos (id int primary key, owner uuid default auth.uid(), done bool not null default false, secret text);
+		alter table public.todos enable row level security;`+fmt.Sprintf(`
+		insert into public.todos values (1, '%s', false, 'hidden'), (2, '%s', false, 'shown'), (3, '%s', true, 'shown too');`, bob, alice, alice)+sql)
+	s := service(db)
+	s.Sessions = &session.Service{Now: time.Now, Config: session.Config{Issuer: "i", Audience: "a", AccessTTL: time.Hour}}
+	return s, db
+}
+
+const own = "create policy todos_owner on public.todos to authenticated using (owner = (select auth.uid()));"
+
+func number(n *int) string {
+	if n == nil {
+		return "-"
+	}
+	return fmt.Sprint(*n)
+}
+
+// brief is an explanation in lines: how it ends, and each table and policy.
+func brief(e rls.Explanation) []string {
+	lines := []string{fmt.Sprintf("%s %d %s", e.Command, e.Outcome.Rows, e.Outcome.Code)}
+	for _, table := range e.Tables {
+		lines = append(lines, fmt.Sprintf("%s %v aimed %s through %s new %s accepted %s missing %v", table.Name, table.Commands,
+			number(table.Aimed), number(table.Through), number(table.New), number(table.Accepted), table.Missing))
+		for _, p := range table.Policies {
+			lines = append(lines, fmt.Sprintf("  %s %v through %s accepts %s %s", p.Name, p.Applies, number(p.Through), number(p.Accepts), p.Error))
+		}
+	}
+	return lines
+}
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	const more = own + `
+		create policy reads_done on public.todos for select to authenticated using (done);
+		create policy no_three on public.todos as restrictive for delete to authenticated using (id <> 3);
+		create policy strangers on public.todos for select to anonymous using (done)`
+	for name, tt := range map[string]struct {
+		schema, as, sql string
+		want            []string
+		verdict         string
+	}{
+		"another's row": {
+			own, "alice@example.com", "update todos set done = true where id = 1",
+			[]string{
+				"UPDATE 0 ", "public.todos [UPDATE SELECT] aimed 1 through 0 new 1 accepted 0 missing []",
+				"  todos_owner true through 0 accepts 0 ",
+			},
+			"UPDATE as authenticated: 0 rows. Of 1 row of public.todos that the conditions aim at, the policies let 0 through. " +
+				"Policy todos_owner (permissive, ALL) lets 0 through: (owner = ( SELECT auth.uid() AS uid)).",
+		},
+		"all rows": {
+			own, alice, "select * from todos",
+			[]string{"SELECT 2 ", "public.todos [SELECT] aimed 3 through 2 new - accepted - missing []", "  todos_owner true through 2 accepts - "},
+			"let 2 through",
+		},
+		"one's own row": {
+			own, alice, "update todos set done = true where id = 2",
+			[]string{"UPDATE 1 ", "public.todos [UPDATE SELECT] aimed 1 through 1 new 1 accepted 1 missing []", "  todos_owner true through 1 accepts 1 "},
+			"UPDATE as authenticated: 1 row.",
+		},
+		"given away": {
+			own, alice, "update todos set owner = '" + bob + "' where id = 2",
+			[]string{"UPDATE 0 42501", "public.todos [UPDATE SELECT] aimed 1 through 1 new 1 accepted 0 missing []", "  todos_owner true through 1 accepts 0 "},
+			"Of 1 row that would be written of public.todos the policies accept none.",
+		},
+		"inserted": {
+			own, alice, "insert into todos (id) values (4), (5)",
+			[]string{"INSERT 2 ", "public.todos [INSERT] aimed - through - new 2 accepted 2 missing []", "  todos_owner true through - accepts 2 "},
+			"INSERT as authenticated: 2 rows.",
+		},
+		"inserted for another": {
+			own, alice, "insert into todos (id, owner) values (4, '" + bob + "')",
+			[]string{"INSERT 0 42501", "public.todos [INSERT] aimed - through - new 1 accepted 0 missing []", "  todos_owner true through - accepts 0 "},
+			"the policies accept none",
+		},
+		"deleted": {
+			more, alice, "delete from todos where owner = '" + alice + "'",
+			[]string{
+				"DELETE 1 ", "public.todos [DELETE SELECT] aimed 2 through 1 new - accepted - missing []",
+				"  reads_done true through 1 accepts - ", "  strangers false through - accepts - ", "  todos_owner true through 2 accepts - ",
+				"  no_three true through 1 accepts - ",
+			},
+			"Policy no_three (restrictive, DELETE) lets 1 through",
+		},
+		"a stranger": {
+			own, "anonymous", "select * from todos",
+			[]string{"SELECT 0 ", "public.todos [SELECT] aimed 3 through 0 new - accepted - missing []", "  todos_owner false through - accepts - "},
+			"No permissive policy of public.todos is about SELECT by anonymous",
+		},
+		"a service": {
+			own, "service_role", "select * from todos",
+			[]string{"SELECT 3 ", "public.todos [SELECT] aimed 3 through 3 new - accepted - missing []", "  todos_owner false through - accepts - "},
+			"SELECT as service_role: 3 rows.",
+		},
+		"no grant": {
+			own + "revoke update on public.todos from authenticated", alice, "update todos set done = true where id = 2",
+			[]string{
+				"UPDATE 0 42501", "public.todos [UPDATE SELECT] aimed 1 through 1 new 1 accepted 1 missing [grant update on public.todos to authenticated;]",
+				"  todos_owner true through 1 accepts 1 ",
+			},
+			"A grant is missing: grant update on public.todos to authenticated;",
+		},
+		"no such row": {
+			own, alice, "update todos set done = true where id = 9",
+			[]string{"UPDATE 0 ", "public.todos [UPDATE SELECT] aimed 0 through 0 new 0 accepted 0 missing []", "  todos_owner true through 0 accepts 0 "},
+			"No row of public.todos meets the conditions, whoever asks.",
+		},
+		"a table behind a policy": {
+			`create table public.shares (todo int, member uuid); alter table public.shares enable row level security;
+			create policy mine on public.shares using (member = (select auth.uid()));
+			insert into public.shares values (1, '` + alice + `'), (3, '` + bob + `');
+			create policy shared on public.todos using (exists (select from public.shares where todo = todos.id))`,
+			alice, "select * from public.todos where id in (1, 3)",
+			[]string{"SELECT 1 ", "public.todos [SELECT] aimed 2 through 1 new - accepted - missing []", "  shared true through 1 accepts - "},
+			"let 1 through",
+		},
+		"a policy that fails": {
+			"create table public.closed (id int); revoke all on public.closed from authenticated;" +
+				"create policy p on public.todos using (exists (select from public.closed))",
+			alice, "select * from todos",
+			[]string{
+				"SELECT 0 42501", "public.todos [SELECT] aimed 3 through - new - accepted - missing []",
+				"  p true through - accepts - permission denied for table closed (42501)",
+			},
+			"permission denied for table closed",
+		},
+		"a join": {
+			own, alice, "select * from todos a join todos b on a.id = b.id where a.done",
+			[]string{
+				"SELECT 1 ", "public.todos [SELECT] aimed 1 through 1 new - accepted - missing []", "  todos_owner true through 1 accepts - ",
+				"public.todos [SELECT] aimed 3 through 2 new - accepted - missing []", "  todos_owner true through 2 accepts - ",
+			},
+			"",
+		},
+		"a view of its owner's": {
+			own + "create view public.v as select * from public.todos", "anonymous", "select * from v",
+			nil, "SELECT as anonymous: 3 rows",
+		},
+		"a partitioned table": {
+			`create table public.parts (k int, owner uuid) partition by list (k); create table public.p1 partition of public.parts for values in (1);
+			create table public.p2 partition of public.parts for values in (2); alter table public.parts enable row level security;
+			create policy p on public.parts using (owner = (select auth.uid()));
+			insert into public.parts values (1, '` + alice + `'), (2, '` + alice + `'), (2, '` + bob + `')`,
+			alice, "update parts set owner = owner",
+			[]string{"UPDATE 2 ", "public.parts [UPDATE] aimed 3 through 2 new 3 accepted 2 missing []", "  p true through 2 accepts 2 "},
+			"",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, db := explainer(t, tt.schema)
+			e, err := s.Explain(t.Context(), rls.Question{As: tt.as, SQL: tt.sql})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, brief(e)); tt.want != nil && diff != "" {
+				t.Errorf("(-want +got):\n%s\n%+v", diff, e)
+			}
+			if !strings.Contains(e.Verdict, tt.verdict) {
+				t.Errorf("the verdict is %q", e.Verdict)
+			}
+			if strings.Contains(fmt.Sprintf("%+v", e.Verdict)+fmt.Sprint(e.Outcome), "hidden") {
+				t.Error("shows what is hidden")
+			}
+			var rows string
+			if db.Scan(t, "select string_agg(id || done::text || right(owner::text, 1), ' ' order by id) from todos", nil, &rows); rows != "1falseb 2falsea 3truea" {
+				t.Errorf("something is left behind: %s", rows)
+			}
+		})
+	}
+}
