@@ -38,11 +38,6 @@ type Function struct {
 	// OfTable says that Result is a table of the catalog, with its relations.
 	OfTable bool
 
-	// Definer says that it runs as its owner, PathFixed that it sets its own
-	// search_path. The first without the second can be made to run what its
-	// caller likes.
-	Definer, PathFixed bool
-
 	oneRow  bool // declared as ROWS 1
 	columns []Column
 }

@@ -15,8 +15,7 @@ import (
 const selectFunctionsSQL = `
 select p.oid, n.nspname, p.proname, coalesce(p.proallargtypes, p.proargtypes::oid[]), coalesce(p.proargmodes::text[], '{}'),
 	coalesce(p.proargnames, '{}'), p.pronargdefaults::int4, p.prorettype, t.typname = 'void', p.proretset, p.prorows = 1,
-	case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
-	p.prosecdef, exists (select from unnest(p.proconfig) c where c like 'search_path=%')
+	case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_type t on t.oid = p.prorettype
@@ -47,8 +46,7 @@ func selectFunctions(ctx context.Context, q postgres.Querier, schemas []string) 
 	signatures, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*signature, error) {
 		s := &signature{Function: &Function{}}
 		var oid uint32
-		err := row.Scan(&oid, &s.Schema, &s.Name, &s.types, &s.modes, &s.names, &s.defaults, &s.result, &s.void, &s.Set, &s.oneRow,
-			&s.Volatility, &s.Definer, &s.PathFixed)
+		err := row.Scan(&oid, &s.Schema, &s.Name, &s.types, &s.modes, &s.names, &s.defaults, &s.result, &s.void, &s.Set, &s.oneRow, &s.Volatility)
 		functions[oid] = s.Function
 		return s, err
 	})
