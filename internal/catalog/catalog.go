@@ -93,6 +93,23 @@ func (s *Service) Find(ctx context.Context, schema, name string) (*Table, error)
 	return s.Snapshot().Table(schema, name), nil
 }
 
+// Functions returns the functions of a name, after one more look at the database
+// if the snapshot has none.
+func (s *Service) Functions(ctx context.Context, schema, name string) ([]*Function, error) {
+	asked := s.Now()
+	if found := s.Snapshot().Function(schema, name); found != nil {
+		return found, nil
+	}
+	if err := s.since(ctx, asked); err != nil {
+		return nil, err
+	}
+	return s.Snapshot().Function(schema, name), nil
+}
+
+// NearFunction returns the function whose name is most like one that does not
+// exist, or "".
+func (s *Service) NearFunction(schema, name string) string { return s.Snapshot().near(schema, name) }
+
 // since makes sure that the snapshot is younger than an instant.
 func (s *Service) since(ctx context.Context, instant time.Time) error {
 	s.loading.Lock()

@@ -26,25 +26,25 @@ type loaded struct {
 	db *pgtest.Database
 }
 
-func load(t testing.TB, sql string, schemas ...string) *loaded {
-	t.Helper()
-	db := pgtest.New(t)
-	db.Exec(t, sql)
+func load(tb testing.TB, sql string, schemas ...string) *loaded {
+	tb.Helper()
+	db := pgtest.New(tb)
+	db.Exec(tb, sql)
 	if schemas == nil {
 		schemas = []string{"public"}
 	}
 	s := &catalog.Service{DB: db.DB, Schemas: schemas, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
-	if err := s.Load(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := s.Load(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	return &loaded{s, db}
 }
 
-func (l *loaded) table(t testing.TB, name string) *catalog.Table {
-	t.Helper()
+func (l *loaded) table(tb testing.TB, name string) *catalog.Table {
+	tb.Helper()
 	table := l.Snapshot().Table("public", name)
 	if table == nil {
-		t.Fatalf("no table %s", name)
+		tb.Fatalf("no table %s", name)
 	}
 	return table
 }

@@ -55,6 +55,7 @@ func TestFunctions(t *testing.T) {
 		create function public.tab(n int) returns table (a int, "b;" text) language sql as 'select 1, null::text';
 		create function public.outs(n int, out a int, inout b text) language sql as 'select 1, null::text';
 		create function public.out1(n int, out a int) language sql as 'select 1';
+		create function public.tab1() returns table (a int) language sql as 'select 1';
 		create function public.rec() returns record language sql as 'select 1, 2';
 		create function public.any(anyelement) returns int language sql as 'select 1';
 		create function public.trig() returns trigger language plpgsql as 'begin return new; end';
@@ -76,7 +77,8 @@ func TestFunctions(t *testing.T) {
 		"far":     {"() set of row of far(z pg_catalog.int4) volatile"},
 		"tab":     {"(n pg_catalog.int4) set of row of tab(a pg_catalog.int4, b; pg_catalog.text) volatile"},
 		"outs":    {"(n pg_catalog.int4, b pg_catalog.text) row of outs(a pg_catalog.int4, b pg_catalog.text) volatile"},
-		"out1":    {"(n pg_catalog.int4) scalar pg_catalog.int4 volatile"},
+		"out1":    {"(n pg_catalog.int4) row of out1(a pg_catalog.int4) volatile"},
+		"tab1":    {"() set of row of tab1(a pg_catalog.int4) volatile"},
 		"rec":     {"() scalar pg_catalog.record volatile"},
 		"any":     nil, "trig": nil, "event": nil, "proc": nil, "agg": nil, "missing": nil,
 	} {
@@ -196,5 +198,24 @@ func TestPollNoticesRelationsAndFunctions(t *testing.T) {
 				t.Error("not noticed")
 			}
 		})
+	}
+}
+
+func TestFunctionsThatAreMissing(t *testing.T) {
+	t.Parallel()
+	l := load(t, `create function public.get_film() returns int language sql as 'select 1'; create function public.x() returns int language sql as 'select 1'`)
+	for name, want := range map[string]string{"get_films": "get_film", "getfilm": "get_film", "film": "", "y": "", "": "", "something_else": "", strings.Repeat("g", 5000): ""} {
+		if got := l.NearFunction("public", name); got != want {
+			t.Errorf("%.20s: %q", name, got)
+		}
+	}
+	if got := l.NearFunction("other", "get_films"); got != "" {
+		t.Errorf("from another schema: %q", got)
+	}
+	l.db.Exec(t, "create function public.young() returns int language sql as 'select 1'")
+	for name, want := range map[string]int{"young": 1, "missing": 0} {
+		if got, err := l.Functions(t.Context(), "public", name); err != nil || len(got) != want {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
 	}
 }

@@ -56,18 +56,12 @@ const (
 
 // each calls f for each row, after scanning it.
 func each(ctx context.Context, q postgres.Querier, sql string, arg any, into []any, f func()) error {
-	rows, err := q.Query(ctx, sql, arg)
+	rows, err := q.Query(ctx, sql, arg) //nolint:rowserrcheck // ForEachRow looks
 	if err != nil {
 		return postgres.Fault(err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return postgres.Fault(err)
-		}
-		f()
-	}
-	return postgres.Fault(rows.Err())
+	_, err = pgx.ForEachRow(rows, into, func() error { f(); return nil })
+	return postgres.Fault(err)
 }
 
 func selectTables(ctx context.Context, q postgres.Querier, schemas []string) (map[uint32]*record, error) {

@@ -82,7 +82,7 @@ func (s *signature) resolve(types typeMap) {
 		s.Returns = Void
 	case s.Type.Row:
 		s.Returns, s.columns = Composite, types.columns[s.Type.relation]
-	case s.Type.SQL == "pg_catalog.record" && len(s.columns) > 0:
+	case len(s.columns) > 0: // one OUT argument makes a row, too
 		s.Returns = Composite
 	default:
 		s.Returns = Scalar

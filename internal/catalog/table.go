@@ -110,6 +110,21 @@ func (s *Snapshot) Function(schema, name string) []*Function {
 	return s.functions[[2]string{schema, name}]
 }
 
+// LooseDefiners returns the functions that run as their owner and find what they
+// use by their caller's search_path, as schema.name in order.
+func (s *Snapshot) LooseDefiners() []string {
+	var names []string
+	for _, overloads := range s.functions {
+		for _, f := range overloads {
+			if f.Definer && !f.PathFixed {
+				names = append(names, f.Schema+"."+f.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // within says whether all of some names are among others.
 func within(some, others []string) bool {
 	for _, name := range some {

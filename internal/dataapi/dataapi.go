@@ -28,9 +28,11 @@ type Database interface {
 	As(ctx context.Context, p *principal.Principal, st postgres.Statement, scan postgres.Scan) error
 }
 
-// Catalog finds tables.
+// Catalog finds tables and functions.
 type Catalog interface {
 	Find(ctx context.Context, schema, name string) (*catalog.Table, error)
+	Functions(ctx context.Context, schema, name string) ([]*catalog.Function, error)
+	NearFunction(schema, name string) string
 }
 
 // Service runs data requests. It is safe for concurrent use.
@@ -41,6 +43,8 @@ type Service struct {
 	AllowWithoutRLS map[string]bool // by table of the default schema, or schema.table
 	MaxRows         int64           // in one answer to a read; 0 is no bound
 	Development     bool            // say why a table is not served
+	Rollback        bool            // undo writes, unless a request overrides that
+	TxOverride      bool            // requests may say whether their write is undone
 }
 
 // Request is a request for rows of one table.
@@ -52,10 +56,22 @@ type Request struct {
 	Body      []byte // JSON, for inserts and updates
 	Answer    plan.Answer
 
+	Resolution  Resolution
+	Rollback    bool    // undo the write after all, once its answer is known
 	Window      *Window // more narrow than limit and offset, for reads
 	Single      bool    // refuse anything but one row
 	MaxAffected *int64  // refuse to change more rows
 }
+
+// Resolution is what becomes of rows to insert that are there already.
+type Resolution int
+
+// The resolutions.
+const (
+	Refuse Resolution = iota
+	Ignore            // leave what is there as it is
+	Merge             // change what is there
+)
 
 // Window is a range of rows. The last one is included; nil is no end.
 type Window struct {
@@ -68,6 +84,7 @@ type Result struct {
 	Body   []byte // a JSON array, or CSV; nil if nothing was asked for
 	Count  int64  // rows in Body, or changed; -1 if not known
 	Total  *int64 // rows on all pages, if that was asked for
+	New    *int64 // rows of an upsert that were not there
 	Offset int64  // rows before the first one
 	Table  *catalog.Table
 }
@@ -125,32 +142,6 @@ func (w *Window) narrow(q *query.Query) {
 	q.Offset = &first
 }
 
-// Insert adds the rows of a JSON body: an object, or an array of objects with
-// the same keys.
-func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
-	table, q, err := s.prepare(ctx, r)
-	if err != nil {
-		return Result{}, err
-	}
-	rows, err := parseRows(r.Body)
-	if err != nil {
-		return Result{}, err
-	}
-	if q.Columns != nil {
-		rows.columns = q.Columns
-	}
-	if rows.count == 0 {
-		return nothing(r, table)
-	}
-	st, err := plan.Insert(table, q, rows.columns, rows.array, r.Answer)
-	if err != nil {
-		return Result{}, planFault(err)
-	}
-	result, err := s.run(ctx, r, st, false)
-	result.Table = table
-	return result, err
-}
-
 // Update changes the rows that the query selects, all of them if it has no
 // filter, with the members of a JSON object.
 func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
@@ -196,28 +187,45 @@ func (s *Service) Delete(ctx context.Context, r Request) (Result, error) {
 }
 
 func (s *Service) prepare(ctx context.Context, r Request) (*catalog.Table, query.Query, error) {
-	q, err := query.Parse(r.Query)
-	if malformed, ok := errors.AsType[*query.Error](err); ok {
-		f := dataFault(fault.Invalid, "PGRST100", malformed.Error())
-		f.Fields = []fault.Field{{Pointer: "?" + malformed.Param, Detail: "Expected " + malformed.Expected + "."}}
-		return nil, q, f
-	}
+	q, err := parse(r.Query)
 	if err != nil {
-		return nil, q, fmt.Errorf("parsing a query: %w", err)
+		return nil, q, err
 	}
-	schema := s.Schemas[0]
-	if r.Schema != "" {
-		schema = r.Schema
-	}
-	if !slices.Contains(s.Schemas, schema) {
-		return nil, q, detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
-			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
+	schema, err := s.schema(r.Schema)
+	if err != nil {
+		return nil, q, err
 	}
 	table, err := s.Catalog.Find(ctx, schema, r.Table)
 	if err != nil {
 		return nil, q, err
 	}
 	return table, q, s.serves(r.Principal, table, schema, r.Table)
+}
+
+// schema returns the schema that a request is about: the default one for "".
+func (s *Service) schema(name string) (string, error) {
+	switch {
+	case name == "":
+		return s.Schemas[0], nil
+	case slices.Contains(s.Schemas, name):
+		return name, nil
+	default:
+		return "", detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
+			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
+	}
+}
+
+func parse(raw string) (query.Query, error) {
+	q, err := query.Parse(raw)
+	if malformed, ok := errors.AsType[*query.Error](err); ok {
+		f := dataFault(fault.Invalid, "PGRST100", malformed.Error())
+		f.Fields = []fault.Field{{Pointer: "?" + malformed.Param, Detail: "Expected " + malformed.Expected + "."}}
+		return q, f
+	}
+	if err != nil {
+		return q, fmt.Errorf("parsing a query: %w", err)
+	}
+	return q, nil
 }
 
 // prepareChange is prepare for updates and deletes, which take all rows that
@@ -255,7 +263,8 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 func (s *Service) run(ctx context.Context, r Request, st plan.Statement, readOnly bool) (Result, error) {
 	result := Result{Count: -1}
 	err := s.DB.As(ctx, r.Principal, postgres.Statement{
-		SQL: st.SQL, Args: st.Args, ReadOnly: readOnly, Held: !readOnly && (r.Single || r.MaxAffected != nil),
+		SQL: st.SQL, Args: st.Args, ReadOnly: readOnly,
+		Held: !readOnly && (r.Single || r.MaxAffected != nil), Rollback: !readOnly && r.Rollback,
 	}, scanner(st, &result, func() error { return check(r, result) }))
 	if err != nil {
 		return Result{}, s.hinted(sqlFault(err, r.Principal, &st), r.Principal)

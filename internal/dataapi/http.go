@@ -17,8 +17,8 @@ import (
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
-// Routes returns the routes under /api/v1/tables, and the same ones where
-// clients of PostgREST look for them.
+// Routes returns the routes under /api/v1/tables and /api/v1/rpc, and the
+// same once more where clients of PostgREST look for them.
 func (s *Service) Routes() []web.Route {
 	params := []web.Param{
 		{Name: "table", In: "path", Description: "A table or view of the exposed schema"},
@@ -29,7 +29,8 @@ func (s *Service) Routes() []web.Route {
 		{Name: "offset", In: "query", Description: "Skip this many rows"},
 		{Name: "columns", In: "query", Description: "For inserts: the columns to take from the body"},
 		{Name: "Accept", In: "header", Description: "application/json (default), application/vnd.pgrst.object+json for exactly one row, application/vnd.pgrst.array+json;nulls=stripped, or text/csv"},
-		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation; count=exact; handling=strict; max-affected=N"},
+		{Name: "on_conflict", In: "query", Description: "For inserts with Prefer: resolution=: the columns of the key that must not occur twice; else the primary key"},
+		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation; count=exact; resolution=merge-duplicates or ignore-duplicates; handling=strict; max-affected=N"},
 		{Name: "Range", In: "header", Description: "For reads: rows, as 0-9"},
 		{Name: "If-None-Match", In: "header", Description: "For reads: the ETag of an answer that is still there"},
 		{Name: "Accept-Profile", In: "header", Description: "For reads: a schema other than the default one; Content-Profile for writes"},
@@ -45,13 +46,19 @@ func (s *Service) Routes() []web.Route {
 		route(http.MethodGet, "Read rows", s.read)
 		route(http.MethodPost, "Insert rows", s.insert)
 		route(http.MethodPatch, "Update rows", s.update)
+		route(http.MethodPut, "Write the row of a primary key", s.put)
 		route(http.MethodDelete, "Delete rows", s.delete)
+	}
+	for _, call := range s.callRoutes() {
+		elsewhere := call
+		elsewhere.Path, elsewhere.Hidden = "/rest/v1/rpc/{function}", true
+		routes = append(routes, call, elsewhere)
 	}
 	return routes
 }
 
 func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	p, err := prefer(r)
+	p, err := s.prefer(r)
 	if err != nil {
 		return err
 	}
@@ -111,13 +118,17 @@ func (s *Service) update(w http.ResponseWriter, r *http.Request, c *web.Call) er
 	return s.change(w, r, c, s.Update)
 }
 
+func (s *Service) put(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+	return s.change(w, r, c, s.Put)
+}
+
 func (s *Service) delete(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	return s.change(w, r, c, s.Delete)
 }
 
 // change serves a write.
 func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do func(context.Context, Request) (Result, error)) error {
-	p, err := prefer(r)
+	p, err := s.prefer(r)
 	if err != nil {
 		return err
 	}
@@ -125,9 +136,12 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 	if err != nil {
 		return err
 	}
-	request.Answer.Returning = p.returning
+	request.Answer.Returning, request.Rollback = p.returning, p.rollback
+	if r.Method == http.MethodPost {
+		request.Resolution = p.resolution
+	}
 	request.Single = media.single && p.returning == plan.Rows
-	if r.Method != http.MethodPost {
+	if r.Method == http.MethodPatch || r.Method == http.MethodDelete {
 		request.MaxAffected = p.maxAffected
 	}
 	if r.Method != http.MethodDelete {
@@ -139,9 +153,8 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 	if err != nil {
 		return err
 	}
-	status, empty := http.StatusOK, http.StatusNoContent
+	status := created(r.Method, result, p.returning)
 	if r.Method == http.MethodPost {
-		status, empty = http.StatusCreated, http.StatusCreated
 		if location, ok := locate(r.URL.EscapedPath(), result); p.returning == plan.Keys && ok {
 			w.Header().Set("Location", location)
 		}
@@ -150,8 +163,21 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 	if p.returning == plan.Rows {
 		return write(w, status, media, result.Body)
 	}
-	w.WriteHeader(empty)
+	w.WriteHeader(status)
 	return nil
+}
+
+// created is the status of a write: 201 where there is a row that was not there
+// before.
+func created(method string, result Result, returning plan.Returning) int {
+	switch {
+	case method == http.MethodPost && (result.New == nil || *result.New > 0), method == http.MethodPut && *result.New > 0:
+		return http.StatusCreated
+	case method == http.MethodPost, returning == plan.Rows:
+		return http.StatusOK
+	default:
+		return http.StatusNoContent
+	}
 }
 
 func body(r *http.Request) ([]byte, error) {

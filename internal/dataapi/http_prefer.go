@@ -15,16 +15,20 @@ type preferences struct {
 	count       bool
 	strict      bool
 	maxAffected *int64
+	resolution  Resolution
+	rollback    bool
 
 	given map[string]string // name to the words that were understood
 }
 
 var returnings = map[string]plan.Returning{"minimal": plan.Nothing, "headers-only": plan.Keys, "representation": plan.Rows}
 
+var resolutions = map[string]Resolution{"merge-duplicates": Merge, "ignore-duplicates": Ignore}
+
 // prefer reads the field Prefer. What is not understood is ignored, as the
 // standard asks, unless the caller wants it strict. The first of two stands.
-func prefer(r *http.Request) (preferences, error) {
-	p := preferences{given: map[string]string{}}
+func (s *Service) prefer(r *http.Request) (preferences, error) {
+	p := preferences{given: map[string]string{}, rollback: s.Rollback}
 	var unknown []string
 	var maxAffected *int64
 	for _, field := range r.Header.Values("Prefer") {
@@ -44,6 +48,12 @@ func prefer(r *http.Request) (preferences, error) {
 			case "handling":
 				p.strict = value == "strict"
 				understood = p.strict || value == "lenient"
+			case "resolution":
+				p.resolution, understood = resolutions[value]
+			case "tx":
+				if understood = s.TxOverride && (value == "commit" || value == "rollback"); understood {
+					p.rollback = value == "rollback"
+				}
 			case "max-affected":
 				n, err := strconv.ParseUint(value, 10, 62)
 				limit := int64(n)
@@ -80,9 +90,14 @@ func printable(s string) string {
 // exact here: what the planner guesses is drawn from all rows, also from those
 // that policies hide from the caller.
 func (p *preferences) applied(h http.Header, method string) {
-	names := []string{"return", "handling", "max-affected"}
-	if method == http.MethodGet || method == http.MethodHead {
+	names := []string{"return", "tx", "handling", "max-affected"}
+	switch method {
+	case http.MethodGet, http.MethodHead:
 		names = []string{"count", "handling"}
+	case http.MethodPost:
+		names = []string{"resolution", "return", "tx", "handling"}
+	case http.MethodPut:
+		names = []string{"return", "tx", "handling"}
 	}
 	var list []string
 	for _, name := range names {

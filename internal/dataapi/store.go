@@ -41,3 +41,23 @@ func scanRow(rows pgx.Rows, st plan.Statement, into *Result) error {
 	into.Body = body
 	return err
 }
+
+// callScanner reads the one row of a call.
+func callScanner(into *Answer) postgres.Scan {
+	return func(rows pgx.Rows) error {
+		_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (struct{}, error) {
+			var headers, status *string
+			err := row.Scan(&into.Body, &into.Count, &headers, &status)
+			into.Headers, into.Status = deref(headers), deref(status)
+			return struct{}{}, err
+		})
+		return err
+	}
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

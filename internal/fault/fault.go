@@ -26,6 +26,8 @@ const (
 	Conflict                     // the state of the resource is against it
 	MethodNotAllowed             // the resource exists and does not take this method
 	NotAcceptable                // no representation that the caller accepts
+	Ambiguous                    // the request could mean several things; the answer lists them
+	Misbehaved                   // a defect of the application's own SQL, which its author is told of
 	TooLarge                     // body, header or answer over its limit
 	UnsupportedMedia             // a body in a media type the route does not read
 	TooMany                      // a rate limit; see RetryAfter

@@ -99,30 +99,30 @@ type Database struct {
 
 // New returns a migrated database with its doors open. It is dropped when the
 // test ends.
-func New(t testing.TB) *Database {
-	t.Helper()
-	start(t)
+func New(tb testing.TB) *Database {
+	tb.Helper()
+	start(tb)
 
 	ctx := context.Background()
 	name := fmt.Sprintf("test_%d", cluster.next.Add(1))
-	admin(t, "create database "+name+" template "+template+" owner "+owner+" strategy file_copy")
-	t.Cleanup(func() { admin(t, "drop database "+name+" with (force)") })
+	admin(tb, "create database "+name+" template "+template+" owner "+owner+" strategy file_copy")
+	tb.Cleanup(func() { admin(tb, "drop database "+name+" with (force)") })
 
 	d := &Database{Name: name, OwnerURL: cluster.pg.SocketURL(owner, password, name), AdminURL: cluster.pg.AdminURL(name)}
 	var err error
 	if d.UserURL, err = cluster.userURL(name); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if d.ServiceURL, err = cluster.serviceURL(name); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	d.DB, err = postgres.Open(ctx, postgres.Config{OwnerURL: d.OwnerURL, MaxConns: 4, StatementTimeout: 10 * time.Second})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(d.Close)
+	tb.Cleanup(d.Close)
 	if err := d.OpenRoles(ctx, d.UserURL, d.ServiceURL); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return d
 }
@@ -140,26 +140,26 @@ func Empty(t *testing.T) (ownerURL, adminURL string) {
 }
 
 // Exec runs statements as the owner.
-func (d *Database) Exec(t testing.TB, sql string, args ...any) {
-	t.Helper()
+func (d *Database) Exec(tb testing.TB, sql string, args ...any) {
+	tb.Helper()
 	if _, err := d.Single().Exec(context.Background(), sql, args...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+		tb.Fatalf("%s: %v", sql, err)
 	}
 }
 
 // Scan runs a query of one row as the owner.
-func (d *Database) Scan(t testing.TB, sql string, args []any, into ...any) {
-	t.Helper()
+func (d *Database) Scan(tb testing.TB, sql string, args []any, into ...any) {
+	tb.Helper()
 	if err := d.Single().QueryRow(context.Background(), sql, args...).Scan(into...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+		tb.Fatalf("%s: %v", sql, err)
 	}
 }
 
-func start(t testing.TB) {
-	t.Helper()
+func start(tb testing.TB) {
+	tb.Helper()
 	cluster.once.Do(func() { cluster.err = prepare() })
 	if cluster.err != nil {
-		t.Fatal(cluster.err)
+		tb.Fatal(cluster.err)
 	}
 }
 
@@ -231,15 +231,15 @@ func logins(ctx context.Context, url string) error {
 	return nil
 }
 
-func admin(t testing.TB, sql string) {
-	t.Helper()
+func admin(tb testing.TB, sql string) {
+	tb.Helper()
 	conn, err := pgx.Connect(context.Background(), cluster.pg.AdminURL("postgres"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
 	if _, err := conn.Exec(context.Background(), sql); err != nil {
-		t.Errorf("%s: %v", sql, err)
+		tb.Errorf("%s: %v", sql, err)
 	}
 }
 

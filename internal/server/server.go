@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -161,6 +162,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	data := &dataapi.Service{
 		DB: s.db, Catalog: s.catalog, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
 		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
+		Rollback: strings.HasPrefix(c.Data.TxEnd, "rollback"), TxOverride: strings.HasSuffix(c.Data.TxEnd, "allow-override"),
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
 	if s.jobs, s.webhooks, err = outgoing(c, s.background, values, s.logger); err != nil {

@@ -46,9 +46,15 @@ func plans(tb testing.TB, w wording) []Statement {
 	}
 	for _, r := range []Returning{Nothing, Keys, Rows} {
 		statements = append(statements, check(Insert(table, q, columns, w.value, Answer{Returning: r})), check(Insert(table, q, nil, w.value, Answer{Returning: r})),
+			check(Upsert(table, q, columns, w.value, true, Answer{Returning: r})), check(Upsert(table, q, columns, w.value, false, Answer{Returning: r})),
 			check(Update(table, q, columns, w.value, Answer{Returning: r})), check(Delete(table, q, Answer{Returning: r})))
 	}
-	return statements
+	f := &catalog.Function{Schema: w.schema, Name: w.table, Returns: catalog.Composite, Set: true, Result: table, Arguments: []catalog.Argument{
+		{Name: w.a, Type: &catalog.Type{SQL: "pg_catalog.int4"}}, {Name: w.b, Type: &catalog.Type{SQL: "pg_catalog._text"}, Variadic: true},
+	}}
+	q.Columns = nil
+	return append(statements, check(Call(f, Arguments{JSON: w.value, Names: []string{w.a, w.b}}, q, 10)),
+		check(Call(f, Arguments{Texts: map[string][]string{w.a: {w.value}, w.b: {w.value, w.alias}}}, q, 10)))
 }
 
 // FuzzShape plans a request in hostile words and in plain ones: but for the
@@ -64,10 +70,10 @@ func FuzzShape(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, schema, table, a, b, alias, value string) {
 		w := wording{schema, table, a, b, alias, value}
-		if a == b || a == "*" || alias == "" || !utf8Names(schema, table, a, b, alias, value) {
+		if a == b || a == "" || b == "" || a == "*" || alias == "" || !utf8Names(schema, table, a, b, alias, value) {
 			t.Skip() // the catalog and query.Parse yield none of these, or they plan otherwise
 		}
-		names := []string{schema, table, a, b, alias, "my schema", "a type"}
+		names := []string{schema, table, a, b, alias, "my schema", "a type", "new", "new_", "new__"}
 		for i, st := range plans(t, w) {
 			twin := plans(t, plain)[i]
 			if diff := cmp.Diff(shape(t, twin.SQL), shape(t, st.SQL)); diff != "" {
@@ -101,7 +107,7 @@ func FuzzRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		names := []string{"public", "todos", "my schema", "mood;"}
+		names := []string{"public", "todos", "my schema", "mood;", "new"}
 		for _, c := range todos().Columns {
 			names = append(names, c.Name)
 		}
@@ -116,6 +122,7 @@ func FuzzRequest(f *testing.F) {
 			func() (Statement, error) { return Read(todos(), q, 10, Answer{}) },
 			func() (Statement, error) { return Delete(todos(), q, Answer{Returning: Rows}) },
 			func() (Statement, error) { return Update(todos(), q, []string{"done"}, value, Answer{Returning: Keys}) },
+			func() (Statement, error) { return Upsert(todos(), q, q.Columns, value, true, Answer{Returning: Rows}) },
 			func() (Statement, error) { return Insert(todos(), q, q.Columns, value, Answer{Returning: Rows}) },
 		} {
 			st, err := plan()

@@ -17,7 +17,7 @@ import (
 
 // Statement is a statement with its parameters. Where it returns rows it
 // returns one, of two columns or three: the answer, how many rows are in it, and
-// with Counted how many there are.
+// with Counted how many there are on all pages or, of an upsert, how many are new.
 type Statement struct {
 	SQL     string
 	Args    []any
@@ -61,12 +61,13 @@ const (
 // builder collects the text and the parameters of a statement. The first error
 // stays.
 type builder struct {
-	table *catalog.Table
-	sql   strings.Builder
-	args  []any
-	about []string
-	marks []mark
-	err   error
+	table  *catalog.Table
+	source string // what stands in the place of the table; "" for the table itself
+	sql    strings.Builder
+	args   []any
+	about  []string
+	marks  []mark
+	err    error
 
 	counted bool
 	header  string
@@ -105,7 +106,12 @@ func Quote(name string) string {
 }
 
 // from names the table, as r.
-func (b *builder) from() string { return Quote(b.table.Schema) + "." + Quote(b.table.Name) + " as r" }
+func (b *builder) from() string {
+	if b.source != "" {
+		return b.source + " as r"
+	}
+	return Quote(b.table.Schema) + "." + Quote(b.table.Name) + " as r"
+}
 
 func (b *builder) statement(returns bool) (Statement, error) {
 	if b.err != nil {
@@ -146,8 +152,14 @@ func (b *builder) items(items []query.Item) {
 	}
 }
 
+// isStar says that an item stands for all columns. A column called * has an
+// alias, or is lost among them.
+func isStar(item query.Item) bool {
+	return item.Column == "*" && item.Alias == "" && item.Path == nil && item.Cast == nil
+}
+
 func (b *builder) item(item query.Item) {
-	if item.Column == "*" && item.Alias == "" && item.Path == nil && item.Cast == nil {
+	if isStar(item) {
 		b.text("r.*")
 		return
 	}

@@ -172,6 +172,21 @@ func TestWrites(t *testing.T) {
 	}
 }
 
+func TestUpserts(t *testing.T) {
+	t.Parallel()
+	upsert := func(table *catalog.Table, raw string, merge bool, r Returning, columns ...string) Statement {
+		return must(t)(Upsert(table, parsed(t, raw), columns, "[]", merge, Answer{Returning: r}))
+	}
+	without := catalog.NewTable(catalog.Table{Schema: "public", Name: "log", Columns: []catalog.Column{{Name: "new", Type: "pg_catalog.text"}}})
+	golden(t, "upsert",
+		upsert(todos(), "", true, Nothing, "id", "title"), upsert(todos(), "", true, Keys, "id", "title"),
+		upsert(todos(), "select=id,*&order=id&id=eq.1", true, Rows, "id", "title"), upsert(todos(), "on_conflict=title,done", false, Nothing, "title"),
+		upsert(todos(), "", true, Nothing), upsert(without, "", true, Rows, "new"), upsert(without, "", false, Nothing, "new"))
+	for _, q := range []query.Query{{OnConflict: []string{`id" do nothing; --`}}, {OnConflict: []string{}, Select: []query.Item{{Field: query.Field{Column: "new"}}}}} {
+		wantUnknown(t, "upsert")(Upsert(todos(), q, []string{"id"}, "[]", true, Answer{Returning: Rows}))
+	}
+}
+
 func TestTableWithoutKeyReturnsNoKeys(t *testing.T) {
 	t.Parallel()
 	table := catalog.NewTable(catalog.Table{Schema: "public", Name: "log", Columns: []catalog.Column{{Name: "line", Type: "pg_catalog.text"}}})

@@ -9,21 +9,124 @@ import (
 // columns. Without columns it inserts one row of defaults.
 func Insert(table *catalog.Table, q query.Query, columns []string, rows string, answer Answer) (Statement, error) {
 	b := &builder{table: table}
-	b.write(q, answer, func() {
-		b.text("insert into ", b.from())
-		if len(columns) == 0 {
-			b.text(" default values")
-			return
-		}
-		b.text(" (")
-		b.names(columns, "")
-		b.text(") select ")
-		b.names(columns, "j.")
-		b.text(" from json_to_recordset(", b.arg(rows), "::json) as j(")
-		b.definitions(columns)
-		b.text(")")
-	})
+	b.write(q, answer, func() { b.insert(columns, rows) })
 	return b.statement(answer.Returning != Nothing)
+}
+
+func (b *builder) insert(columns []string, rows string) {
+	b.text("insert into ", b.from())
+	if len(columns) == 0 {
+		b.text(" default values")
+		return
+	}
+	b.text(" (")
+	b.names(columns, "")
+	b.text(") select ")
+	b.names(columns, "j.")
+	b.text(" from json_to_recordset(", b.arg(rows), "::json) as j(")
+	b.definitions(columns)
+	b.text(")")
+}
+
+// Upsert plans an INSERT whose rows may be there already. The key that says so
+// is that of ?on_conflict=, or else the primary one. With merge the rows that
+// are there take the named columns; without, they stay as they are.
+//
+// The statement returns, in its third column, how many rows are new.
+func Upsert(table *catalog.Table, q query.Query, columns []string, rows string, merge bool, answer Answer) (Statement, error) {
+	b := &builder{table: table, counted: true}
+	key := q.OnConflict
+	if key == nil {
+		key = table.PrimaryKey
+	}
+	mark := b.unused("new")
+	b.text("with written as (")
+	b.insert(columns, rows)
+	b.conflict(key, columns, merge)
+	b.mark("")
+	b.text(" returning *, r.xmax = 0 as ", mark, ") ")
+	b.upserted(q, answer, mark)
+	return b.statement(true)
+}
+
+// conflict says what becomes of rows that are there already. Without a key
+// there is none to merge by: PostgreSQL refuses what is not unique.
+func (b *builder) conflict(key, columns []string, merge bool) {
+	if merge && len(key) == 0 {
+		return
+	}
+	b.text(" on conflict")
+	if len(key) > 0 {
+		b.text(" (")
+		b.names(key, "")
+		b.text(")")
+	}
+	if !merge || len(columns) == 0 {
+		b.text(" do nothing")
+		return
+	}
+	b.text(" do update set ")
+	for i, c := range columns {
+		if i > 0 {
+			b.text(", ")
+		}
+		b.text(b.name(c), " = excluded.", b.name(c))
+	}
+}
+
+// upserted is the answer of an upsert. Its rows have one column too many, so
+// that all are written out.
+func (b *builder) upserted(q query.Query, answer Answer, mark string) {
+	count := func() { b.text("select count(*) from written where written.", mark) }
+	answer.Count = true
+	all := make([]string, len(b.table.Columns))
+	for i, c := range b.table.Columns {
+		all[i] = c.Name
+	}
+	switch answer.Returning {
+	case Keys:
+		b.envelope(Answer{Count: true}, nil, count)
+		b.text("select ")
+		b.names(b.table.PrimaryKey, "r.")
+	case Rows:
+		b.envelope(answer, q.Select, count)
+		b.text("select ")
+		b.itemsOf(q.Select, all)
+	default:
+		b.envelope(Answer{Count: true}, nil, count)
+		b.text("select")
+	}
+	b.text(" from written as r")
+	b.order(q.Order)
+	b.text(") t")
+}
+
+// unused returns a quoted name that no column has.
+func (b *builder) unused(name string) string {
+	for {
+		if _, taken := b.table.Column(name); !taken {
+			return Quote(name)
+		}
+		name += "_"
+	}
+}
+
+// itemsOf is items with the columns written out.
+func (b *builder) itemsOf(items []query.Item, all []string) {
+	var explicit []query.Item
+	if items == nil {
+		items = []query.Item{{Field: query.Field{Column: "*"}}}
+	}
+	for _, item := range items {
+		if !isStar(item) {
+			explicit = append(explicit, item)
+			continue
+		}
+		for _, c := range all {
+			explicit = append(explicit, query.Item{Field: query.Field{Column: c}, Alias: c})
+		}
+	}
+	b.items(explicit)
 }
 
 // Update plans an UPDATE of the rows that the filters select, with the named

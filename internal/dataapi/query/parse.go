@@ -35,6 +35,22 @@ func Parse(raw string) (Query, error) {
 	return p.q, nil
 }
 
+// Reserved says whether a parameter means something else than a filter.
+func Reserved(name string) bool {
+	switch name {
+	case "and", "or", "not.and", "not.or", "select", "order", "limit", "offset", "columns":
+		return true
+	}
+	return false
+}
+
+// IsFilter says whether a parameter can be read as a filter. Where parameters
+// may be arguments of a function too, the others are.
+func IsFilter(name, text string) bool {
+	p := parser{seen: map[string]bool{}}
+	return p.filter(name, text) == nil
+}
+
 // parser holds what the parameters of one request have in common.
 type parser struct {
 	q          Query
@@ -46,7 +62,7 @@ func (p *parser) param(name, text string) error {
 	switch name {
 	case "and", "or", "not.and", "not.or":
 		return p.logic(name, text)
-	case "select", "order", "limit", "offset", "columns":
+	case "select", "order", "limit", "offset", "columns", "on_conflict":
 	default:
 		return p.filter(name, text)
 	}
@@ -63,8 +79,10 @@ func (p *parser) param(name, text string) error {
 		return parseCount(name, text, &p.q.Limit)
 	case "offset":
 		return parseCount(name, text, &p.q.Offset)
+	case "on_conflict":
+		return parseColumns(name, text, &p.q.OnConflict)
 	default:
-		return parseColumns(&p.q, text)
+		return parseColumns(name, text, &p.q.Columns)
 	}
 }
 
@@ -128,16 +146,18 @@ func parseOrder(q *Query, text string) error {
 	})
 }
 
-func parseColumns(q *Query, text string) error {
-	s := &scanner{param: "columns", text: text}
-	q.Columns = []string{}
-	return s.list(func() error {
+func parseColumns(name, text string, into *[]string) error {
+	s := &scanner{param: name, text: text}
+	columns := []string{}
+	err := s.list(func() error {
 		column, err := s.name(",")
-		if q.Columns = append(q.Columns, column); err == nil && len(q.Columns) > maxColumns {
+		if columns = append(columns, column); err == nil && len(columns) > maxColumns {
 			err = s.fail("at most " + strconv.Itoa(maxColumns) + " columns")
 		}
 		return err
 	})
+	*into = columns
+	return err
 }
 
 // maxColumns is how many columns a table of PostgreSQL can have.

@@ -36,6 +36,9 @@ func print(q Query) string {
 	if q.Columns != nil {
 		add("columns", join(q.Columns, quote))
 	}
+	if q.OnConflict != nil {
+		add("on_conflict", join(q.OnConflict, quote))
+	}
 	return strings.Join(params, "&")
 }
 

@@ -16,6 +16,8 @@ type Query struct {
 	Limit   *int64
 	Offset  *int64
 	Columns []string // of ?columns=, for writes; nil if not given
+
+	OnConflict []string // the columns of a unique key, for inserts; nil if not given
 }
 
 // Field is a column, or a place inside of its value.

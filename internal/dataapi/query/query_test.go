@@ -34,8 +34,9 @@ func TestParse(t *testing.T) {
 		"b=eq.1&a=eq.2&b=neq.3": { // a repeated column is one more condition, in the order they were written
 			Where: where([]Filter{{Field: Field{Column: "b"}, Op: Eq, Value: "1"}, {Field: Field{Column: "a"}, Op: Eq, Value: "2"}, {Field: Field{Column: "b"}, Op: Neq, Value: "3"}}),
 		},
-		"columns=a,%22b,c%22": {Columns: []string{"a", "b,c"}},
-		"limit=0&offset=0":    {Limit: number(0), Offset: number(0)},
+		"columns=a,%22b,c%22":     {Columns: []string{"a", "b,c"}},
+		"on_conflict=a,%22b,c%22": {OnConflict: []string{"a", "b,c"}},
+		"limit=0&offset=0":        {Limit: number(0), Offset: number(0)},
 		"limit=9223372036854775807": {
 			Limit: number(9223372036854775807),
 		},
@@ -318,7 +319,9 @@ func TestErrors(t *testing.T) {
 		{"or=(a.cs.{1)", "or", 9, "a closing }"},
 		{"or=(a.is.nul)", "or", 6, truth},
 		{"not.and=(a.eq.1))", "not.and", 8, "the end"},
-		{"on_conflict=a", "on_conflict", 0, operator},
+		{"on_conflict=", "on_conflict", 0, name},
+		{"on_conflict=a,,b", "on_conflict", 2, name},
+		{"on_conflict=a&on_conflict=b", "on_conflict", 0, "the parameter once"},
 		{"%zz=eq.1", "?", 0, "a percent-encoded name"},
 		{"a=eq.%", "a", 0, "a percent-encoded value"},
 		{"a=eq.%4", "a", 0, "a percent-encoded value"},

@@ -38,6 +38,8 @@ var statuses = map[fault.Kind]int{
 	fault.Conflict:         http.StatusConflict,
 	fault.MethodNotAllowed: http.StatusMethodNotAllowed,
 	fault.NotAcceptable:    http.StatusNotAcceptable,
+	fault.Ambiguous:        http.StatusMultipleChoices,
+	fault.Misbehaved:       http.StatusInternalServerError,
 	fault.TooLarge:         http.StatusRequestEntityTooLarge,
 	fault.UnsupportedMedia: http.StatusUnsupportedMediaType,
 	fault.TooMany:          http.StatusTooManyRequests,

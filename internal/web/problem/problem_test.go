@@ -35,7 +35,7 @@ func TestEveryKindHasItsStatus(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[fault.Kind]int{
 		fault.Internal: 500, fault.Invalid: 400, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
-		fault.Conflict: 409, fault.MethodNotAllowed: 405, fault.NotAcceptable: 406, fault.TooLarge: 413, fault.UnsupportedMedia: 415,
+		fault.Conflict: 409, fault.MethodNotAllowed: 405, fault.NotAcceptable: 406, fault.Ambiguous: 300, fault.Misbehaved: 500, fault.TooLarge: 413, fault.UnsupportedMedia: 415,
 		fault.TooMany: 429, fault.Unavailable: 503, fault.Timeout: 504,
 		fault.OutOfRange: 416, fault.Precondition: 412,
 		fault.Precondition + 1: 500, -1: 500, // a kind without a status is a defect of ours
