@@ -24,6 +24,7 @@ func TestViewsHaveTheRelationsOfTheirColumns(t *testing.T) {
 		"renamed":          {"select director_id as d from hidden.films", []string{renamed}},
 		"star":             {"select * from hidden.films", []string{director}},
 		"names of fields":  {`select 1 as ":resorigtbl", 2 as "} {", 3 as ":targetList (", 4 as "\", director_id as d, 5 as ":resno" from hidden.films`, []string{renamed}},
+		"name of a field":  {`select director_id as ":resno" from hidden.films`, []string{"many-to-one directors films_director_id_fkey (:resno)=(id)"}},
 		"joined":           {"select f.director_id as d, a.id from hidden.films f left join hidden.films a on a.id = f.id", []string{renamed}},
 		"using":            {"select director_id as d from hidden.films f join (select 1 as director_id) o using (director_id)", []string{renamed}},
 		"subquery":         {"select d from (select director_id as d from hidden.films limit 3) s", []string{renamed}},

@@ -22,13 +22,15 @@ import (
 
 // Call is a request to run a function.
 type Call struct {
-	Schema   string // one of the service's, or "" for the default
-	Function string
-	Query    string // raw
-	Read     bool   // the arguments are in the query, and nothing may change
-	Media    string // of Body: application/json, text/plain or application/octet-stream
-	Body     []byte
-	Rollback bool // undo what the function writes, once its answer is known
+	Principal *principal.Principal
+	Schema    string // one of the service's, or "" for the default
+	Function  string
+	Query     string // raw
+	Read      bool   // the arguments are in the query, and nothing may change
+	Media     string // of Body: application/json, text/plain or application/octet-stream
+	Body      []byte
+	Single    bool // refuse anything but one row
+	Rollback  bool // undo what it did, once its answer is known
 }
 
 // Answer is what a function answered with.
@@ -43,7 +45,7 @@ type Answer struct {
 
 // Call runs a function as the caller. PostgreSQL checks the privilege to, and
 // refuses writes where the function has promised none.
-func (s *Service) Call(ctx context.Context, p *principal.Principal, c Call) (Answer, error) {
+func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 	var err error
 	if c.Schema, err = s.schema(c.Schema); err != nil {
 		return Answer{}, err
@@ -74,15 +76,22 @@ func (s *Service) Call(ctx context.Context, p *principal.Principal, c Call) (Ans
 	if err != nil {
 		return Answer{}, planFault(err)
 	}
-	var offset int64
-	if q.Offset != nil {
-		offset = *q.Offset
-	}
-	a := Answer{Result: Result{Count: -1, Offset: offset}, Set: f.Set, Void: f.Returns == catalog.Void}
-	readOnly := c.Read || f.Volatility != catalog.Volatile
-	err = s.DB.As(ctx, p, postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: readOnly, Rollback: !readOnly && c.Rollback}, callScanner(&a))
+	return s.runCall(ctx, c, f, q, st)
+}
+
+func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q query.Query, st plan.Statement) (Answer, error) {
+	a := Answer{Result: Result{Count: -1}, Set: f.Set, Void: f.Returns == catalog.Void}
+	single := c.Single && f.Set
+	run := postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: c.Read || f.Volatility != catalog.Volatile}
+	run.Held, run.Rollback = single && !run.ReadOnly, c.Rollback && !run.ReadOnly
+	err := s.DB.As(ctx, c.Principal, run, callScanner(&a.Result, &a.Headers, &a.Status, func() error {
+		return check(Request{Single: single}, a.Result)
+	}))
 	if err != nil {
-		return Answer{}, sqlFault(err, p, &st)
+		return Answer{}, sqlFault(err, c.Principal, &st)
+	}
+	if q.Offset != nil {
+		a.Offset = *q.Offset
 	}
 	return a, nil
 }

@@ -243,3 +243,75 @@ func TestFunctionsAnswerWithFieldsAndStatus(t *testing.T) {
 		}
 	}
 }
+
+// TestCallsInTheShapeAskedFor asks where PostgREST's clients look, for one row,
+// for no answer, and for another schema.
+func TestCallsInTheShapeAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, servertest.With("data.schemas", "public,shop"))
+	s.DB.Exec(t, functionsSQL+`; create schema shop; grant usage on schema shop to authenticated, fluxbase_user;
+		create function shop.only() returns text language sql stable as $$ select 'shop' $$;
+		create function public.plant(n int) returns setof public.todos language sql volatile as
+			$$ insert into public.todos (task) select 'x' from generate_series(1, n) returning * $$`)
+	p := s.SignUp()
+	const one = "application/vnd.pgrst.object+json"
+	for _, c := range []struct {
+		method, path, body string
+		fields             []string
+		status             int
+		want               string
+	}{
+		{"POST", "/rest/v1/rpc/add", `{"a":1}`, nil, 200, `11`},
+		{"GET", "/rest/v1/rpc/numbers?n=2", ``, nil, 200, `[1,2]`},
+		{"GET", rpc + "pairs?x=eq.2", ``, []string{"Accept", one}, 200, `{"x":2,"y":"two"}`},
+		{"GET", rpc + "one_pair?x=2", ``, []string{"Accept", one}, 200, `{"x":2,"y":"p"}`},
+		{"GET", rpc + "pairs", ``, []string{"Accept", one}, 406, `PGRST116`},
+		{"POST", rpc + "plant", `{"n":2}`, []string{"Accept", one}, 406, `PGRST116`},
+		{"POST", rpc + "plant?select=task", `{"n":1}`, []string{"Accept", one}, 200, `{"task":"x"}`},
+		{"GET", rpc + "pairs", ``, []string{"Accept", "image/png"}, 406, `PGRST107`},
+		{"GET", rpc + "pairs", ``, []string{"Accept", "text/csv"}, 406, `PGRST107`},
+		{"POST", rpc + "add", `{"a":1}`, []string{"Prefer", "return=minimal"}, 204, ``},
+		{"GET", rpc + "only", ``, []string{"Accept-Profile", "shop"}, 200, `"shop"`},
+		{"POST", rpc + "only", `{}`, []string{"Content-Profile", "shop"}, 200, `"shop"`},
+		{"GET", rpc + "only", ``, nil, 404, `PGRST202`},
+		{"GET", rpc + "add?a=1", ``, []string{"Accept-Profile", "shop"}, 404, `PGRST202`},
+		{"GET", rpc + "uid", ``, []string{"Accept-Profile", "auth"}, 406, `PGRST106`},
+	} {
+		a := s.Do(c.method, c.path, p.Access, c.body, c.fields...)
+		got := compact(a.Body)
+		if c.status >= 400 {
+			got = a.Code()
+		}
+		if a.Status != c.status || got != c.want {
+			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.fields, a.Status, a.Body)
+		}
+	}
+	var n int
+	if s.DB.Scan(t, "select count(*) from public.todos", nil, &n); n != 1 {
+		t.Errorf("%d rows: what was refused has been written", n)
+	}
+}
+
+// TestCallsThatAreUndone calls a function that writes where everything is to be
+// undone, or is so for one call.
+func TestCallsThatAreUndone(t *testing.T) {
+	t.Parallel()
+	for config, fields := range map[string][]string{"rollback": nil, "commit-allow-override": {"Prefer", "tx=rollback"}} {
+		s := newServer(t, servertest.With("data.tx_end", config))
+		s.DB.Exec(t, functionsSQL)
+		p := s.SignUp()
+		var n int
+		if a := s.Do("POST", rpc+"write", p.Access, `{"task":"undone"}`, fields...); a.Status != 200 || a.Body != "1" || fields != nil && a.Header.Get("Preference-Applied") != "tx=rollback" {
+			t.Errorf("%s: %d %v %s", config, a.Status, a.Header, a.Body)
+		}
+		if s.DB.Scan(t, "select count(*) from public.todos", nil, &n); n != 0 {
+			t.Errorf("%s: %d rows", config, n)
+		}
+		if fields != nil {
+			s.Do("POST", rpc+"write", p.Access, `{"task":"done"}`)
+			if s.DB.Scan(t, "select count(*) from public.todos", nil, &n); n != 1 {
+				t.Errorf("the positive control: %d rows", n)
+			}
+		}
+	}
+}

@@ -17,8 +17,8 @@ import (
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
-// Routes returns the routes under /api/v1/tables and /api/v1/rpc, and the
-// same once more where clients of PostgREST look for them.
+// Routes returns the routes under /api/v1/tables and /api/v1/rpc, and the same
+// ones where clients of PostgREST look for them.
 func (s *Service) Routes() []web.Route {
 	params := []web.Param{
 		{Name: "table", In: "path", Description: "A table or view of the exposed schema"},
@@ -49,12 +49,7 @@ func (s *Service) Routes() []web.Route {
 		route(http.MethodPut, "Write the row of a primary key", s.put)
 		route(http.MethodDelete, "Delete rows", s.delete)
 	}
-	for _, call := range s.callRoutes() {
-		elsewhere := call
-		elsewhere.Path, elsewhere.Hidden = "/rest/v1/rpc/{function}", true
-		routes = append(routes, call, elsewhere)
-	}
-	return routes
+	return append(routes, s.callRoutes()...)
 }
 
 func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,34 +17,41 @@ import (
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
-// callRoutes returns the routes under /api/v1/rpc.
+// callRoutes returns the routes under /api/v1/rpc and /rest/v1/rpc.
 func (s *Service) callRoutes() []web.Route {
-	route := func(method, summary string, hidden bool, serve func(http.ResponseWriter, *http.Request, *web.Call) error) web.Route {
-		return web.Route{
-			Method: method, Path: "/api/v1/rpc/{function}", Tag: "Data", Summary: summary, Media: "application/json", Hidden: hidden, Serve: serve,
-			Params: []web.Param{
-				{Name: "function", In: "path", Description: "A function of the exposed schema"},
-				{Name: "select", In: "query", Description: "For rows: as for tables, and so are filters and order"},
-				{Name: "limit", In: "query", Description: "At most this many rows or values"},
-				{Name: "offset", In: "query", Description: "Skip this many"},
-			},
+	params := []web.Param{
+		{Name: "function", In: "path", Description: "A function of the exposed schema"},
+		{Name: "select", In: "query", Description: "For rows: as for tables, and so are filters and order"},
+		{Name: "limit", In: "query", Description: "At most this many rows or values"},
+		{Name: "offset", In: "query", Description: "Skip this many"},
+		{Name: "Accept", In: "header", Description: "application/json (default), or application/vnd.pgrst.object+json for exactly one row"},
+		{Name: "Prefer", In: "header", Description: "return=minimal leaves out the answer"},
+		{Name: "Accept-Profile", In: "header", Description: "By GET: a schema other than the default one; Content-Profile by POST"},
+	}
+	var routes []web.Route
+	for _, path := range []string{"/api/v1/rpc/{function}", "/rest/v1/rpc/{function}"} {
+		hidden := path != "/api/v1/rpc/{function}"
+		route := func(method, summary string, hidden bool, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
+			routes = append(routes, web.Route{
+				Method: method, Path: path, Tag: "Data", Summary: summary, Media: "application/json", Hidden: hidden, Serve: serve, Params: params,
+			})
+		}
+		route(http.MethodGet, "Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
+		route(http.MethodPost, "Call a function, with arguments from the members of a JSON object", hidden, s.callByPost)
+		for _, method := range []string{http.MethodPatch, http.MethodPut, http.MethodDelete} {
+			route(method, "Not for functions", true, refuseCall)
 		}
 	}
-	refused := func(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
-		w.Header().Set("Allow", "GET, HEAD, POST, OPTIONS")
-		return dataFault(fault.MethodNotAllowed, "PGRST101", "Functions are called by POST, or by GET if they change nothing")
-	}
-	return []web.Route{
-		route(http.MethodGet, "Call a function that changes nothing, with arguments from the query", false, s.callByGet),
-		route(http.MethodPost, "Call a function, with arguments from the members of a JSON object", false, s.callByPost),
-		route(http.MethodPatch, "Not for functions", true, refused),
-		route(http.MethodPut, "Not for functions", true, refused),
-		route(http.MethodDelete, "Not for functions", true, refused),
-	}
+	return routes
+}
+
+func refuseCall(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
+	w.Header().Set("Allow", "GET, HEAD, POST, OPTIONS")
+	return dataFault(fault.MethodNotAllowed, "PGRST101", "Functions are called by POST, or by GET if they change nothing")
 }
 
 func (s *Service) callByGet(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	return s.call(w, r, c, Call{Schema: r.Header.Get("Accept-Profile"), Function: c.Path("function"), Query: r.URL.RawQuery, Read: true})
+	return s.call(w, r, Call{Principal: c.Principal, Schema: r.Header.Get("Accept-Profile"), Function: c.Path("function"), Read: true})
 }
 
 func (s *Service) callByPost(w http.ResponseWriter, r *http.Request, c *web.Call) error {
@@ -51,22 +59,36 @@ func (s *Service) callByPost(w http.ResponseWriter, r *http.Request, c *web.Call
 	if err != nil {
 		return err
 	}
-	return s.call(w, r, c, Call{Schema: r.Header.Get("Content-Profile"), Function: c.Path("function"), Query: r.URL.RawQuery, Media: media, Body: body})
+	return s.call(w, r, Call{Principal: c.Principal, Schema: r.Header.Get("Content-Profile"), Function: c.Path("function"), Media: media, Body: body})
 }
 
-func (s *Service) call(w http.ResponseWriter, r *http.Request, c *web.Call, call Call) error {
-	if err := acceptable(r); err != nil {
-		return err
-	}
+func (s *Service) call(w http.ResponseWriter, r *http.Request, call Call) error {
 	p, err := s.prefer(r)
 	if err != nil {
 		return err
 	}
-	call.Rollback = p.rollback
-	a, err := s.Call(r.Context(), c.Principal, call)
+	m, err := accept(r)
+	if err == nil && (m.csv || m.stripped) {
+		err = dataFault(fault.NotAcceptable, "PGRST107", "Functions answer with application/json or application/vnd.pgrst.object+json")
+	}
 	if err != nil {
 		return err
 	}
+	if slices.Contains(s.Schemas, call.Schema) {
+		w.Header().Set("Content-Profile", call.Schema)
+	}
+	call.Query, call.Single, call.Rollback = r.URL.RawQuery, m.single, p.rollback
+	a, err := s.Call(r.Context(), call)
+	if err != nil {
+		return err
+	}
+	a.Void = a.Void || p.given["return"] == "return=minimal"
+	p.appliedToCall(w.Header(), call.Read)
+	m.single = m.single && a.Set // anything else is no array
+	return a.send(w, m)
+}
+
+func (a *Answer) send(w http.ResponseWriter, m media) error {
 	status, err := a.status()
 	if err != nil {
 		return err
@@ -81,7 +103,7 @@ func (s *Service) call(w http.ResponseWriter, r *http.Request, c *web.Call, call
 		w.WriteHeader(status)
 		return nil
 	}
-	return web.WriteJSON(w, status, a.Body)
+	return write(w, status, m, a.Body)
 }
 
 // readCall reads a body of one of the types that functions take.
@@ -94,14 +116,14 @@ func readCall(r *http.Request) (string, []byte, error) {
 		text, err := body(r)
 		return "application/json", text, err
 	}
-	body, err := io.ReadAll(r.Body)
+	text, err := io.ReadAll(r.Body)
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return media, nil, fault.Newf(fault.TooLarge, "body_too_large", "The body is larger than %d bytes.", tooLarge.Limit)
 	}
 	if err != nil {
 		return media, nil, fault.New(fault.Invalid, "incomplete_body", "The body ended too early.").Because(err)
 	}
-	return media, body, nil
+	return media, text, nil
 }
 
 // status is what the function has asked for.
@@ -159,10 +181,17 @@ func reservedField(name string) bool {
 	return strings.HasPrefix(name, "access-control-") || strings.HasPrefix(name, "cross-origin-") || strings.HasPrefix(name, "proxy-")
 }
 
-// acceptable refuses a caller who takes no JSON.
-func acceptable(r *http.Request) error {
-	if m, err := accept(r); err != nil || m.name != "application/json" {
-		return dataFault(fault.NotAcceptable, "PGRST107", "None of the media types in Accept can be answered with; application/json can")
+// appliedToCall says which preferences a call has honoured.
+func (p *preferences) appliedToCall(h http.Header, read bool) {
+	var list []string
+	for _, words := range []string{p.given["return"], p.given["tx"], p.given["handling"]} {
+		switch {
+		case words == "", words == p.given["return"] && words != "return=minimal", words == p.given["tx"] && read:
+		default:
+			list = append(list, words)
+		}
 	}
-	return nil
+	if list != nil {
+		h.Set("Preference-Applied", strings.Join(list, ", "))
+	}
 }

@@ -24,6 +24,19 @@ func scanner(st plan.Statement, into *Result, check func() error) postgres.Scan 
 	}
 }
 
+// callScanner reads the one row of a call, and asks whether it may stand.
+func callScanner(into *Result, headers, status *string, check func() error) postgres.Scan {
+	return func(rows pgx.Rows) error {
+		_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (struct{}, error) {
+			return struct{}{}, row.Scan(&into.Body, &into.Count, headers, status)
+		})
+		if err != nil {
+			return err
+		}
+		return check()
+	}
+}
+
 func scanRow(rows pgx.Rows, st plan.Statement, into *Result) error {
 	body, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) ([]byte, error) {
 		text := []byte(st.Header)
@@ -40,24 +53,4 @@ func scanRow(rows pgx.Rows, st plan.Statement, into *Result) error {
 	})
 	into.Body = body
 	return err
-}
-
-// callScanner reads the one row of a call.
-func callScanner(into *Answer) postgres.Scan {
-	return func(rows pgx.Rows) error {
-		_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (struct{}, error) {
-			var headers, status *string
-			err := row.Scan(&into.Body, &into.Count, &headers, &status)
-			into.Headers, into.Status = deref(headers), deref(status)
-			return struct{}{}, err
-		})
-		return err
-	}
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -65,7 +65,7 @@ func Call(f *catalog.Function, a Arguments, q query.Query, maxRows int64) (State
 	return b.statement(true)
 }
 
-const settings = `, nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), '') from (`
+const settings = `, coalesce(current_setting('response.headers', true), ''), coalesce(current_setting('response.status', true), '') from (`
 
 // body makes an array of a set, and of anything else the one value.
 func body(set bool, value string) string {

@@ -61,14 +61,14 @@ const (
 // builder collects the text and the parameters of a statement. The first error
 // stays.
 type builder struct {
-	table  *catalog.Table
-	source string // what stands in the place of the table; "" for the table itself
-	sql    strings.Builder
-	args   []any
-	about  []string
-	marks  []mark
-	err    error
+	table *catalog.Table
+	sql   strings.Builder
+	args  []any
+	about []string
+	marks []mark
+	err   error
 
+	source  string // what stands in the place of the table; "" for the table itself
 	counted bool
 	header  string
 }

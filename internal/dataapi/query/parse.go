@@ -38,7 +38,7 @@ func Parse(raw string) (Query, error) {
 // Reserved says whether a parameter means something else than a filter.
 func Reserved(name string) bool {
 	switch name {
-	case "and", "or", "not.and", "not.or", "select", "order", "limit", "offset", "columns":
+	case "and", "or", "not.and", "not.or", "select", "order", "limit", "offset", "columns", "on_conflict":
 		return true
 	}
 	return false
