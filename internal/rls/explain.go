@@ -2,11 +2,8 @@ package rls
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -171,6 +168,11 @@ func (e *Explanation) aim(ctx context.Context, r *postgres.Rehearsal, sql string
 	if slices.ContainsFunc(scans, func(s scan) bool { return s.command == "MERGE" }) {
 		return nil, fault.Input("/sql", "unsupported_statement", "MERGE is not explained. Ask about the INSERT, UPDATE or DELETE that it amounts to.")
 	}
+	if !changes(scans) {
+		if err := openCursor(ctx, r, sql); err != nil {
+			return nil, err
+		}
+	}
 	views, err := selectViews(ctx, r)
 	if err != nil {
 		return nil, err
@@ -190,11 +192,8 @@ func (e *Explanation) aim(ctx context.Context, r *postgres.Rehearsal, sql string
 
 // look adds a table, with the rows that the statement aims at.
 func (e *Explanation) look(ctx context.Context, r *postgres.Rehearsal, s scan) error {
-	known, err := selectTouched(ctx, r, s.schema, s.name, e.Role)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
+	known, found, err := selectTouched(ctx, r, s.schema, s.name, e.Role)
+	if err != nil || !found {
 		return err
 	}
 	t := Table{
@@ -246,7 +245,7 @@ func (t *Table) aimed(ctx context.Context, r *postgres.Rehearsal, s scan) error 
 	var n int
 	find := func(condition string) error {
 		return r.Try(ctx, func() (err error) {
-			t.rows, n, err = rowsWhere(ctx, r, t.Name, pgx.Identifier{s.alias}.Sanitize(), condition)
+			t.rows, n, err = rowsWhere(ctx, r, t.Name, quoted(s.alias), condition)
 			return err
 		})
 	}
@@ -274,7 +273,7 @@ func (e *Explanation) fresh(ctx context.Context, r *postgres.Rehearsal, sql stri
 		t.Notes = append(t.Notes, "The new rows are not known; past Row-Level Security the statement ends with: "+message(err))
 		return
 	}
-	rows, n, err := rowsWhere(ctx, r, t.Name, pgx.Identifier{t.Alias}.Sanitize(), "xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid")
+	rows, n, err := rowsWhere(ctx, r, t.Name, quoted(t.Alias), "xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid")
 	if err != nil {
 		t.Notes = append(t.Notes, "The new rows could not be read: "+message(err))
 		return

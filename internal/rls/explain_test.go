@@ -1,6 +1,7 @@
 package rls_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,7 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/rls"
 	"github.com/fluxbase/fluxbase/internal/session"
 )
@@ -193,5 +196,124 @@ func TestExplain(t *testing.T) {
 				t.Errorf("something is left behind: %s", rows)
 			}
 		})
+	}
+}
+
+// TestNotExplained: whatever is not one statement about rows is refused before
+// anything has happened.
+func TestNotExplained(t *testing.T) {
+	t.Parallel()
+	s, db := explainer(t, own)
+	for sql, code := range map[string]string{
+		"":                                      "invalid_statement",
+		"select 1; delete from todos":           "invalid_statement",
+		"select 1; commit":                      "invalid_statement",
+		"commit":                                "invalid_statement",
+		"drop table todos":                      "invalid_statement",
+		"select * into copied from todos":       "invalid_statement",
+		"explain analyze delete from todos":     "invalid_statement",
+		"set role service_role":                 "invalid_statement",
+		"do $$ begin delete from todos; end $$": "invalid_statement",
+		"call nothing()":                        "invalid_statement",
+		"copy todos to stdout":                  "invalid_statement",
+		"truncate todos":                        "invalid_statement",
+		"select * from todos where id = $1":     "parameters",
+		"select * from nothing":                 "undefined_object",
+		"select nothing from todos":             "undefined_column",
+		"select id from todos) --":              "invalid_statement",
+		"merge into todos using (values (1)) v (id) on v.id = todos.id when matched then delete": "unsupported_statement",
+	} {
+		e, err := s.Explain(t.Context(), rls.Question{As: alice, SQL: sql})
+		if err == nil {
+			t.Errorf("%+v", e)
+		}
+		if f := fault.From(err); f == nil || f.Code != code || f.Kind != fault.Invalid || len(f.Fields) != 1 || f.Fields[0].Pointer != "/sql" {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, as := range []string{"", "nobody@example.com", "00000000-0000-7000-8000-000000000000", "fluxbase", "service_role; x"} {
+		_, err := s.Explain(t.Context(), rls.Question{As: as, SQL: "select 1"})
+		if f := fault.From(err); f == nil || f.Code != "user_not_found" {
+			t.Errorf("as %s: %v", as, err)
+		}
+	}
+	if _, err := s.Explain(t.Context(), rls.Question{As: "ALICE@example.com", SQL: "with x as (select 1) select * from x -- end"}); err != nil {
+		t.Errorf("the positive control: %v", err)
+	}
+	var n int
+	if db.Scan(t, "select count(*) from todos", nil, &n); n != 3 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// TestExplainedAs: policies find the claims that a fresh token would have.
+func TestExplainedAs(t *testing.T) {
+	t.Parallel()
+	s, _ := explainer(t, own)
+	for as, want := range map[string]string{
+		alice:          "authenticated " + alice + " authenticated alice@example.com red aal1",
+		"anonymous":    "anonymous - anonymous -  ",
+		"service_role": "service_role - service_role -  ",
+	} {
+		e, err := s.Explain(t.Context(), rls.Question{As: as, SQL: "select 1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := map[string]string{}
+		for _, h := range e.Helpers {
+			if values[h.Name] = "-"; h.Value != nil {
+				values[h.Name] = *h.Value
+			}
+		}
+		var claims struct {
+			AAL string
+			App struct{ Team string } `json:"app_metadata"`
+		}
+		if err := json.Unmarshal([]byte(values["auth.jwt()"]), &claims); err != nil {
+			t.Errorf("%s: %v", as, err)
+		}
+		got := strings.Join([]string{values["current_user"], values["auth.uid()"], values["auth.role()"], values["auth.email()"], claims.App.Team, claims.AAL}, " ")
+		if got != want {
+			t.Errorf("%s: %q, want %q", as, got, want)
+		}
+	}
+}
+
+// TestExplainingIsBounded: nobody waits for locks, nor for ever, nothing sticks
+// to a connection, and a statement cannot leave the cage of its login.
+func TestExplainingIsBounded(t *testing.T) {
+	t.Parallel()
+	s, db := explainer(t, own+"create table public.many as select g as id from generate_series(1, 3000) g; grant select on public.many to authenticated")
+	e, err := s.Explain(t.Context(), rls.Question{As: alice, SQL: "select * from many"})
+	if err != nil || e.Outcome.Rows != 1000 || *e.Tables[0].Aimed != 1000 || !e.Tables[0].Bounded {
+		t.Errorf("%+v, %v", e, err)
+	}
+	for _, sql := range []string{
+		"select set_config('role', 'service_role', true)", "select set_config('role', 'fluxbase', false)", "select * from auth.users",
+	} {
+		e, err := s.Explain(t.Context(), rls.Question{As: alice, SQL: sql})
+		if (err == nil && e.Outcome.Code != "42501") || err != nil && fault.From(err).SQL.State != "42501" {
+			t.Errorf("%s: %+v, %v", sql, e.Outcome, err)
+		}
+	}
+	if e, err := s.Explain(t.Context(), rls.Question{As: alice, SQL: "select set_config('app.user_id', '" + bob + "', false), pg_advisory_lock(7)"}); err != nil || e.Outcome.Rows != 1 {
+		t.Errorf("%+v, %v", e, err)
+	}
+	var locked int
+	if db.Scan(t, "select count(*) from pg_locks where locktype = 'advisory' and objid = 7", nil, &locked); locked != 0 {
+		t.Errorf("%d locks outlive the question", locked)
+	}
+	err = db.InTx(t.Context(), func(q postgres.Querier) error {
+		if _, err := q.Exec(t.Context(), "lock table public.todos in access exclusive mode"); err != nil {
+			return err
+		}
+		_, err := s.Explain(t.Context(), rls.Question{As: alice, SQL: "select * from todos"})
+		if postgres.Report(err) == nil || postgres.Report(err).State != "55P03" {
+			t.Errorf("while the table is locked: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -76,7 +76,7 @@ type touched struct {
 	invoker    bool
 	owner      string
 	privileges []string // that the role has
-	missing    []string // columns that it may not read, where it may not read all
+	missing    []string // the schema, if the role may not use it
 }
 
 // selectTouchedSQL follows partitions to the table that policies are on.
@@ -95,12 +95,18 @@ select c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), quote_ident(c.re
 	case when has_schema_privilege($3, n.oid, 'usage') then '{}' else array[quote_ident(n.nspname)] end
 from named join pg_catalog.pg_class c using (oid) join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
 
-func selectTouched(ctx context.Context, q postgres.Querier, schema, name, role string) (touched, error) {
-	var t touched
-	err := q.QueryRow(ctx, selectTouchedSQL, schema, name, role).Scan(&t.oid, &t.label, &t.bare, &t.kind, &t.enabled, &t.forced, &t.bypassed,
+// selectTouched says false where there is no such table any more.
+func selectTouched(ctx context.Context, q postgres.Querier, schema, name, role string) (t touched, found bool, err error) {
+	err = q.QueryRow(ctx, selectTouchedSQL, schema, name, role).Scan(&t.oid, &t.label, &t.bare, &t.kind, &t.enabled, &t.forced, &t.bypassed,
 		&t.invoker, &t.owner, &t.privileges, &t.missing)
-	return t, postgres.Fault(err)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t, false, nil
+	}
+	return t, err == nil, postgres.Fault(err)
 }
+
+// quoted writes a name as SQL does.
+func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }
 
 // selectViewsSQL finds the views that a statement was planned through: they are
 // locked until the transaction ends.
@@ -206,9 +212,16 @@ func execute(ctx context.Context, r *postgres.Rehearsal, sql string, reads bool)
 		tag, err := r.Run(ctx, sql)
 		return tag.RowsAffected(), postgres.CallersFault(err)
 	}
-	if _, err := r.Run(ctx, "declare fluxbase_rls no scroll cursor for "+sql); err != nil {
-		return 0, postgres.CallersFault(err)
+	if err := openCursor(ctx, r, sql); err != nil {
+		return 0, err
 	}
 	tag, err := r.Run(ctx, "move forward "+maxRows+" in fluxbase_rls")
 	return tag.RowsAffected(), postgres.CallersFault(err)
+}
+
+// openCursor begins a query without running it. PostgreSQL refuses what makes a
+// table of its rows.
+func openCursor(ctx context.Context, r *postgres.Rehearsal, sql string) error {
+	_, err := r.Run(ctx, "declare fluxbase_rls no scroll cursor for "+sql)
+	return postgres.CallersFault(err)
 }
