@@ -61,8 +61,10 @@ type Table struct {
 	Notes    []string `json:"notes"`
 	Policies []Policy `json:"policies"`
 
-	bare        string // the name that policies know the table by
-	rows, fresh string // arrays of rows, which do not leave this package
+	pastPolicies string // why the policies of this role do not decide; empty if they do
+	loose        bool   // rows were found by some of the conditions only
+	bare         string // the name that policies know the table by
+	rows, fresh  string // arrays of rows, which do not leave this package
 }
 
 // Policy is one policy of a table.
@@ -200,6 +202,9 @@ func (e *Explanation) look(ctx context.Context, r *postgres.Rehearsal, s scan) e
 		Name: known.label, bare: known.bare, Alias: s.alias, Commands: []string{s.command}, Enabled: known.enabled, Forced: known.forced,
 		Applies: known.enabled && !known.bypassed, Missing: []string{}, Notes: []string{},
 	}
+	if s.upserts {
+		t.Notes = append(t.Notes, "A row that is there already has to pass the policies about SELECT and UPDATE instead; that is not counted.")
+	}
 	if s.reads {
 		t.Commands = append(t.Commands, "SELECT")
 	}
@@ -209,7 +214,8 @@ func (e *Explanation) look(ctx context.Context, r *postgres.Rehearsal, s scan) e
 	t.grants(known, e.Role)
 	if known.kind == "v" {
 		if !known.invoker {
-			t.Notes = append(t.Notes, "The view reads as its owner, "+known.owner+": policies of the tables beneath it are asked for that role, not for "+e.Role+".")
+			t.pastPolicies = "The view " + t.Name + " reads as its owner, " + known.owner + ": policies of the tables beneath it are asked for that role, not for " + e.Role + "."
+			t.Notes = append(t.Notes, t.pastPolicies)
 		}
 		t.Policies = []Policy{}
 		e.Tables = append(e.Tables, t)
@@ -251,6 +257,7 @@ func (t *Table) aimed(ctx context.Context, r *postgres.Rehearsal, s scan) error 
 	}
 	err := find(s.filter)
 	if err != nil && fault.KindOf(err) != fault.Timeout && s.filter != "" {
+		t.loose = true
 		t.Notes = append(t.Notes, "Conditions that depend on other tables are left out: these are rows that may be meant.")
 		err = find("")
 	}
