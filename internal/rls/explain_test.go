@@ -16,6 +16,8 @@ import (
 	"github.com/fluxbase/fluxbase/internal/session"
 )
 
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
 const (
 	alice = "00000000-0000-7000-8000-00000000000a"
 	bob   = "00000000-0000-7000-8000-00000000000b"
@@ -30,9 +32,8 @@ func explainer(t *testing.T, sql string) (*rls.Service, *pgtest.Database) {
 	db.Exec(t, `create table public.todos (id int primary key, owner uuid default auth.uid(), done bool not null default false, secret text);
 		alter table public.todos enable row level security;`+fmt.Sprintf(`
 		insert into public.todos values (1, '%s', false, 'hidden'), (2, '%s', false, 'shown'), (3, '%s', true, 'shown too');`, bob, alice, alice)+sql)
-	s := service(db)
-	s.Sessions = &session.Service{Now: time.Now, Config: session.Config{Issuer: "i", Audience: "a", AccessTTL: time.Hour}}
-	return s, db
+	sessions := &session.Service{Now: time.Now, Config: session.Config{Issuer: "i", Audience: "a", AccessTTL: time.Hour}}
+	return &rls.Service{DB: db, Sessions: sessions, Now: time.Now}, db
 }
 
 const own = "create policy todos_owner on public.todos to authenticated using (owner = (select auth.uid()));"

@@ -9,6 +9,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/rls/lint"
 	"github.com/fluxbase/fluxbase/internal/session"
 )
 
@@ -139,7 +140,7 @@ from pg_catalog.pg_policy p where p.polrelid = $1
 order by p.polpermissive desc, p.polname`
 
 func selectPoliciesOf(ctx context.Context, q postgres.Querier, table uint32, role string) (found []Policy, err error) {
-	err = qualify(ctx, q, func() error {
+	err = lint.Qualified(ctx, q, func() error {
 		rows, err := q.Query(ctx, selectPoliciesOfSQL, table, role)
 		if err != nil {
 			return postgres.Fault(err)
