@@ -50,8 +50,16 @@ func TestOptions(t *testing.T) {
 	if err != nil || !slices.Equal(o.workers, []int{1, 4}) || !o.wants("storm") || o.wants("insert") {
 		t.Errorf("got %+v, %v", o, err)
 	}
-	for _, args := range [][]string{{"-workers", "0"}, {"-workers", "x"}, {"-seconds", "0"}, {"-scenario", "nothing"}, {"more"},
-		{"-users", "100001"}, {"-users", "20"}, {"-over", "3000000"}} {
+	for _, args := range [][]string{
+		{"-workers", "0"},
+		{"-workers", "x"},
+		{"-seconds", "0"},
+		{"-scenario", "nothing"},
+		{"more"},
+		{"-users", "100001"},
+		{"-users", "20"},
+		{"-over", "3000000"},
+	} {
 		if _, err := parseOptions(args, io.Discard); err == nil {
 			t.Errorf("%q is taken", args)
 		}

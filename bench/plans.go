@@ -72,14 +72,14 @@ func (b *rig) planFor(snapshot *catalog.Snapshot) error {
 	}
 	p := &b.plans
 	var err error
-	if p.oneRow, err = plan.Read(readable, one, manyRows); err != nil {
+	if p.oneRow, err = plan.Read(readable, one, manyRows, plan.Answer{}); err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}
-	if p.manyRows, err = plan.Read(readable, many, manyRows); err != nil {
+	if p.manyRows, err = plan.Read(readable, many, manyRows, plan.Answer{}); err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}
 	body := "[" + fmt.Sprintf(insertBody, b.people[0].id) + "]"
-	p.insert, err = plan.Insert(writable, query.Query{}, []string{"user_id", "title"}, body, plan.Rows)
+	p.insert, err = plan.Insert(writable, query.Query{}, []string{"user_id", "title"}, body, plan.Answer{Returning: plan.Rows})
 	if err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}

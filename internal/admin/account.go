@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,7 +12,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
@@ -89,7 +90,7 @@ func (s *Service) credential(ctx context.Context, password, digest *string) (set
 
 // Change is the body that changes a user. What is absent stays as it is.
 type Change struct {
-	Email          *string       `json:"email,omitempty"` // another one is not verified, unless email_verified says so
+	Email          *string       `json:"email,omitempty"` // another one ends the sessions, and is not verified unless email_verified says so
 	EmailVerified  *bool         `json:"email_verified,omitempty"`
 	Password       *string       `json:"password,omitempty"`
 	PasswordDigest *string       `json:"password_digest,omitempty"`
@@ -120,16 +121,11 @@ func (s *Service) Update(ctx context.Context, by By, userID id.User, c Change) (
 	var doc user.Document
 	var version int64
 	err = s.transact(ctx, by, userID, audit.UserUpdated, []string{"changed", c.names()}, func(q postgres.Querier) ([]id.Session, error) {
-		ended, err := s.update(ctx, q, by, userID, c, set)
-		if err != nil {
+		var ended []id.Session
+		if version, ended, err = s.update(ctx, q, by, userID, c, set); err != nil {
 			return nil, err
 		}
-		version, err = s.Users.Amend(ctx, q, userID, user.Change{
-			Email: c.Email, Verified: c.EmailVerified, UserMetadata: c.UserMetadata, AppMetadata: c.AppMetadata,
-		})
-		if err == nil {
-			doc, err = s.Users.GetIn(ctx, q, userID)
-		}
+		doc, err = s.Users.GetIn(ctx, q, userID)
 		return ended, err
 	})
 	if err == nil {
@@ -138,45 +134,37 @@ func (s *Service) Update(ctx context.Context, by By, userID id.User, c Change) (
 	return doc, err
 }
 
-// update does what is more than a change of the account's own row.
 func (s *Service) update(ctx context.Context, q postgres.Querier, by By, userID id.User, c Change,
 	set func(postgres.Querier, id.User) error,
-) (ended []id.Session, err error) {
-	if c.Password != nil || c.PasswordDigest != nil {
-		if ended, err = s.setPassword(ctx, q, by, userID, c.KeepSessions, set); err != nil {
-			return nil, err
+) (version int64, ended []id.Session, err error) {
+	changed := Changed{Password: c.Password != nil || c.PasswordDigest != nil, KeepSessions: c.KeepSessions}
+	if changed.Before, err = s.Users.Contact(ctx, q, userID); err != nil {
+		return 0, nil, err
+	}
+	if c.Email != nil {
+		changed.Email = *c.Email
+	}
+	if err := set(q, userID); err != nil {
+		return 0, nil, err
+	}
+	if changed.Password {
+		if err := audit.Write(ctx, q, by.Did(audit.PasswordSet, "user", id.UUID(userID))); err != nil {
+			return 0, nil, err
 		}
 	}
 	if c.BannedUntil.Set {
-		banned, err := s.setBan(ctx, q, by, userID, c.BannedUntil.At)
-		if err != nil {
-			return nil, err
-		}
-		ended = append(ended, banned...)
-	}
-	if c.Email != nil {
-		if err := s.void(ctx, q, userID); err != nil {
-			return nil, err
+		if ended, err = s.setBan(ctx, q, by, userID, c.BannedUntil.At); err != nil {
+			return 0, nil, err
 		}
 	}
-	return ended, nil
-}
-
-func (s *Service) setPassword(ctx context.Context, q postgres.Querier, by By, userID id.User, keep bool,
-	set func(postgres.Querier, id.User) error,
-) (ended []id.Session, err error) {
-	if err := set(q, userID); err != nil {
-		return nil, err
+	version, err = s.Users.Amend(ctx, q, userID, user.Change{
+		Email: c.Email, Verified: c.EmailVerified, UserMetadata: c.UserMetadata, AppMetadata: c.AppMetadata,
+	})
+	if err != nil {
+		return 0, nil, err
 	}
-	if err := s.void(ctx, q, userID); err != nil {
-		return nil, err
-	}
-	if !keep {
-		if ended, err = s.Sessions.EndAll(ctx, q, userID, id.Session{}, session.PasswordChanged); err != nil {
-			return nil, err
-		}
-	}
-	return ended, audit.Write(ctx, q, by.Did(audit.PasswordSet, "user", id.UUID(userID)))
+	more, err := s.CredentialsChanged(ctx, q, userID, changed)
+	return version, append(ended, more...), err
 }
 
 // setBan bans, or lifts a ban for nil.
@@ -187,7 +175,7 @@ func (s *Service) setBan(ctx context.Context, q postgres.Querier, by By, userID 
 		}
 		return nil, audit.Write(ctx, q, by.Did(audit.UserUnbanned, "user", id.UUID(userID)))
 	}
-	ended, err := s.ban(ctx, q, userID, *until, "")
+	ended, err := s.BanIn(ctx, q, userID, *until, "")
 	if err != nil {
 		return nil, err
 	}
@@ -233,24 +221,25 @@ type Invitation struct {
 	Data       user.Metadata `json:"data,omitempty"`        // user_metadata of the account
 }
 
-// Invite makes an unverified account and mails its owner a link.
-// It returns user.ErrExists for an address that has an account.
-func (s *Service) Invite(ctx context.Context, by By, in Invitation) (user.Document, error) {
+// Invite makes an unverified account and mails its owner a link. Where nobody
+// has come into an account yet, it mails another link, and those from before are
+// worthless; then again is true. It returns user.ErrExists for an address that
+// has any other account.
+func (s *Service) Invite(ctx context.Context, by By, in Invitation) (doc user.Document, again bool, err error) {
 	if s.Inviter == nil || !s.Inviter.Configured() {
-		return nil, fault.New(fault.Unavailable, "email_provider_disabled", "This server sends no invitations.")
+		return nil, false, fault.New(fault.Unavailable, "email_provider_disabled", "This server sends no invitations.")
 	}
 	email, err := user.NormalizeEmail(in.Email)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	data := make(map[string]any, len(in.Data))
 	for name, value := range in.Data {
 		data[name] = value
 	}
-	var doc user.Document
 	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
-		userID, err := s.Users.Add(ctx, q, user.New{Email: email, UserMetadata: in.Data})
-		if err != nil {
+		var userID id.User
+		if userID, again, err = s.invited(ctx, q, email, in.Data); err != nil {
 			return err
 		}
 		if err := s.Inviter.Invite(ctx, q, userID, email, in.RedirectTo, data, by.From); err != nil {
@@ -259,7 +248,25 @@ func (s *Service) Invite(ctx context.Context, by By, in Invitation) (user.Docume
 		if doc, err = s.Users.GetIn(ctx, q, userID); err != nil {
 			return err
 		}
-		return audit.Write(ctx, q, by.Did(audit.UserInvited, "user", id.UUID(userID)))
+		return audit.Write(ctx, q, by.Did(audit.UserInvited, "user", id.UUID(userID), "again", strconv.FormatBool(again)))
 	})
-	return doc, err
+	return doc, again, err
+}
+
+// invited returns the account to which somebody is invited, and whether it was
+// there before.
+func (s *Service) invited(ctx context.Context, q postgres.Querier, email string, data user.Metadata) (id.User, bool, error) {
+	known, err := s.Users.Unclaimed(ctx, q, email)
+	if errors.Is(err, user.ErrNotFound) {
+		userID, err := s.Users.Add(ctx, q, user.New{Email: email, UserMetadata: data})
+		return userID, false, err
+	}
+	if err != nil {
+		return id.User{}, false, err
+	}
+	if err := s.void(ctx, q, known); err != nil {
+		return id.User{}, false, err
+	}
+	_, err = s.Users.Amend(ctx, q, known, user.Change{UserMetadata: data})
+	return known, true, err
 }

@@ -12,8 +12,10 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/session"
+	"github.com/fluxbase/fluxbase/internal/totp"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
@@ -48,6 +50,12 @@ type Links interface {
 	Void(ctx context.Context, q postgres.Querier, userID id.User) error
 }
 
+// Notices tells the owner of an account what has happened to it, if mail goes
+// anywhere.
+type Notices interface {
+	Notify(ctx context.Context, q postgres.Querier, kind mail.Kind, address string, vars mail.Vars, from session.Origin) error
+}
+
 // Service is the operator's desk. It is safe for concurrent use.
 type Service struct {
 	DB        Database
@@ -55,8 +63,10 @@ type Service struct {
 	Sessions  *session.Service
 	Passwords Passwords
 	Digests   Digests // nil: none are taken
+	Factors   *totp.Service
 	Inviter   Inviter // nil: nobody can be invited
 	Links     Links   // nil: none are mailed
+	Notices   Notices // nil: nobody is told
 	Schemas   []string
 	Now       func() time.Time
 }
@@ -134,15 +144,16 @@ func (s *Service) Ban(ctx context.Context, by By, userID id.User, b Ban) (user.D
 		return nil, err
 	}
 	err := s.transact(ctx, by, userID, audit.UserBanned, []string{"until", until.UTC().Format(time.RFC3339), "reason", b.Reason},
-		func(q postgres.Querier) ([]id.Session, error) { return s.ban(ctx, q, userID, until, b.Reason) })
+		func(q postgres.Querier) ([]id.Session, error) { return s.BanIn(ctx, q, userID, until, b.Reason) })
 	if err != nil {
 		return nil, err
 	}
 	return s.Users.Get(ctx, userID)
 }
 
-// ban ends the sessions itself, although the table would, to know which.
-func (s *Service) ban(ctx context.Context, q postgres.Querier, userID id.User, until time.Time, reason string) ([]id.Session, error) {
+// BanIn is a ban as part of a transaction, without its record, and returns which
+// sessions that has ended: it ends them itself, although the table would.
+func (s *Service) BanIn(ctx context.Context, q postgres.Querier, userID id.User, until time.Time, reason string) ([]id.Session, error) {
 	ended, err := s.Sessions.EndAll(ctx, q, userID, id.Session{}, session.Banned)
 	if err != nil {
 		return nil, err
@@ -162,11 +173,4 @@ func (s *Service) Unban(ctx context.Context, by By, userID id.User) (user.Docume
 		return nil, err
 	}
 	return s.Users.Get(ctx, userID)
-}
-
-func (s *Service) void(ctx context.Context, q postgres.Querier, userID id.User) error {
-	if s.Links == nil {
-		return nil
-	}
-	return s.Links.Void(ctx, q, userID)
 }

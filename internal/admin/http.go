@@ -31,8 +31,12 @@ func route(method, path, summary string, params ...web.Param) web.Route {
 
 // Routes returns the routes under /api/v1/admin.
 func (s *Service) Routes() []web.Route {
+	return slices.Concat(s.userRoutes(), s.factorRoutes())
+}
+
+func (s *Service) userRoutes() []web.Route {
 	create := route(http.MethodPost, "/users", "Make a user")
-	invite := route(http.MethodPost, "/users/invite", "Make an unverified user and mail an invitation")
+	invite := route(http.MethodPost, "/users/invite", "Make an unverified user and mail an invitation, or mail it again (200) where nobody has come in yet")
 	impersonate := route(http.MethodPost, "/users/{id}/impersonate",
 		"Act as a user, for a reason and a while: the session says who acts, and cannot change how the user signs in", userParam)
 	create.Status, invite.Status, impersonate.Status = http.StatusCreated, http.StatusCreated, http.StatusCreated
@@ -44,7 +48,11 @@ func (s *Service) Routes() []web.Route {
 			return s.Create(ctx, CallBy(c), in)
 		}),
 		web.Typed(invite, func(ctx context.Context, c *web.Call, in Invitation) (user.Document, error) {
-			return s.Invite(ctx, CallBy(c), in)
+			doc, again, err := s.Invite(ctx, CallBy(c), in)
+			if again {
+				c.Status = http.StatusOK
+			}
+			return doc, err
 		}),
 		web.Typed(route(http.MethodGet, "/users/{id}", "One user", userParam), ofUser(s.getUser)),
 		web.Typed(route(http.MethodPatch, "/users/{id}", "Change a user; what is absent stays as it is", userParam), ofUser(s.Update)),

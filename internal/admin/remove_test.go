@@ -1,10 +1,13 @@
 package admin_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluxbase/fluxbase/internal/servertest"
 )
 
 type removal struct {
@@ -174,16 +177,86 @@ func TestDeleteWithRowsThatCannotBeCounted(t *testing.T) {
 	}
 }
 
+// TestInvite invites twice: the link of the second mail is the one that is
+// good, until somebody has come in with it.
 func TestInvite(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	if a := d.do("POST", "/users/invite", `{"email":"a@example.com"}`); a.Status != 201 {
-		t.Fatalf("%d %s", a.Status, a.Body)
+	token := func(number int) (found string) {
+		t.Helper()
+		later(t, "the invitation", func() bool {
+			var page struct{ Items []struct{ Text string } }
+			d.Do("GET", "/dev/mail/messages?to=a@example.com", "", "").JSON(t, &page)
+			if len(page.Items) < number {
+				return false
+			}
+			_, text, _ := strings.Cut(page.Items[0].Text, "/verify?token=")
+			found, _, _ = strings.Cut(text, "\n")
+			return found != ""
+		})
+		return found
+	}
+	come := func(token string) servertest.Answer {
+		return d.Do("POST", "/api/v1/auth/magiclink/verify", "", fmt.Sprintf(`{"token":%q}`, token))
+	}
+	u := d.want(201, "POST", "/users/invite", `{"email":"a@example.com","data":{"a":1}}`)
+	first := token(1)
+	if v := d.want(200, "POST", "/users/invite", `{"email":"a@example.com","data":{"b":2}}`); v.ID != u.ID || len(v.UserMetadata) != 2 {
+		t.Errorf("again: %+v", v)
+	}
+	second := token(2)
+	var users, hours int
+	d.DB.Scan(t, `select (select count(*) from auth.users), (select round(extract(epoch from max(expires_at) - now()) / 3600) from auth.flows)`, nil, &users, &hours)
+	if users != 1 || hours != 24 || d.records("user.invited", u.ID, `"again": "true"`) != 1 {
+		t.Errorf("%d users, %d hours", users, hours)
+	}
+	if a := come(first); a.Code() != "otp_expired" {
+		t.Errorf("the first link: %d %s", a.Status, a.Body)
+	}
+	if a := come(second); a.Status != 200 {
+		t.Errorf("the second link: %d %s", a.Status, a.Body)
 	}
 	d.refused(409, "user_already_exists", "POST", "/users/invite", `{"email":"a@example.com"}`)
-	var users, messages int
-	d.DB.Scan(t, `select (select count(*) from auth.users), (select count(*) from auth.mail_messages where kind = 'invite')`, nil, &users, &messages)
-	if users != 1 || messages != 1 {
-		t.Errorf("%d users, %d invitations", users, messages)
+	d.refused(409, "user_already_exists", "POST", "/users/invite", fmt.Sprintf(`{"email":%q}`, d.SignUp().Email))
+}
+
+// TestDeletedAreForgotten deletes accounts that have had mail, as an operator
+// and as their owner: no message has their address any more, and a proven one is
+// told.
+func TestDeletedAreForgotten(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	to := func(email string) (n int) {
+		d.DB.Scan(t, `select count(*) from auth.mail_messages where recipient = $1`, []any{email}, &n)
+		return n
+	}
+	kept := d.SignUp()
+	proven, unproven, leaves := d.SignUp(), d.SignUp(), d.SignUp()
+	for _, p := range []servertest.Person{kept, proven, unproven, leaves} {
+		if a := d.Do("POST", "/api/v1/auth/password/reset", "", fmt.Sprintf(`{"email":%q}`, p.Email)); a.Status != 202 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		d.subjects(p.Email, 1)
+	}
+	d.DB.Exec(t, `update auth.users set email_verified_at = now() where id in ($1, $2)`, proven.ID, leaves.ID)
+	if a := d.do("DELETE", "/users/"+proven.ID+"?dry_run=true", ""); a.Status != 200 || to(proven.Email) != 1 {
+		t.Errorf("a dry run forgets: %d %s", a.Status, a.Body)
+	}
+	for _, id := range []string{proven.ID, unproven.ID} {
+		if a := d.do("DELETE", "/users/"+id, ""); a.Status != 200 {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+	if a := d.Do("DELETE", "/api/v1/auth/user", leaves.Access, fmt.Sprintf(`{"password":%q}`, servertest.Password)); a.Status != 204 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	for _, p := range []servertest.Person{proven, leaves} {
+		if told := d.subjects(p.Email, 2); told[1] != "Your account was deleted" {
+			t.Errorf("%q", told)
+		}
+		later(t, "the last message is forgotten", func() bool { return to(p.Email) == 0 })
+	}
+	if to(unproven.Email) != 0 || len(d.subjects(unproven.Email, 1)) != 1 || to(kept.Email) != 1 {
+		t.Errorf("%d; %q; control: %d", to(unproven.Email), d.subjects(unproven.Email, 1), to(kept.Email))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/session"
@@ -20,6 +21,7 @@ import (
 // mailroom remembers what it was asked, and fails on demand.
 type mailroom struct {
 	invited, voided []id.User
+	told            []string
 	fail            error
 }
 
@@ -42,6 +44,14 @@ func (m *mailroom) Void(_ context.Context, _ postgres.Querier, userID id.User) e
 	return m.fail
 }
 
+func (m *mailroom) Notify(_ context.Context, _ postgres.Querier, kind mail.Kind, address string, vars mail.Vars, from session.Origin) error {
+	if from != (session.Origin{}) {
+		return errors.New("the owner is told where the operator is")
+	}
+	m.told = append(m.told, string(kind)+" to "+address+" "+vars.NewEmail)
+	return nil
+}
+
 type plainPasswords struct{}
 
 func (plainPasswords) Digest(_ context.Context, password string) (string, error) {
@@ -58,7 +68,7 @@ func service(t *testing.T) (*pgtest.Database, *admin.Service, *mailroom) {
 	return db, &admin.Service{
 		DB: db, Users: &user.Service{DB: db, Now: time.Now},
 		Sessions:  &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now)},
-		Passwords: plainPasswords{}, Inviter: m, Links: m, Schemas: []string{"public"}, Now: time.Now,
+		Passwords: plainPasswords{}, Inviter: m, Links: m, Notices: m, Schemas: []string{"public"}, Now: time.Now,
 	}, m
 }
 
@@ -79,20 +89,35 @@ func TestInvitation(t *testing.T) {
 	ctx := context.Background()
 	in := admin.Invitation{Email: "Guest@Example.com", RedirectTo: "https://app.example.com/", Data: user.Metadata{"name": []byte(`"G"`)}}
 	m.fail = errors.New("no mail today")
-	if _, err := s.Invite(ctx, operator, in); !errors.Is(err, m.fail) || count(t, db, "users") != 0 {
+	if _, _, err := s.Invite(ctx, operator, in); !errors.Is(err, m.fail) || count(t, db, "users") != 0 {
 		t.Errorf("%v, %d users", err, count(t, db, "users"))
 	}
 	m.fail = nil
 	before := count(t, db, "audit_log")
-	if _, err := s.Invite(ctx, operator, in); err != nil || len(m.invited) != 2 || count(t, db, "users") != 1 || count(t, db, "audit_log") != before+1 {
+	if _, again, err := s.Invite(ctx, operator, in); err != nil || again || len(m.invited) != 2 || count(t, db, "users") != 1 || count(t, db, "audit_log") != before+1 {
 		t.Errorf("%v, %v", err, m.invited)
 	}
-	if _, err := s.Invite(ctx, operator, in); !errors.Is(err, user.ErrExists) || len(m.invited) != 2 {
-		t.Errorf("again: %v", err)
+	if _, again, err := s.Invite(ctx, operator, in); err != nil || !again || len(m.invited) != 3 || count(t, db, "users") != 1 || !slices.Equal(m.voided, m.invited[2:]) {
+		t.Errorf("again: %v, %v, invited %v, voided %v", again, err, m.invited, m.voided)
+	}
+	for name, change := range map[string]string{
+		"proven":    `email_verified_at = now()`,
+		"signed in": `last_sign_in_at = now()`,
+		"banned":    `banned_until = '9999-12-31'`,
+	} {
+		db.Exec(t, `update auth.users set `+change)
+		if _, _, err := s.Invite(ctx, operator, in); !errors.Is(err, user.ErrExists) || len(m.invited) != 3 {
+			t.Errorf("%s: %v", name, err)
+		}
+		db.Exec(t, `update auth.users set email_verified_at = null, last_sign_in_at = null, banned_until = null`)
+	}
+	db.Exec(t, `insert into auth.passwords (user_id, digest) select id, 'x' from auth.users`)
+	if _, _, err := s.Invite(ctx, operator, in); !errors.Is(err, user.ErrExists) || len(m.invited) != 3 {
+		t.Errorf("with a password: %v", err)
 	}
 	s.Inviter = nil
 	in.Email = "other@example.com"
-	if _, err := s.Invite(ctx, operator, in); fault.From(err).Code != "email_provider_disabled" || count(t, db, "users") != 1 {
+	if _, _, err := s.Invite(ctx, operator, in); fault.From(err).Code != "email_provider_disabled" || count(t, db, "users") != 1 {
 		t.Errorf("nobody mails: %v", err)
 	}
 }

@@ -55,6 +55,7 @@ const (
 	FactorEnrolled       Action = "user.factor_enrolled" // and not yet confirmed
 	FactorAdded          Action = "user.factor_added"
 	FactorRemoved        Action = "user.factor_removed"
+	FactorsUnlocked      Action = "user.factors_unlocked" // by an administrator
 	RecoveryCodesMade    Action = "user.recovery_codes_made"
 
 	EncryptionKeyGenerated Action = "encryption.key_generated"
@@ -81,13 +82,15 @@ const (
 // Actor is who does something, and where the request came from. The zero value
 // is the program itself.
 type Actor struct {
-	Kind      string // "user", "key", "anonymous" or "system"; empty is "system"
-	ID        id.UUID
-	Address   netip.Addr
-	RequestID string
+	Kind       string // "user", "key", "anonymous" or "system"; empty is "system"
+	ID         id.UUID
+	OnBehalfOf id.User // in whose name, if somebody acts as another
+	Address    netip.Addr
+	RequestID  string
 }
 
-// By returns the actor behind a principal.
+// By returns the actor behind a principal. In an impersonated session that is
+// the operator's key, and not the user.
 func By(p *principal.Principal, address netip.Addr, requestID string) Actor {
 	a := Actor{Kind: "anonymous", Address: address, RequestID: requestID}
 	switch {
@@ -95,6 +98,11 @@ func By(p *principal.Principal, address netip.Addr, requestID string) Actor {
 		a.Kind = "system"
 	case !p.Key.IsZero():
 		a.Kind, a.ID = "key", id.UUID(p.Key)
+	case p.Impersonated():
+		a.Kind, a.OnBehalfOf = "system", p.User
+		if key, err := id.Parse(p.Actor); err == nil {
+			a.Kind, a.ID = "key", key
+		}
 	case p.SignedIn():
 		a.Kind, a.ID = "user", id.UUID(p.User)
 	}
@@ -102,11 +110,14 @@ func By(p *principal.Principal, address netip.Addr, requestID string) Actor {
 }
 
 // Did returns the record of a deed of the actor's. Details are pairs of names
-// and values.
+// and values; in whose name it was done is one of them, "on_behalf_of".
 func (a Actor) Did(action Action, targetKind string, target id.UUID, details ...string) Event {
 	e := Event{
 		Action: action, ActorKind: cmp.Or(a.Kind, "system"), Actor: a.ID, TargetKind: targetKind, Target: target,
 		Address: a.Address, RequestID: a.RequestID, Details: map[string]string{},
+	}
+	if !a.OnBehalfOf.IsZero() {
+		e.Details["on_behalf_of"] = a.OnBehalfOf.String()
 	}
 	for i := 0; i+1 < len(details); i += 2 {
 		e.Details[details[i]] = details[i+1]

@@ -1,7 +1,8 @@
-// Package catalog knows the tables and views of the exposed schemas: their
-// columns, keys, and whether Row-Level Security stands in front of their rows.
+// Package catalog knows the exposed schemas: tables and views with their
+// columns, keys and relations, whether Row-Level Security stands in front of
+// their rows, and the functions that may be called.
 //
-// A Snapshot is immutable and swapped whole. It follows the database by a
+// A Snapshot is immutable, read in one transaction and swapped whole. It follows the database by a
 // notification where an event trigger could be installed, by a look once a
 // second everywhere, and by one more look before anything is called missing.
 package catalog
@@ -24,64 +25,10 @@ const Channel = "fluxbase_catalog"
 // missing tables in a row.
 const minPause = 200 * time.Millisecond
 
-// Column is a column of a table.
-type Column struct {
-	Name string
-	Type string // quoted and schema-qualified, safe to put into SQL
-}
-
-// Table is a table, view, materialized view or foreign table.
-type Table struct {
-	Schema     string
-	Name       string
-	Columns    []Column
-	PrimaryKey []string
-
-	// Protected says that Row-Level Security decides about the rows: it is on
-	// for the table, or the view runs as its caller and all beneath it are
-	// protected.
-	Protected bool
-
-	byName map[string]int
-}
-
-// Column returns the column of a name.
-func (t *Table) Column(name string) (Column, bool) {
-	i, ok := t.byName[name]
-	if !ok {
-		return Column{}, false
-	}
-	return t.Columns[i], true
-}
-
-// index prepares Column. The table does not change afterwards.
-func (t *Table) index() {
-	t.byName = make(map[string]int, len(t.Columns))
-	for i, c := range t.Columns {
-		t.byName[c.Name] = i
-	}
-}
-
-// NewTable returns a table as a snapshot would hold it, for tests of pure
-// packages.
-func NewTable(t Table) *Table {
-	t.index()
-	return &t
-}
-
-// Snapshot is the catalog at one time.
-type Snapshot struct {
-	tables      map[[2]string]*Table
-	fingerprint string
-	loadedAt    time.Time
-}
-
-// Table returns the table of a schema and name, or nil.
-func (s *Snapshot) Table(schema, name string) *Table { return s.tables[[2]string{schema, name}] }
-
 // Database is the owner's door.
 type Database interface {
 	Single() postgres.Querier
+	InTx(ctx context.Context, f func(postgres.Querier) error) error
 }
 
 // Service holds the newest snapshot. It is safe for concurrent use.
@@ -100,26 +47,33 @@ type Service struct {
 func (s *Service) Load(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	return s.load(ctx, s.DB.Single())
+	return s.load(ctx)
 }
 
-func (s *Service) load(ctx context.Context, q postgres.Querier) error {
+// load reads everything in one transaction, so that no change of the schema can
+// come in between, and swaps the snapshot.
+func (s *Service) load(ctx context.Context) error {
 	began := s.Now()
-	fingerprint, err := selectFingerprint(ctx, q, s.Schemas)
-	if err != nil {
-		return fmt.Errorf("looking at the catalog: %w", err)
-	}
-	tables, err := selectTables(ctx, q, s.Schemas)
+	var snapshot *Snapshot
+	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
+		if err := begin(ctx, q); err != nil {
+			return err
+		}
+		fingerprint, err := selectFingerprint(ctx, q, s.Schemas)
+		if err != nil {
+			return err
+		}
+		if snapshot, err = read(ctx, q, s.Schemas); err != nil {
+			return err
+		}
+		snapshot.fingerprint, snapshot.loadedAt = fingerprint, began
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("reading the catalog: %w", err)
 	}
-	snapshot := &Snapshot{tables: make(map[[2]string]*Table, len(tables)), fingerprint: fingerprint, loadedAt: began}
-	for _, t := range tables {
-		t.index()
-		snapshot.tables[[2]string{t.Schema, t.Name}] = t
-	}
 	s.current.Store(snapshot)
-	s.Logger.DebugContext(ctx, "catalog read", slog.Int("tables", len(tables)), slog.Duration("took", s.Now().Sub(began)))
+	s.Logger.DebugContext(ctx, "catalog read", slog.Int("tables", len(snapshot.tables)), slog.Duration("took", s.Now().Sub(began)))
 	return nil
 }
 
@@ -154,7 +108,7 @@ func (s *Service) since(ctx context.Context, instant time.Time) error {
 			return fmt.Errorf("waiting for the catalog: %w", ctx.Err())
 		}
 	}
-	return s.load(ctx, s.DB.Single())
+	return s.load(ctx)
 }
 
 // Notified takes a notification of a change.
@@ -175,7 +129,7 @@ func (s *Service) Poll(ctx context.Context, q postgres.Querier) error {
 	}
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	if err := s.load(ctx, q); err != nil {
+	if err := s.load(ctx); err != nil {
 		s.nudged.Store(true)
 		return err
 	}

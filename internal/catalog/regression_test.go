@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
@@ -89,16 +90,24 @@ func TestNotificationSurvivesAFailedLoad(t *testing.T) {
 	l := load(t, base)
 	before := l.Snapshot()
 	l.Notified("")
-	if err := l.Poll(t.Context(), half{l.db.Single()}); !errors.Is(err, errBroken) {
+	l.DB = half{l.db}
+	if err := l.Poll(t.Context(), l.db.Single()); !errors.Is(err, errBroken) {
 		t.Fatal(err)
 	}
+	l.DB = l.db
 	l.poll(t)
 	if l.Snapshot() == before {
 		t.Error("forgotten")
 	}
 }
 
-// half is a database that breaks between the fingerprint and the tables.
-type half struct{ postgres.Querier }
+// half is a database that breaks in the middle of a load.
+type half struct{ *pgtest.Database }
 
-func (half) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errBroken }
+func (h half) InTx(ctx context.Context, f func(postgres.Querier) error) error {
+	return h.Database.InTx(ctx, func(q postgres.Querier) error { return f(halfQuerier{q}) })
+}
+
+type halfQuerier struct{ postgres.Querier }
+
+func (halfQuerier) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errBroken }

@@ -48,8 +48,10 @@ type Auth struct {
 	LinkExpiry time.Duration `key:"link_expiry" default:"10m" min:"1m" max:"10m" doc:"How long mailed links and codes are good."`
 	// ResetExpiry is the same of those that set a new password, 1m to 1h; default 1h.
 	ResetExpiry time.Duration `key:"reset_expiry" default:"1h" min:"1m" max:"1h" doc:"How long mailed links and codes that set a new password are good."`
+	// InviteExpiry is the same of those that invite somebody, 1m to 168h; default 24h.
+	InviteExpiry time.Duration `key:"invite_expiry" default:"24h" min:"1m" max:"168h" doc:"How long the links and codes of invitations are good."`
 	// MailLimit is how many messages one address gets within an hour, 1 to 1000; default 5.
-	MailLimit int `key:"mail_limit" default:"5" min:"1" max:"1000" doc:"How many links and codes are mailed to one address within an hour. Those who ask for more are answered alike, and nothing is sent."`
+	MailLimit int `key:"mail_limit" default:"5" min:"1" max:"1000" doc:"How many messages with a link or a code one address gets within an hour, of each kind. Those who ask for more are answered alike, and nothing is sent."`
 	// SingleSession ends the other sessions of a user with each sign-in; default false.
 	SingleSession bool `key:"single_session" default:"false" doc:"Whether a sign-in ends the other sessions of the user."`
 	// SessionRetention is how long sessions are kept that are over, 1h to 87600h; default 720h (30 days).

@@ -61,6 +61,7 @@ func TestValues(t *testing.T) {
 		"auth.email_verification":         {[]string{"auto", "required", "off"}, []string{"", "true"}},
 		"auth.link_expiry":                {[]string{"1m", "10m"}, []string{"59s", "11m"}},
 		"auth.reset_expiry":               {[]string{"1m", "1h"}, []string{"59s", "61m"}},
+		"auth.invite_expiry":              {[]string{"1m", "168h"}, []string{"59s", "169h"}},
 		"auth.mail_limit":                 {[]string{"1", "1000"}, []string{"0", "1001"}},
 		"auth.single_session":             {[]string{"true", "false"}, []string{"", "0"}},
 		"auth.session_retention":          {[]string{"1h", "87600h"}, []string{"59m", "87601h"}},

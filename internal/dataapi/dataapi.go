@@ -11,6 +11,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
@@ -34,94 +37,166 @@ type Catalog interface {
 type Service struct {
 	DB              Database
 	Catalog         Catalog
-	Schema          string          // that requests are about
-	AllowWithoutRLS map[string]bool // by table, or schema.table
+	Schemas         []string        // that requests may be about, the default first
+	AllowWithoutRLS map[string]bool // by table of the default schema, or schema.table
 	MaxRows         int64           // in one answer to a read; 0 is no bound
 	Development     bool            // say why a table is not served
 }
 
+// Request is a request for rows of one table.
+type Request struct {
+	Principal *principal.Principal
+	Schema    string // one of the service's, or "" for the default
+	Table     string
+	Query     string // as in the URL
+	Body      []byte // JSON, for inserts and updates
+	Answer    plan.Answer
+
+	Window      *Window // more narrow than limit and offset, for reads
+	Single      bool    // refuse anything but one row
+	MaxAffected *int64  // refuse to change more rows
+}
+
+// Window is a range of rows. The last one is included; nil is no end.
+type Window struct {
+	First int64
+	Last  *int64
+}
+
 // Result is the answer to a request.
 type Result struct {
-	Body  []byte // a JSON array; nil if nothing was asked for
-	Count int64  // rows in Body; -1 if not known
+	Body   []byte // a JSON array, or CSV; nil if nothing was asked for
+	Count  int64  // rows in Body, or changed; -1 if not known
+	Total  *int64 // rows on all pages, if that was asked for
+	Offset int64  // rows before the first one
+	Table  *catalog.Table
 }
 
 // Read returns rows.
-func (s *Service) Read(ctx context.Context, p *principal.Principal, name, raw string) (Result, query.Query, error) {
-	table, q, err := s.prepare(ctx, p, name, raw)
+func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
+	table, q, err := s.prepare(ctx, r)
 	if err != nil {
-		return Result{}, q, err
+		return Result{}, err
 	}
-	st, err := plan.Read(table, q, s.MaxRows)
+	r.Window.narrow(&q)
+	st, err := plan.Read(table, q, s.MaxRows, r.Answer)
 	if err != nil {
-		return Result{}, q, planFault(err)
+		return Result{}, planFault(err)
 	}
-	result, err := s.run(ctx, p, st, true)
-	return result, q, err
+	result, err := s.run(ctx, r, st, true)
+	if err != nil {
+		return Result{}, err
+	}
+	result.Table = table
+	if q.Offset != nil {
+		result.Offset = *q.Offset
+	}
+	if result.Total != nil && result.Offset > *result.Total {
+		return result, detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
+			fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", result.Offset, *result.Total))
+	}
+	return result, nil
+}
+
+// narrow makes limit and offset those of the rows that are in both ranges.
+func (w *Window) narrow(q *query.Query) {
+	if w == nil {
+		return
+	}
+	var first int64
+	if q.Offset != nil {
+		first = *q.Offset
+	}
+	last := int64(math.MaxInt64)
+	if q.Limit != nil && *q.Limit < last-first {
+		last = first + *q.Limit - 1
+	}
+	first = max(first, w.First)
+	if w.Last != nil {
+		last = min(last, *w.Last)
+	}
+	if q.Limit != nil || w.Last != nil {
+		limit := max(-1, last-first)
+		if limit < math.MaxInt64 {
+			limit++
+		}
+		q.Limit = &limit
+	}
+	q.Offset = &first
 }
 
 // Insert adds the rows of a JSON body: an object, or an array of objects with
 // the same keys.
-func (s *Service) Insert(ctx context.Context, p *principal.Principal, name, raw string, body []byte, returning plan.Returning) (Result, *catalog.Table, error) {
-	table, q, err := s.prepare(ctx, p, name, raw)
+func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
+	table, q, err := s.prepare(ctx, r)
 	if err != nil {
-		return Result{}, nil, err
+		return Result{}, err
 	}
-	rows, err := parseRows(body)
+	rows, err := parseRows(r.Body)
 	if err != nil {
-		return Result{}, nil, err
+		return Result{}, err
 	}
 	if q.Columns != nil {
 		rows.columns = q.Columns
 	}
 	if rows.count == 0 {
-		return Result{Body: []byte("[]")}, table, nil
+		return nothing(r, table)
 	}
-	st, err := plan.Insert(table, q, rows.columns, rows.array, returning)
+	st, err := plan.Insert(table, q, rows.columns, rows.array, r.Answer)
 	if err != nil {
-		return Result{}, nil, planFault(err)
+		return Result{}, planFault(err)
 	}
-	result, err := s.run(ctx, p, st, false)
-	return result, table, err
+	result, err := s.run(ctx, r, st, false)
+	result.Table = table
+	return result, err
 }
 
 // Update changes the rows that the query selects, all of them if it has no
 // filter, with the members of a JSON object.
-func (s *Service) Update(ctx context.Context, p *principal.Principal, name, raw string, body []byte, returning plan.Returning) (Result, error) {
-	table, q, err := s.prepareChange(ctx, p, name, raw)
+func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
+	table, q, err := s.prepareChange(ctx, r)
 	if err != nil {
 		return Result{}, err
 	}
-	object, err := parseObject(body)
+	object, err := parseObject(r.Body)
 	if err != nil {
 		return Result{}, err
 	}
 	if len(object.columns) == 0 {
-		return Result{Body: []byte("[]")}, nil
+		return nothing(r, table)
 	}
-	st, err := plan.Update(table, q, object.columns, string(body), returning)
+	st, err := plan.Update(table, q, object.columns, string(r.Body), r.Answer)
 	if err != nil {
 		return Result{}, planFault(err)
 	}
-	return s.run(ctx, p, st, false)
+	return s.run(ctx, r, st, false)
+}
+
+// nothing is the result of a write that has nothing to write.
+func nothing(r Request, table *catalog.Table) (Result, error) {
+	result := Result{Body: []byte("[]"), Table: table}
+	if r.Answer.CSV {
+		result.Body = nil
+	}
+	return result, check(r, result)
 }
 
 // Delete removes the rows that the query selects, all of them if it has no
 // filter.
-func (s *Service) Delete(ctx context.Context, p *principal.Principal, name, raw string, returning plan.Returning) (Result, error) {
-	table, q, err := s.prepareChange(ctx, p, name, raw)
+func (s *Service) Delete(ctx context.Context, r Request) (Result, error) {
+	table, q, err := s.prepareChange(ctx, r)
 	if err != nil {
 		return Result{}, err
 	}
-	st, err := plan.Delete(table, q, returning)
+	st, err := plan.Delete(table, q, r.Answer)
 	if err != nil {
 		return Result{}, planFault(err)
 	}
-	return s.run(ctx, p, st, false)
+	return s.run(ctx, r, st, false)
 }
 
-func (s *Service) prepare(ctx context.Context, p *principal.Principal, name, raw string) (*catalog.Table, query.Query, error) {
-	q, err := query.Parse(raw)
+func (s *Service) prepare(ctx context.Context, r Request) (*catalog.Table, query.Query, error) {
+	q, err := query.Parse(r.Query)
 	if malformed, ok := errors.AsType[*query.Error](err); ok {
 		f := dataFault(fault.Invalid, "PGRST100", malformed.Error())
 		f.Fields = []fault.Field{{Pointer: "?" + malformed.Param, Detail: "Expected " + malformed.Expected + "."}}
@@ -130,17 +205,25 @@ func (s *Service) prepare(ctx context.Context, p *principal.Principal, name, raw
 	if err != nil {
 		return nil, q, fmt.Errorf("parsing a query: %w", err)
 	}
-	table, err := s.Catalog.Find(ctx, s.Schema, name)
+	schema := s.Schemas[0]
+	if r.Schema != "" {
+		schema = r.Schema
+	}
+	if !slices.Contains(s.Schemas, schema) {
+		return nil, q, detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
+			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
+	}
+	table, err := s.Catalog.Find(ctx, schema, r.Table)
 	if err != nil {
 		return nil, q, err
 	}
-	return table, q, s.serves(p, table, name)
+	return table, q, s.serves(r.Principal, table, schema, r.Table)
 }
 
 // prepareChange is prepare for updates and deletes, which take all rows that
 // their filters select: a limit that did nothing would be a trap.
-func (s *Service) prepareChange(ctx context.Context, p *principal.Principal, name, raw string) (*catalog.Table, query.Query, error) {
-	table, q, err := s.prepare(ctx, p, name, raw)
+func (s *Service) prepareChange(ctx context.Context, r Request) (*catalog.Table, query.Query, error) {
+	table, q, err := s.prepare(ctx, r)
 	if err == nil && (q.Limit != nil || q.Offset != nil) {
 		err = dataFault(fault.Invalid, "PGRST100", "limit and offset are for reads; select the rows to change by filters")
 	}
@@ -149,12 +232,13 @@ func (s *Service) prepareChange(ctx context.Context, p *principal.Principal, nam
 
 // serves refuses a table that is missing or, to people, unguarded. The two
 // answers differ in development only.
-func (s *Service) serves(p *principal.Principal, table *catalog.Table, name string) error {
-	f := dataFault(fault.NotFound, "PGRST205", fmt.Sprintf("Could not find the table %s.%s", s.Schema, name))
+func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, name string) error {
+	f := dataFault(fault.NotFound, "PGRST205", fmt.Sprintf("Could not find the table %s.%s", schema, name))
 	switch {
 	case table == nil:
 		return f
-	case table.Protected, p.Role == principal.Service, s.AllowWithoutRLS[name], s.AllowWithoutRLS[table.Schema+"."+name]:
+	case table.Protected, p.Role == principal.Service,
+		schema == s.Schemas[0] && s.AllowWithoutRLS[name], s.AllowWithoutRLS[schema+"."+name]:
 		return nil
 	}
 	if s.Development {
@@ -166,44 +250,28 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, name stri
 	return f
 }
 
-func (s *Service) run(ctx context.Context, p *principal.Principal, st plan.Statement, readOnly bool) (Result, error) {
+// run runs a statement. What a write did is undone if it is not what the
+// request allows.
+func (s *Service) run(ctx context.Context, r Request, st plan.Statement, readOnly bool) (Result, error) {
 	result := Result{Count: -1}
-	err := s.DB.As(ctx, p, postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: readOnly}, scanner(st, &result))
+	err := s.DB.As(ctx, r.Principal, postgres.Statement{
+		SQL: st.SQL, Args: st.Args, ReadOnly: readOnly, Held: !readOnly && (r.Single || r.MaxAffected != nil),
+	}, scanner(st, &result, func() error { return check(r, result) }))
 	if err != nil {
-		return Result{}, s.hinted(sqlFault(err, p), p)
+		return Result{}, s.hinted(sqlFault(err, r.Principal, &st), r.Principal)
 	}
 	return result, nil
 }
 
-// dataFault is a fault in the words of PostgREST.
-func dataFault(kind fault.Kind, code, message string) *fault.Error {
-	f := fault.New(kind, code, message)
-	f.SQL = &fault.SQL{State: code, Message: message}
-	return f
-}
-
-func planFault(err error) error {
-	if unknown, ok := errors.AsType[*plan.UnknownColumnError](err); ok {
-		return dataFault(fault.Invalid, "42703", unknown.Error())
+// check refuses a number of rows that the request does not allow.
+func check(r Request, result Result) error {
+	if r.MaxAffected != nil && result.Count > *r.MaxAffected {
+		return detailed(fault.Invalid, "PGRST124", "Query result exceeds max-affected preference constraint",
+			fmt.Sprintf("The query affects %d rows", result.Count))
 	}
-	return fmt.Errorf("planning a statement: %w", err)
-}
-
-// sqlFault adds PostgreSQL's report, which the caller's own role would see as
-// well. A privilege that nobody has yet may come with signing in.
-func sqlFault(err error, p *principal.Principal) error {
-	report := postgres.Report(err)
-	f := fault.From(err)
-	if report == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
-		return err
+	if r.Single && result.Count != 1 {
+		return detailed(fault.NotAcceptable, "PGRST116", "Cannot coerce the result to a single JSON object",
+			fmt.Sprintf("The result contains %d rows", result.Count))
 	}
-	c := *f
-	c.SQL, c.Detail = report, report.Message
-	if report.State == "42501" && p.Role == principal.Anonymous {
-		c.Kind = fault.Unauthenticated
-		if report.Hint == "" {
-			c.SQL.Hint = "Nobody is signed in. Send an access token: Authorization: Bearer TOKEN"
-		}
-	}
-	return &c
+	return nil
 }

@@ -2,6 +2,7 @@ package dataapi_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -256,7 +257,18 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "?nope=eq.1", "", 400, "42703", "nope"},
 		{"GET", "?select=nope", "", 400, "42703", "nope"},
 		{"GET", "?order=nope", "", 400, "42703", "nope"},
-		{"GET", "?id=like.1", "", 400, "PGRST100", "operator"},
+		{"GET", "?id=like.1", "", 400, "42883", "column id"},
+		{"GET", "?done=ov.{x}", "", 400, "42883", "column done"},
+		{"GET", "?tags=fts.x", "", 400, "42883", "column tags"},
+		{"GET", "?task=is.true", "", 400, "42804", "column task"},
+		{"GET", "?task=match.(", "", 400, "2201B", "regular expression"},
+		{"GET", "?id=similar.1", "", 400, "PGRST100", "operator"},
+		{"GET", "?or=(id.eq.1,(id.eq.2))", "", 400, "PGRST100", "position 10"},
+		{"GET", "?or=(id.eq.1,nope.eq.2)", "", 400, "42703", "nope"},
+		{"GET", "?select=id::no_such_schema.t", "", 400, "3F000", "no_such_schema"},
+		{"GET", "?select=id::no_such_type", "", 400, "42704", "no_such_type"},
+		{"GET", "?select=task::int4)from(pg_authid", "", 400, "PGRST100", "position 11"},
+		{"GET", "?select=data->>k::pg_catalog.regclass", "", 400, "PGRST100", "type"},
 		{"GET", "?id=1", "", 400, "PGRST100", "operator"},
 		{"GET", "?id=eq.abc", "", 400, "22P02", "integer"},
 		{"GET", "?id=eq.99999999999", "", 400, "22003", "range"},
@@ -298,6 +310,36 @@ func TestBadRequests(t *testing.T) {
 	}
 	if a := s.Do("PUT", todos, p.Access, "{}"); a.Status != 405 || a.Header.Get("Allow") == "" {
 		t.Errorf("PUT: %d %v", a.Status, a.Header)
+	}
+}
+
+// TestHostileWords sends what would be SQL if anything of a request became SQL.
+// None of it finds a row of somebody else, changes one, or is an error of ours.
+func TestHostileWords(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	alice, bob := s.SignUp(), s.SignUp()
+	s.Do("POST", todos, alice.Access, `{"task":"secret of alice"}`)
+	for _, words := range []string{
+		`'; drop table todos; --`, `" from public.todos; --`, `1) or (1=1`, `*`, `\`, `$1`, `/*`, `a"."b`, `{"a`, `(select secret from auth.users)`,
+		`x::text`, `) union select 1 --`, "\u202e", `true`, `null`, `%`, `->>`, `"`, `""`, `,`, `()`,
+	} {
+		e, quoted := url.QueryEscape(words), url.QueryEscape(`"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(words)+`"`)
+		for _, pattern := range []string{
+			"task=eq.X", "task=like(any).{X}", "task=in.(X)", "task=fts(X).a", "task=fts.X", "task=match.X", "task=is.X", "X=eq.1", "data->X=eq.1", "data->>X=is.null",
+			"or=(task.eq.X)", "or=(X.eq.1,task.eq.b)", "not.and=(data->X.eq.1)", "select=X", "select=X:id", "select=id::X", "select=data->X", "select=data->>X::int",
+			"order=X", "order=data->X.desc", "order=id.X", "limit=X", "offset=X", "columns=X", "task=X", "task=not.X.a", "task=eq(X).1", "id=cs.X",
+		} {
+			for _, text := range []string{e, quoted} {
+				query := "?" + strings.ReplaceAll(pattern, "X", text)
+				if a := s.Do("GET", todos+query, bob.Access, ""); a.Status >= 500 || strings.Contains(a.Body, "secret of alice") {
+					t.Errorf("%s: %d %s", query, a.Status, a.Body)
+				}
+			}
+		}
+	}
+	if a := s.Do("GET", todos+"?select=task", alice.Access, ""); a.Body != `[{"task":"secret of alice"}]` {
+		t.Errorf("control: %s", a.Body)
 	}
 }
 
@@ -353,7 +395,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		t.Errorf("control: %d %s", a.Status, a.Body)
 	}
 	credentials := `{"email":"bomb@example.com","password":"a-long-password","data":{"a":` + bomb + `}}`
-	if a := s.Do("POST", "/api/v1/auth/signup", "", credentials); a.Status != 400 || a.Code() != "metadata_too_large" {
+	if a := s.Do("POST", "/api/v1/auth/signup", "", credentials); a.Status != 400 || a.Code() != "invalid_number" {
 		t.Errorf("metadata: %d with %d bytes", a.Status, len(a.Body))
 	}
 	if a := s.Do("PATCH", "/api/v1/auth/user", p.Access, `{"data":{"a":`+bomb+`}}`); a.Status != 400 {

@@ -1,177 +1,188 @@
 package dataapi
 
 import (
-	"fmt"
-	"mime"
+	"bytes"
+	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
-	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
-// Routes returns the routes under /api/v1/tables.
+// Routes returns the routes under /api/v1/tables, and the same ones where
+// clients of PostgREST look for them.
 func (s *Service) Routes() []web.Route {
 	params := []web.Param{
 		{Name: "table", In: "path", Description: "A table or view of the exposed schema"},
-		{Name: "select", In: "query", Description: "Columns, as a,alias:b; all if absent"},
-		{Name: "order", In: "query", Description: "As a.desc.nullslast,b"},
+		{Name: "select", In: "query", Description: "Columns, as a,alias:b,doc->k->>0,a::text; all if absent"},
+		{Name: "or", In: "query", Description: "Conditions of which one is enough, as (a.eq.1,and(b.gt.2,c.not.is.null)); also and, not.or and not.and"},
+		{Name: "order", In: "query", Description: "As a.desc.nullslast,doc->>k"},
 		{Name: "limit", In: "query", Description: "At most this many rows"},
 		{Name: "offset", In: "query", Description: "Skip this many rows"},
 		{Name: "columns", In: "query", Description: "For inserts: the columns to take from the body"},
-		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation"},
+		{Name: "Accept", In: "header", Description: "application/json (default), application/vnd.pgrst.object+json for exactly one row, application/vnd.pgrst.array+json;nulls=stripped, or text/csv"},
+		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation; count=exact; handling=strict; max-affected=N"},
+		{Name: "Range", In: "header", Description: "For reads: rows, as 0-9"},
+		{Name: "If-None-Match", In: "header", Description: "For reads: the ETag of an answer that is still there"},
+		{Name: "Accept-Profile", In: "header", Description: "For reads: a schema other than the default one; Content-Profile for writes"},
 	}
-	route := func(method, summary string, serve func(http.ResponseWriter, *http.Request, *web.Call) error) web.Route {
-		return web.Route{
-			Method: method, Path: "/api/v1/tables/{table}", Tag: "Data", Summary: summary, Params: params,
-			Media: "application/json", Serve: serve,
+	var routes []web.Route
+	for _, path := range []string{"/api/v1/tables/{table}", "/rest/v1/{table}"} {
+		route := func(method, summary string, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
+			routes = append(routes, web.Route{
+				Method: method, Path: path, Tag: "Data", Summary: summary, Params: params,
+				Media: "application/json", Serve: serve, Hidden: path != "/api/v1/tables/{table}",
+			})
 		}
+		route(http.MethodGet, "Read rows", s.read)
+		route(http.MethodPost, "Insert rows", s.insert)
+		route(http.MethodPatch, "Update rows", s.update)
+		route(http.MethodDelete, "Delete rows", s.delete)
 	}
-	return []web.Route{
-		route(http.MethodGet, "Read rows", s.read),
-		route(http.MethodPost, "Insert rows", s.insert),
-		route(http.MethodPatch, "Update rows", s.update),
-		route(http.MethodDelete, "Delete rows", s.delete),
-	}
+	return routes
 }
 
 func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	if err := acceptable(r); err != nil {
-		return err
-	}
-	result, q, err := s.Read(r.Context(), c.Principal, c.Path("table"), r.URL.RawQuery)
+	p, err := prefer(r)
 	if err != nil {
 		return err
 	}
-	w.Header()["Content-Range"] = []string{contentRange(q, result.Count)}
-	return web.WriteJSON(w, http.StatusOK, result.Body)
+	request, media, err := s.request(w, r, c, "Accept-Profile")
+	if err != nil {
+		return err
+	}
+	request.Answer.Count = p.count
+	if request.Window, err = window(r); err != nil {
+		return err
+	}
+	result, err := s.Read(r.Context(), request)
+	if result.Total != nil && err != nil { // there is nothing as far as that
+		w.Header()["Content-Range"] = []string{contentRange(Result{Total: result.Total})}
+	}
+	if err != nil {
+		return err
+	}
+	h, status := w.Header(), http.StatusOK
+	h["Content-Range"] = []string{contentRange(result)}
+	if result.Total != nil && result.Count < *result.Total {
+		status = http.StatusPartialContent
+	}
+	p.applied(h, r.Method)
+	tag := etag(result, media)
+	h.Set("ETag", tag)
+	h.Add("Vary", "Accept, Accept-Profile, Prefer, Range, Authorization, apikey, X-API-Key")
+	h.Set("Cache-Control", "private, no-cache")
+	if named(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return write(w, status, media, result.Body)
 }
 
-// contentRange names the first and last row of an answer, without the total,
-// which nobody has asked for.
-func contentRange(q query.Query, count int64) string {
-	if count == 0 {
-		return "*/*"
+// request reads what all requests have in common: the table, the schema, the
+// query, and the shape of the answer.
+func (s *Service) request(w http.ResponseWriter, r *http.Request, c *web.Call, profile string) (Request, media, error) {
+	m, err := accept(r)
+	if err != nil {
+		return Request{}, m, err
 	}
-	var first int64
-	if q.Offset != nil {
-		first = *q.Offset
+	if schema := r.Header.Get(profile); slices.Contains(s.Schemas, schema) {
+		w.Header().Set("Content-Profile", schema)
 	}
-	return fmt.Sprintf("%d-%d/*", first, first+count-1)
+	return Request{
+		Principal: c.Principal, Schema: r.Header.Get(profile), Table: c.Path("table"), Query: r.URL.RawQuery,
+		Answer: plan.Answer{CSV: m.csv, Stripped: m.stripped}, Single: m.single,
+	}, m, nil
 }
 
 func (s *Service) insert(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	returning, body, err := readWrite(r)
-	if err != nil {
-		return err
-	}
-	result, table, err := s.Insert(r.Context(), c.Principal, c.Path("table"), r.URL.RawQuery, body, returning)
-	if err != nil {
-		return err
-	}
-	if returning == plan.Keys {
-		if location, ok := locate(c.Path("table"), table, result); ok {
-			w.Header().Set("Location", location)
-		}
-	}
-	return answer(w, returning, result, http.StatusCreated, http.StatusCreated)
+	return s.change(w, r, c, s.Insert)
 }
 
 func (s *Service) update(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	returning, body, err := readWrite(r)
-	if err != nil {
-		return err
-	}
-	result, err := s.Update(r.Context(), c.Principal, c.Path("table"), r.URL.RawQuery, body, returning)
-	if err != nil {
-		return err
-	}
-	return answer(w, returning, result, http.StatusOK, http.StatusNoContent)
+	return s.change(w, r, c, s.Update)
 }
 
 func (s *Service) delete(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	returning, err := preference(r)
-	if err != nil {
-		return err
-	}
-	result, err := s.Delete(r.Context(), c.Principal, c.Path("table"), r.URL.RawQuery, returning)
-	if err != nil {
-		return err
-	}
-	return answer(w, returning, result, http.StatusOK, http.StatusNoContent)
+	return s.change(w, r, c, s.Delete)
 }
 
-// answer sends what a write returned, and says which preference was honoured.
-func answer(w http.ResponseWriter, returning plan.Returning, result Result, full, empty int) error {
-	w.Header().Set("Preference-Applied", "return="+[...]string{"minimal", "headers-only", "representation"}[returning])
-	if returning == plan.Rows {
-		return web.WriteJSON(w, full, result.Body)
+// change serves a write.
+func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do func(context.Context, Request) (Result, error)) error {
+	p, err := prefer(r)
+	if err != nil {
+		return err
+	}
+	request, media, err := s.request(w, r, c, "Content-Profile")
+	if err != nil {
+		return err
+	}
+	request.Answer.Returning = p.returning
+	request.Single = media.single && p.returning == plan.Rows
+	if r.Method != http.MethodPost {
+		request.MaxAffected = p.maxAffected
+	}
+	if r.Method != http.MethodDelete {
+		if request.Body, err = body(r); err != nil {
+			return err
+		}
+	}
+	result, err := do(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	status, empty := http.StatusOK, http.StatusNoContent
+	if r.Method == http.MethodPost {
+		status, empty = http.StatusCreated, http.StatusCreated
+		if location, ok := locate(r.URL.EscapedPath(), result); p.returning == plan.Keys && ok {
+			w.Header().Set("Location", location)
+		}
+	}
+	p.applied(w.Header(), r.Method)
+	if p.returning == plan.Rows {
+		return write(w, status, media, result.Body)
 	}
 	w.WriteHeader(empty)
 	return nil
 }
 
-func readWrite(r *http.Request) (plan.Returning, []byte, error) {
-	returning, err := preference(r)
-	if err != nil {
-		return returning, nil, err
-	}
-	body, err := web.ReadJSON(r)
+func body(r *http.Request) ([]byte, error) {
+	text, err := web.ReadJSON(r)
 	if f := fault.From(err); f != nil && f.Kind == fault.Invalid {
 		f = f.Because(err)
 		f.SQL = &fault.SQL{State: "PGRST102", Message: f.Detail}
-		return returning, nil, f
+		return nil, f
 	}
-	return returning, body, err
+	return text, err
 }
 
-// preference reads Prefer: return= (RFC 7240). Other preferences are ignored,
-// as that standard asks.
-func preference(r *http.Request) (plan.Returning, error) {
-	if err := acceptable(r); err != nil {
-		return plan.Nothing, err
+// write sends an answer in its media type. A single row has been counted: it is
+// its array without the brackets.
+func write(w http.ResponseWriter, status int, m media, body []byte) error {
+	if m.single {
+		body = bytes.TrimSuffix(bytes.TrimPrefix(body, []byte("[")), []byte("]"))
 	}
-	for _, field := range r.Header.Values("Prefer") {
-		for p := range strings.SplitSeq(field, ",") {
-			switch strings.TrimSpace(p) {
-			case "return=representation":
-				return plan.Rows, nil
-			case "return=headers-only":
-				return plan.Keys, nil
-			}
-		}
-	}
-	return plan.Nothing, nil
-}
-
-// acceptable refuses a caller who takes no JSON.
-func acceptable(r *http.Request) error {
-	fields := r.Header.Values("Accept")
-	if len(fields) == 0 {
-		return nil
-	}
-	for _, field := range fields {
-		for part := range strings.SplitSeq(field, ",") {
-			media, _, err := mime.ParseMediaType(part)
-			if err == nil && (media == "*/*" || media == "application/*" || media == "application/json") {
-				return nil
-			}
-		}
-	}
-	return dataFault(fault.NotAcceptable, "PGRST107", "None of the media types in Accept can be answered with; application/json can")
+	h := w.Header()
+	h.Set("Content-Type", m.name+"; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+	return nil
 }
 
 // locate returns where a single inserted row can be read.
-func locate(name string, table *catalog.Table, result Result) (string, bool) {
+func locate(path string, result Result) (string, bool) {
 	var rows []map[string]jsontext.Value
-	if json.Unmarshal(result.Body, &rows) != nil || len(rows) != 1 || len(table.PrimaryKey) == 0 {
+	table := result.Table
+	if result.Count != 1 || len(table.PrimaryKey) == 0 || json.Unmarshal(result.Body, &rows) != nil || len(rows) != 1 {
 		return "", false
 	}
 	conditions := make([]string, 0, len(table.PrimaryKey))
@@ -185,5 +196,5 @@ func locate(name string, table *catalog.Table, result Result) (string, bool) {
 		}
 		conditions = append(conditions, url.QueryEscape(column)+"=eq."+url.QueryEscape(text))
 	}
-	return "/api/v1/tables/" + url.PathEscape(name) + "?" + strings.Join(conditions, "&"), true
+	return path + "?" + strings.Join(conditions, "&"), true
 }

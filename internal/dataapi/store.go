@@ -7,20 +7,37 @@ import (
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
-// scanner reads the one row of a statement that returns something.
-func scanner(st plan.Statement, into *Result) postgres.Scan {
+// scanner reads the one row of a statement that returns something, and asks
+// whether the result may stand.
+func scanner(st plan.Statement, into *Result, check func() error) postgres.Scan {
 	return func(rows pgx.Rows) error {
 		if !st.Returns {
 			rows.Close()
 			into.Count = rows.CommandTag().RowsAffected()
-			return nil
+		} else if err := scanRow(rows, st, into); err != nil {
+			return err
 		}
-		body, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) ([]byte, error) {
-			var text []byte
-			err := row.Scan(&text, &into.Count)
-			return text, err
-		})
-		into.Body = body
-		return err
+		if rows.Err() != nil {
+			return rows.Err()
+		}
+		return check()
 	}
+}
+
+func scanRow(rows pgx.Rows, st plan.Statement, into *Result) error {
+	body, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) ([]byte, error) {
+		text := []byte(st.Header)
+		var answer []byte
+		columns := []any{&answer, &into.Count}
+		if st.Counted {
+			columns = append(columns, &into.Total)
+		}
+		err := row.Scan(columns...)
+		if st.Header == "" {
+			return answer, err
+		}
+		return append(text, answer...), err
+	})
+	into.Body = body
+	return err
 }

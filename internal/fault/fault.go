@@ -31,6 +31,8 @@ const (
 	TooMany                      // a rate limit; see RetryAfter
 	Unavailable                  // a part that we need is down or full; see RetryAfter
 	Timeout                      // the work took longer than it may
+	OutOfRange                   // a range of rows that there are not
+	Precondition                 // the resource is not in the state that the request names
 )
 
 // Field is one fault in the input: Pointer is an RFC 6901 JSON pointer into
@@ -59,6 +61,9 @@ type SQL struct {
 	Message string
 	Details string
 	Hint    string
+
+	Position int    // in the statement, in characters from 1; 0 if not known; not for the caller
+	Context  string // where it was found; not for the caller
 }
 
 // New returns a failure of a kind with a code and a sentence for the caller.

@@ -3,6 +3,9 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -46,7 +49,7 @@ func (s *Service) AskChange(ctx context.Context, q postgres.Querier, p *principa
 		Kind: otp.EmailChange, User: p.User, Email: email, RedirectTo: redirectTo, Change: id.UUID(s.Users.NewID()), From: from,
 		Life: s.Config.LinkLife, Code: true,
 	}
-	m := message{kind: mail.EmailChange, new: email}
+	m := message{kind: mail.EmailChange, old: account.Email, new: email}
 	if !known.ID.IsZero() {
 		m.kind = mail.AccountExists
 	}
@@ -54,8 +57,26 @@ func (s *Service) AskChange(ctx context.Context, q postgres.Querier, p *principa
 		return err
 	}
 	r.Kind, r.Email = otp.EmailChangeCurrent, account.Email
-	_, err = s.write(ctx, q, r, message{kind: mail.EmailChangeCurrent, new: email})
+	data, err := json.Marshal(changeData{email})
+	if err != nil {
+		return fmt.Errorf("noting a change of address: %w", err)
+	}
+	r.Data = string(data)
+	_, err = s.write(ctx, q, r, message{kind: mail.EmailChangeCurrent, old: account.Email, new: email})
 	return err
+}
+
+// changeData is what the flow to the address there is knows of a change.
+type changeData struct {
+	NewEmail string `json:"new_email"`
+}
+
+// NewEmailOf is the address to which the one of a flow is to be changed, for
+// whoever has to agree.
+func NewEmailOf(flow otp.Flow) string {
+	var data changeData
+	_ = json.Unmarshal([]byte(flow.Data), &data)
+	return data.NewEmail
 }
 
 // ErrNotAnonymous is the fault of converting a user who is a permanent one.
@@ -94,7 +115,7 @@ func (s *Service) AskConversion(ctx context.Context, p *principal.Principal, acc
 			return err
 		}
 		asked, err := s.write(ctx, q, otp.Request{
-			Kind: otp.SignUp, User: p.User, Email: c.email, Data: c.metadata, PasswordDigest: c.digest, From: from,
+			Kind: otp.SignUp, User: p.User, Email: c.email, RedirectTo: account.RedirectTo, Data: c.metadata, PasswordDigest: c.digest, From: from,
 			Life: s.Config.LinkLife, Code: true, Waits: true,
 		}, message{kind: mail.Confirmation, data: loose(c.data)})
 		flowID = asked.Waiter

@@ -56,6 +56,10 @@ func (s *Service) enter(ctx context.Context, from session.Origin, action audit.A
 			live, err = s.Sessions.Live(ctx, q, e.user, e.stay)
 			return err
 		}
+		// A factor that is being confirmed right now counts.
+		if err := s.Users.Lock(ctx, q, e.user); err != nil {
+			return err
+		}
 		enabled, err := s.Factors.Enabled(ctx, q, e.user)
 		if err != nil {
 			return err

@@ -250,3 +250,22 @@ func TestResetLeavesTheSecondFactor(t *testing.T) {
 		t.Errorf("%q", r)
 	}
 }
+
+// TestNewRecoveryCodesAreTold replaces the recovery codes: the owner of the
+// address gets to know, who may have the old ones in a safe.
+func TestNewRecoveryCodesAreTold(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	p, _ := enroll(t, s, s.SignUp())
+	told := func() int {
+		return count(t, s, `select count(*) from auth.mail_messages where kind = 'recovery_codes_made' and recipient = $1`, p.Email)
+	}
+	if told() != 0 {
+		t.Fatal("control: the first ones")
+	}
+	want(t, as(s, p, "POST", "/2fa/recovery-codes", "password", "a-wrong-password"), 400, "")
+	want(t, as(s, p, "POST", "/2fa/recovery-codes"), 200, "")
+	if told() != 1 {
+		t.Errorf("%d notices", told())
+	}
+}

@@ -23,11 +23,6 @@ type signOutBody struct {
 	Scope Scope `json:"scope,omitempty"`
 }
 
-// resendBody is the body that asks for a confirmation once more.
-type resendBody struct {
-	Email string `json:"email"`
-}
-
 // waitBody is the body of a page that waits.
 type waitBody struct {
 	FlowID string `json:"flow_id"`
@@ -92,9 +87,7 @@ func (s *Service) mailed() []web.Route {
 		web.Typed(accepted("/magiclink", "Mail a link and a code that sign in"), with(s.SendMagicLink)),
 		web.Typed(route(http.MethodPost, "/magiclink/verify", "Sign in with what was mailed", web.Public), s.redeem(otp.MagicLink, otp.Invite)),
 		web.Typed(accepted("/verify-email/resend", "Mail the confirmation of a sign-up once more"),
-			with(func(ctx context.Context, in resendBody, from session.Origin) (Waiting, error) {
-				return s.Resend(ctx, in.Email, from)
-			})),
+			with(s.Resend)),
 		web.Typed(route(http.MethodPost, "/verify-email", "Prove an e-mail address with what was mailed", web.Public),
 			s.redeem(otp.SignUp, otp.Invite, otp.EmailChange, otp.EmailChangeCurrent)),
 		web.Typed(accepted("/password/reset", "Mail a link and a code that set a new password"),

@@ -25,9 +25,15 @@ func (s *Service) Look(ctx context.Context, token string) (otp.Flow, error) {
 }
 
 // Confirm takes a link as confirmed, and lets the page in that asked.
-func (s *Service) Confirm(ctx context.Context, token string, from session.Origin) (otp.Flow, error) {
-	var flow otp.Flow
-	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
+func (s *Service) Confirm(ctx context.Context, token, chosen string, from session.Origin) (otp.Flow, error) {
+	flow, err := s.Flows.Find(ctx, token)
+	if err == nil {
+		err = s.checkChosen(ctx, flow, token, chosen, from)
+	}
+	if err != nil {
+		return flow, err
+	}
+	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
 		var err error
 		if flow, err = s.Flows.Settle(ctx, q, token, otp.SignUp, otp.MagicLink, otp.EmailChange, otp.EmailChangeCurrent); err != nil {
 			return err
@@ -42,7 +48,7 @@ func (s *Service) Confirm(ctx context.Context, token string, from session.Origin
 // application, with a token in the fragment, which no server and no log gets to
 // see. The token of a new password is the link's own, since people take their
 // time over one.
-func (s *Service) Continue(ctx context.Context, token string, from session.Origin) (string, error) {
+func (s *Service) Continue(ctx context.Context, token, chosen string, from session.Origin) (string, error) {
 	flow, err := s.Flows.Find(ctx, token)
 	if err != nil {
 		return "", err
@@ -55,12 +61,15 @@ func (s *Service) Continue(ctx context.Context, token string, from session.Origi
 	case otp.Recovery, otp.Invite:
 		return flow.RedirectTo + "#" + fragment.Encode(), nil
 	case otp.EmailChange, otp.EmailChangeCurrent:
-		if _, err := s.Confirm(ctx, token, from); err != nil {
+		if _, err := s.Confirm(ctx, token, chosen, from); err != nil {
 			return "", err
 		}
 		fragment.Del("token")
 		return flow.RedirectTo + "#" + fragment.Encode(), nil
 	default:
+	}
+	if err := s.checkChosen(ctx, flow, token, chosen, from); err != nil {
+		return "", err
 	}
 	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
 		settled, fresh, err := s.Flows.HandOver(ctx, q, token, otp.SignUp, otp.MagicLink)
@@ -89,6 +98,11 @@ func (s *Service) Deny(ctx context.Context, token string, from session.Origin) e
 		flow, err := s.Flows.Deny(ctx, q, token)
 		if err != nil {
 			return err
+		}
+		if isChange(flow.Kind) {
+			if err := s.dropChange(ctx, q, flow.User); err != nil {
+				return err
+			}
 		}
 		return audit.Write(ctx, q, nobody(from).Did(audit.LinkDenied, "flow", id.UUID(flow.ID), "kind", string(flow.Kind)))
 	})

@@ -18,7 +18,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/totp"
 	"github.com/fluxbase/fluxbase/internal/user"
@@ -46,6 +45,7 @@ type Config struct {
 	PublicURL  string        // of this server; mailed links begin with it
 	LinkLife   time.Duration // of mailed links and codes; ASVS 6.5.5 has at most 10 minutes
 	ResetLife  time.Duration // of those that reset a password
+	InviteLife time.Duration // of those that invite
 	MailLimit  int           // messages to one address within an hour
 	Redirects  func(url string) bool
 }
@@ -164,13 +164,13 @@ func (s *Service) signIn(ctx context.Context, c Credentials, from session.Origin
 	}
 	stale, err := s.Passwords.Verify(ctx, found.Digest, c.Password)
 	if errors.Is(err, password.ErrMismatch) {
-		return Answer{}, s.reject(ctx, found.User, from)
+		return Answer{}, s.mismatch(ctx, email, found, c.Password, from)
 	}
 	if err != nil {
 		return Answer{}, err
 	}
-	if s.Config.Verify && !found.Verified || found.User.IsZero() {
-		return Answer{}, s.remind(ctx, email, found, from)
+	if s.Config.Verify && !found.Verified {
+		return Answer{}, s.remind(ctx, email, found, found.Digest, from)
 	}
 	var renewed string
 	if stale {
@@ -178,6 +178,9 @@ func (s *Service) signIn(ctx context.Context, c Credentials, from session.Origin
 	}
 	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
 		e := entry{user: found.User, amr: password.AMR}
+		if err := s.Users.Lock(ctx, q, found.User); err != nil { // first, as everybody does who changes a user
+			return e, err
+		}
 		if err := s.Passwords.Hold(ctx, q, found.User, found.Digest); err != nil || renewed == "" {
 			return e, err
 		}
@@ -194,6 +197,24 @@ func (s *Service) renew(ctx context.Context, password string) string {
 		return ""
 	}
 	return digest
+}
+
+// mismatch refuses a password that is not the account's. Where addresses have to
+// be proven it may be that of a sign-up: whoever sends that one is told what is
+// missing, whether or not the address belongs to somebody, and whoever fails has
+// waited for two comparisons.
+func (s *Service) mismatch(ctx context.Context, email string, found password.Found, text string, from session.Origin) error {
+	if !s.Config.Verify {
+		return s.reject(ctx, found.User, from)
+	}
+	_, err := s.Passwords.Verify(ctx, found.Pending, text)
+	switch {
+	case errors.Is(err, password.ErrMismatch):
+		return s.reject(ctx, found.User, from)
+	case err != nil:
+		return err
+	}
+	return s.remind(ctx, email, found, found.Pending, from)
 }
 
 func (s *Service) reject(ctx context.Context, userID id.User, from session.Origin) error {
@@ -236,64 +257,4 @@ func (s *Service) Refresh(ctx context.Context, token string, from session.Origin
 		return Answer{}, err
 	}
 	return s.answer(live)
-}
-
-// Scope is which sessions a sign-out ends.
-type Scope string
-
-// The scopes of a sign-out.
-const (
-	Local  Scope = "local"  // the one it is asked through
-	Global Scope = "global" // all of the user's
-	Others Scope = "others" // all but the one it is asked through
-)
-
-// SignOut ends sessions of the caller's.
-func (s *Service) SignOut(ctx context.Context, p *principal.Principal, scope Scope, from session.Origin) error {
-	except := id.Session{}
-	switch scope {
-	case Local, "":
-		return s.End(ctx, p, p.Session, from)
-	case Others:
-		except = p.Session
-	case Global:
-	default:
-		return fault.Input("/scope", "invalid_scope", "The scope is local, global or others.")
-	}
-	var ended []id.Session
-	err := s.transact(ctx, p, audit.SessionsEnded, id.UUID(p.User), "user", from, func(q postgres.Querier) error {
-		var err error
-		ended, err = s.Sessions.EndAll(ctx, q, p.User, except, session.SignedOut)
-		return err
-	})
-	if err == nil {
-		s.Sessions.Revoked.Add(ended...)
-	}
-	return err
-}
-
-// End ends one session of the caller's.
-func (s *Service) End(ctx context.Context, p *principal.Principal, sessionID id.Session, from session.Origin) error {
-	err := s.transact(ctx, p, audit.SessionsEnded, id.UUID(sessionID), "session", from, func(q postgres.Querier) error {
-		return s.Sessions.End(ctx, q, p.User, sessionID, session.SignedOut)
-	})
-	if err == nil {
-		s.Sessions.Revoked.Add(sessionID)
-	}
-	return err
-}
-
-// transact runs f in one transaction with the audit record of what it does.
-func (s *Service) transact(ctx context.Context, p *principal.Principal, action audit.Action, target id.UUID, kind string,
-	from session.Origin, f func(postgres.Querier) error,
-) error {
-	return s.DB.InTx(ctx, func(q postgres.Querier) error {
-		if err := f(q); err != nil {
-			return err
-		}
-		return audit.Write(ctx, q, audit.Event{
-			Action: action, ActorKind: "user", Actor: id.UUID(p.User), TargetKind: kind, Target: target,
-			Address: from.Address, RequestID: from.RequestID,
-		})
-	})
 }

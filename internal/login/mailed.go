@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -12,9 +11,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/otp"
-	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
@@ -51,21 +48,24 @@ type message struct {
 	kind   mail.Kind
 	silent bool // nobody is to receive it: what it costs is all that is wanted
 	data   map[string]any
-	new    string // address, of a change
+	old    string // address, of a change
+	new    string
 }
 
-// write writes a flow and its mail, or returns ErrNoMail. Whether there is anybody to mail to, and
-// whether the address has had too many messages already, changes nothing that
-// the one who asks could see or measure.
+// write writes a flow and its mail, or returns ErrNoMail. Whether there is
+// anybody to mail to, and whether the address has had too many such messages
+// already, changes nothing that the one who asks could see or measure. An
+// invitation is an administrator's to send, however many there are.
 func (s *Service) write(ctx context.Context, q postgres.Querier, r otp.Request, m message) (otp.Asked, error) {
 	if !s.Mail.Configured() {
 		return otp.Asked{}, ErrNoMail
 	}
-	mailed, err := s.Flows.Mailed(ctx, q, r.Email, time.Hour)
+	mailed, alone, err := s.Flows.Mailed(ctx, q, r.Email, r.Kind, time.Hour)
 	if err != nil {
 		return otp.Asked{}, err
 	}
-	silent := m.silent || mailed >= s.Config.MailLimit
+	silent := m.silent || r.Kind != otp.Invite && (!alone || mailed >= s.Config.MailLimit)
+	r.Mailed = !silent
 	if silent || m.kind == mail.AccountExists {
 		r.Code = false // nobody is told it, so whoever sends one guesses
 	}
@@ -75,7 +75,7 @@ func (s *Service) write(ctx context.Context, q postgres.Querier, r otp.Request, 
 	}
 	vars := mail.Vars{
 		ConfirmationURL: s.Config.PublicURL + "/verify?token=" + asked.Token, Token: asked.Code, TokenHash: otp.Hash(asked.Token),
-		SiteURL: s.Config.PublicURL, RedirectTo: r.RedirectTo, Locale: r.From.Language, Data: m.data, NewEmail: m.new,
+		SiteURL: s.Config.PublicURL, RedirectTo: r.RedirectTo, Locale: r.From.Language, Data: m.data, OldEmail: m.old, NewEmail: m.new,
 	}
 	if r.From.Address.IsValid() {
 		vars.Address = r.From.Address.String()
@@ -109,91 +109,9 @@ func loose(metadata user.Metadata) map[string]any {
 	return loose
 }
 
-// askSignUp begins a sign-up whose address has to be proven.
-func (s *Service) askSignUp(ctx context.Context, c checked, redirectTo string, from session.Origin) (Answer, error) {
-	newID := s.Users.NewID()
-	r := otp.Request{
-		Kind: otp.SignUp, NewUser: newID, Email: c.email, RedirectTo: redirectTo, Data: c.metadata, PasswordDigest: c.digest,
-		From: from, Life: s.Config.LinkLife, Code: true, Waits: true,
-	}
-	var asked otp.Asked
-	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		known, err := s.Users.Find(ctx, q, c.email)
-		if err != nil {
-			return err
-		}
-		m := message{kind: mail.Confirmation, data: loose(c.data)}
-		if known.Verified {
-			m.kind = mail.AccountExists
-			r.NewUser, r.PasswordDigest = id.User{}, ""
-		} else if !known.ID.IsZero() {
-			r.User = known.ID
-		}
-		if asked, err = s.write(ctx, q, r, m); err != nil {
-			return err
-		}
-		return audit.Write(ctx, q, nobody(from).Did(audit.SignUpRequested, "flow", id.UUID(asked.ID)))
-	})
-	if err != nil {
-		return Answer{}, err
-	}
-	doc, err := s.Users.Draft(newID, c.email, c.data)
-	return Answer{User: doc, FlowID: asked.Waiter}, err
-}
-
 // nobody is somebody of whom only the address on the network is known.
 func nobody(from session.Origin) audit.Actor {
 	return audit.Actor{Kind: "anonymous", Address: from.Address, RequestID: from.RequestID}
-}
-
-// remind refuses a sign-in with the right password to an address that has yet to
-// be proven, and mails the link once more.
-func (s *Service) remind(ctx context.Context, email string, found password.Found, from session.Origin) error {
-	if err := s.resend(ctx, email, found, from, new(otp.Asked)); err != nil {
-		return err
-	}
-	return ErrNotConfirmed
-}
-
-// Resend mails the confirmation of a sign-up once more.
-func (s *Service) Resend(ctx context.Context, address string, from session.Origin) (Waiting, error) {
-	email, err := user.NormalizeEmail(address)
-	if err != nil {
-		return Waiting{}, err
-	}
-	found, err := s.Passwords.Find(ctx, s.DB.Single(), email)
-	if err != nil {
-		return Waiting{}, err
-	}
-	found.Digest = ""
-	var asked otp.Asked
-	err = s.resend(ctx, email, found, from, &asked)
-	return Waiting{asked.Waiter}, err
-}
-
-// resend writes another flow of a sign-up. An account whose address has yet to
-// be proven keeps its password only through the digest in the flow, and that is
-// there only if whoever asks has sent the password: the mailbox may belong to
-// somebody else than the account does.
-func (s *Service) resend(ctx context.Context, email string, found password.Found, from session.Origin, asked *otp.Asked) error {
-	return s.DB.InTx(ctx, func(q postgres.Querier) error {
-		r := otp.Request{Kind: otp.SignUp, Email: email, From: from, Life: s.Config.LinkLife, Code: true, Waits: true}
-		m := message{kind: mail.Confirmation, silent: true}
-		before, err := s.Flows.Latest(ctx, q, email, otp.SignUp)
-		if err != nil && !errors.Is(err, otp.ErrExpired) {
-			return err
-		}
-		switch {
-		case found.Verified:
-		case !found.User.IsZero():
-			r.User, r.PasswordDigest, m.silent = found.User, found.Digest, false
-		case err == nil && !before.NewUser.IsZero():
-			r.NewUser, r.Data, r.PasswordDigest, r.RedirectTo = before.NewUser, before.Data, before.PasswordDigest, before.RedirectTo
-			m.silent = false
-		}
-		*asked, err = s.write(ctx, q, r, m)
-		return err
-	})
 }
 
 // SendMagicLink mails a link and a code that sign in, and make an account for an
@@ -262,66 +180,11 @@ func (s *Service) Invite(ctx context.Context, q postgres.Querier, userID id.User
 	if err := s.checkRedirect(redirectTo); err != nil {
 		return err
 	}
+	asker := session.Origin{Language: from.Language} // where administrators sit is nothing to those they invite
 	_, err := s.write(ctx, q, otp.Request{
-		Kind: otp.Invite, User: userID, Email: email, RedirectTo: redirectTo, From: from, Life: s.Config.LinkLife, Code: true,
+		Kind: otp.Invite, User: userID, Email: email, RedirectTo: redirectTo, From: asker, Life: s.Config.InviteLife,
 	}, message{kind: mail.Invite, data: data})
 	return err
-}
-
-// Proof is what came out of a mail: the token of its link, or its code.
-type Proof struct {
-	Token  string `json:"token,omitzero"`
-	Email  string `json:"email,omitzero"`
-	Code   string `json:"code,omitzero"`
-	FlowID string `json:"flow_id,omitzero"` // of the page that asked: its own code counts then, not the latest
-}
-
-// Redeem signs in with what came out of a mail of one of the kinds.
-func (s *Service) Redeem(ctx context.Context, p Proof, from session.Origin, kinds ...otp.Kind) (Answer, error) {
-	consume, err := s.consumer(ctx, p, kinds...)
-	if err != nil {
-		return Answer{}, err
-	}
-	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
-		flow, err := consume(q)
-		if err != nil {
-			return entry{}, err
-		}
-		return s.settled(ctx, q, flow, from)
-	})
-}
-
-// consumer returns what consumes the flow of a proof. A code is tried before
-// the transaction begins, so that the try counts.
-func (s *Service) consumer(ctx context.Context, p Proof, kinds ...otp.Kind) (func(postgres.Querier) (otp.Flow, error), error) {
-	if p.Token != "" {
-		return func(q postgres.Querier) (otp.Flow, error) { return s.Flows.Consume(ctx, q, p.Token, kinds...) }, nil
-	}
-	email, err := user.NormalizeEmail(p.Email)
-	if err != nil {
-		return nil, otp.ErrExpired
-	}
-	flow, err := s.Flows.TryCode(ctx, email, p.FlowID, p.Code, kinds...)
-	if err != nil {
-		return nil, err
-	}
-	return func(q postgres.Querier) (otp.Flow, error) { return s.Flows.ConsumeID(ctx, q, flow) }, nil
-}
-
-// settled does what the proof of a mailbox entails, unless that is done, and
-// returns whose it is.
-func (s *Service) settled(ctx context.Context, q postgres.Querier, flow otp.Flow, from session.Origin) (entry, error) {
-	userID := flow.User
-	if !flow.Proven {
-		var err error
-		if userID, err = s.settle(ctx, q, flow, from); err != nil {
-			return entry{}, err
-		}
-	}
-	if isChange(flow.Kind) {
-		return s.changed(ctx, q, userID)
-	}
-	return entry{user: userID, amr: "email"}, nil
 }
 
 // changed returns who may come in after one of the confirmations of a change of
@@ -334,44 +197,3 @@ func (s *Service) changed(ctx context.Context, q postgres.Querier, userID id.Use
 	}
 	return entry{user: userID, amr: "email"}, nil
 }
-
-// Wait waits for the link of a flow to be confirmed, wherever that is done, and
-// then signs the page in that asked. After a while it returns no session, and
-// the page asks again. An anonymous user who has become a permanent one keeps
-// the session.
-func (s *Service) Wait(ctx context.Context, p *principal.Principal, waiter string, from session.Origin) (Answer, bool, error) {
-	deadline := time.NewTimer(waitFor)
-	defer deadline.Stop()
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		proven, err := s.Flows.Proven(ctx, waiter)
-		if err != nil {
-			return Answer{}, false, err
-		}
-		if proven {
-			answer, err := s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
-				flow, err := s.Flows.Claim(ctx, q, waiter)
-				e := entry{user: flow.User, amr: "email"}
-				if p.SignedIn() && p.User == flow.User {
-					e.stay = p.Session
-				}
-				return e, err
-			})
-			return answer, err == nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return Answer{}, false, context.Cause(ctx)
-		case <-deadline.C:
-			return Answer{}, false, nil
-		case <-ticker.C:
-		}
-	}
-}
-
-// How long one request waits for a link, and how often it looks.
-const (
-	waitFor   = 20 * time.Second
-	lookEvery = time.Second
-)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/servertest"
 )
 
@@ -40,9 +41,8 @@ func TestLinksAreConsumedOnce(t *testing.T) {
 	_, token, _ = mailed(t, s, "new@example.com", 1)
 	s.Person("", once("sign-up", "/verify-email", "token", token))
 
-	_, token, _ = ask("/password/reset", "link@example.com2"[:16])
-	_, token, _ = mailed(t, s, "link@example.com", 2)
-	s.Person("", once("reset", "/password/reset/confirm", "token", token, "password", "another-long-password"))
+	reset := next(t, s, "link@example.com", func() { want(t, post(s, "/password/reset", "email", "link@example.com"), 202, "") })
+	s.Person("", once("reset", "/password/reset/confirm", "token", reset.token, "password", "another-long-password"))
 
 	flow, token, _ = ask("/magiclink", "page@example.com")
 	oneOf(t, "button", many, "403", func(int) servertest.Answer { return press(t, s, token, "approve") })
@@ -97,10 +97,10 @@ func TestBothHalvesAtOnce(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, required)
 	for i := range 4 {
-		old, next := fmt.Sprintf("old%d@example.com", i), fmt.Sprintf("next%d@example.com", i)
+		old, later := fmt.Sprintf("old%d@example.com", i), fmt.Sprintf("next%d@example.com", i)
 		p := confirmed(t, s, old)
-		want(t, as(s, p, "PUT", "/user/email", "email", next), 200, "")
-		_, newToken, newCode := mailed(t, s, next, 1)
+		want(t, as(s, p, "PUT", "/user/email", "email", later), 200, "")
+		_, newToken, newCode := mailed(t, s, later, 1)
 		_, oldToken, _ := mailed(t, s, old, 2)
 		outcomes, won := atOnce(many, func(i int) servertest.Answer {
 			switch i % 3 {
@@ -109,13 +109,13 @@ func TestBothHalvesAtOnce(t *testing.T) {
 			case 1:
 				return press(t, s, newToken, "approve")
 			default:
-				return post(s, "/verify-email", "email", next, "code", newCode)
+				return post(s, "/verify-email", "email", later, "code", newCode)
 			}
 		})
 		if len(won) != 2 || outcomes["409 serialization_failure"] > 0 {
 			t.Errorf("%v", outcomes)
 		}
-		if n := count(t, s, `select count(*) from auth.users where email = $1 and email_verified_at is not null and new_email is null`, next); n != 1 {
+		if n := count(t, s, `select count(*) from auth.users where email = $1 and email_verified_at is not null and new_email is null`, later); n != 1 {
 			t.Errorf("%d accounts with the new address", n)
 		}
 		if n := count(t, s, `select count(*) from auth.audit_log where action = 'user.email_changed' and target_id = $1`, p.ID); n != 1 {
@@ -229,6 +229,48 @@ func TestProofsAndChangesAtOnce(t *testing.T) {
 			t.Errorf("changed: %v, and %d sessions: %v", changed, live, outcomes)
 		case !known && outcomes[expired] < 2 && count(t, s, `select count(*) from auth.passwords where user_id = $1`, p.ID) != 0:
 			t.Errorf("a password outlives the proof: %v", outcomes)
+		}
+	}
+}
+
+// TestProofWaitsForAChange holds a change of an account open while a link of it
+// is being confirmed: the change cancels the link, rather than each waiting for
+// the other.
+func TestProofWaitsForAChange(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	p := s.SignUp()
+	flow := str(t, want(t, post(s, "/magiclink", "email", p.Email), 202, ""), "flow_id")
+	l := letters(t, s, p.Email, 1)[0]
+	for what, send := range map[string]func() servertest.Answer{
+		"token":  func() servertest.Answer { return post(s, "/magiclink/verify", "token", l.token) },
+		"code":   func() servertest.Answer { return post(s, "/magiclink/verify", "email", p.Email, "code", l.code) },
+		"button": func() servertest.Answer { return press(t, s, l.token, "approve") },
+		"page": func() servertest.Answer {
+			s.DB.Exec(t, `update auth.flows set proven_at = now() where email = $1`, p.Email)
+			return post(s, "/flow", "flow_id", flow)
+		},
+	} {
+		s.DB.Exec(t, `update auth.flows set consumed_at = null, proven_at = null where email = $1`, p.Email)
+		answer := make(chan servertest.Answer, 1)
+		err := s.DB.InTx(t.Context(), func(q postgres.Querier) error {
+			if _, err := q.Exec(t.Context(), `select from auth.users where id = $1 for no key update`, p.ID); err != nil {
+				return err
+			}
+			go func() { answer <- send() }()
+			for waiting := 0; waiting == 0; { // until it waits for us
+				if err := q.QueryRow(t.Context(), `select count(*) from pg_stat_activity where pg_backend_pid() = any (pg_blocking_pids(pid))`).Scan(&waiting); err != nil {
+					return err
+				}
+			}
+			_, err := q.Exec(t.Context(), `update auth.flows set consumed_at = now() where user_id = $1`, p.ID)
+			return err
+		})
+		if err != nil {
+			t.Errorf("%s: the change: %v", what, err)
+		}
+		if a := <-answer; a.Status != 403 {
+			t.Errorf("%s: %d %s", what, a.Status, a.Body)
 		}
 	}
 }

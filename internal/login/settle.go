@@ -19,8 +19,9 @@ import (
 
 // settle does what the proof of a mailbox entails, and returns whose it is:
 // makes the account, or notes that its address is proven. Proving the address
-// of an account takes away whatever opened it before, since that may be
-// somebody else's who knew that the address would be used one day.
+// of an account takes away its password and its sessions, which may be somebody
+// else's who knew that the address would be used one day. A second factor stays:
+// no mailbox lifts one.
 func (s *Service) settle(ctx context.Context, q postgres.Querier, flow otp.Flow, from session.Origin) (id.User, error) {
 	var userID id.User
 	var err error
@@ -71,6 +72,9 @@ func (s *Service) ownerOf(ctx context.Context, q postgres.Querier, flow otp.Flow
 		return id.User{}, err
 	}
 	if account.Email == "" && flow.Kind == otp.SignUp {
+		if flow.PasswordDigest == "" {
+			return id.User{}, otp.ErrExpired // not surely by who has asked: their session would be in the account
+		}
 		return userID, s.convert(ctx, q, userID, flow)
 	}
 	return userID, s.prove(ctx, q, userID, flow, from)
@@ -127,9 +131,6 @@ func (s *Service) wipe(ctx context.Context, q postgres.Querier, userID id.User, 
 		reason = session.PasswordChanged
 	}
 	if err := s.Passwords.Remove(ctx, q, userID); err != nil {
-		return err
-	}
-	if _, err := s.Factors.Remove(ctx, q, userID, nil); err != nil {
 		return err
 	}
 	if _, err := s.Sessions.EndAll(ctx, q, userID, id.Session{}, reason); err != nil {

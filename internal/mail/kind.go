@@ -26,13 +26,15 @@ const (
 	FactorAdded       Kind = "factor_added"
 	FactorRemoved     Kind = "factor_removed"
 	RecoveryCodesUsed Kind = "recovery_codes_used"
-	AccountExists     Kind = "account_exists" // somebody tried to sign up with the address
+	RecoveryCodesMade Kind = "recovery_codes_made" // new ones, in the place of those before
+	AccountDeleted    Kind = "account_deleted"     // its recipient is forgotten with it
+	AccountExists     Kind = "account_exists"      // somebody tried to sign up with the address
 	SignInElsewhere   Kind = "sign_in_elsewhere"
 )
 
 var kinds = []Kind{
 	Confirmation, Invite, Recovery, MagicLink, EmailChange, EmailChangeCurrent, Reauthentication,
-	PasswordChanged, EmailChanged, FactorAdded, FactorRemoved, RecoveryCodesUsed, AccountExists, SignInElsewhere,
+	PasswordChanged, EmailChanged, FactorAdded, FactorRemoved, RecoveryCodesUsed, RecoveryCodesMade, AccountDeleted, AccountExists, SignInElsewhere,
 }
 
 // Kinds are all kinds of message.

@@ -97,6 +97,12 @@ func (s *Service) Configured() bool { return s.config.SMTP.Host != "" || s.mailb
 // takes longer than expires; 0 is 72 hours. The address is one as
 // user.NormalizeEmail returns it.
 func (s *Service) Send(ctx context.Context, q postgres.Querier, kind Kind, to string, vars Vars, expires time.Duration) error {
+	return s.write(ctx, q, kind, to, vars, expires, Queued, func(m id.Mail) job.Args { return delivery{ID: m} })
+}
+
+func (s *Service) write(ctx context.Context, q postgres.Querier, kind Kind, to string, vars Vars, expires time.Duration,
+	status Status, next func(id.Mail) job.Args,
+) error {
 	if !kind.known() {
 		return fmt.Errorf("sending mail: %q is no kind of message", kind)
 	}
@@ -109,7 +115,7 @@ func (s *Service) Send(ctx context.Context, q postgres.Querier, kind Kind, to st
 	vars.fill(to)
 	now := s.now()
 	m := record{
-		id: id.Mail(id.New(now)), kind: kind, recipient: to, locale: s.templates.locale(kind, vars.Locale),
+		id: id.Mail(id.New(now)), kind: kind, recipient: to, locale: s.templates.locale(kind, vars.Locale), status: status,
 		createdAt: now, expiresAt: now.Add(expires),
 	}
 	m.messageID = m.id.String() + "@" + s.sender.domain()
@@ -123,7 +129,7 @@ func (s *Service) Send(ctx context.Context, q postgres.Querier, kind Kind, to st
 	if err := insert(ctx, q, m); err != nil {
 		return fmt.Errorf("sending mail: %w", err)
 	}
-	if err := s.jobs.Insert(ctx, q, delivery{ID: m.id}, job.Options{}); err != nil {
+	if err := s.jobs.Insert(ctx, q, next(m.id), job.Options{}); err != nil {
 		return fmt.Errorf("sending mail: %w", err)
 	}
 	return nil

@@ -47,10 +47,10 @@ func scan(row pgx.Row) (record, error) {
 
 const insertSQL = `
 insert into auth.mail_messages (id, kind, recipient, locale, status, message_id, sealed_id, created_at, expires_at)
-values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8)`
+values ($1, $2, $3, $4, $9, $5, $6, $7, $8)`
 
 func insert(ctx context.Context, q postgres.Querier, r record) error {
-	_, err := q.Exec(ctx, insertSQL, r.id, r.kind, r.recipient, r.locale, r.messageID, r.sealed, r.createdAt, r.expiresAt)
+	_, err := q.Exec(ctx, insertSQL, r.id, r.kind, r.recipient, r.locale, r.messageID, r.sealed, r.createdAt, r.expiresAt, string(r.status))
 	return postgres.Fault(err)
 }
 
@@ -106,8 +106,11 @@ func selectPage(ctx context.Context, q postgres.Querier, f Filter, before id.Mai
 	return found, postgres.Fault(err)
 }
 
+// Whoever has left is forgotten with the message that says so.
+const withoutGone = `recipient = case m.kind when 'account_deleted' then '' else m.recipient end`
+
 const markSentSQL = `
-update auth.mail_messages set status = 'sent', sent_at = $2, sealed_id = null, last_error = null where id = $1`
+update auth.mail_messages m set status = 'sent', sent_at = $2, sealed_id = null, last_error = null, ` + withoutGone + ` where id = $1`
 
 func markSent(ctx context.Context, q postgres.Querier, message id.Mail, at time.Time) error {
 	_, err := q.Exec(ctx, markSentSQL, message, at)
@@ -140,7 +143,7 @@ with due as (
 	where sealed_id is not null and expires_at <= $1
 	order by expires_at limit $2 for update skip locked),
 expired as (
-	update auth.mail_messages m set sealed_id = null, status = case m.status when 'failed' then 'failed' else 'expired' end
+	update auth.mail_messages m set sealed_id = null, status = case m.status when 'failed' then 'failed' else 'expired' end, ` + withoutGone + `
 	from due where m.id = due.id)
 select sealed_id, kind, status from due`
 
@@ -156,6 +159,25 @@ func expire(ctx context.Context, q postgres.Querier, now time.Time, limit int) (
 		return r, err
 	})
 	return due, postgres.Fault(err)
+}
+
+const deleteToSQL = `
+delete from auth.mail_messages where recipient = $1 returning sealed_id`
+
+// deleteTo returns what the messages to an address would have said.
+func deleteTo(ctx context.Context, q postgres.Querier, address string) ([]id.Sealed, error) {
+	rows, err := q.Query(ctx, deleteToSQL, address)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[*id.Sealed])
+	var values []id.Sealed
+	for _, value := range found {
+		if value != nil {
+			values = append(values, *value)
+		}
+	}
+	return values, postgres.Fault(err)
 }
 
 // Identifiers are in the order of creation.
@@ -187,4 +209,16 @@ func selectState(ctx context.Context, q postgres.Querier, now time.Time, since i
 	var o outbox
 	err := q.QueryRow(ctx, stateSQL, now, since).Scan(&o.oldest, &o.failed, &o.reason)
 	return o, postgres.Fault(err)
+}
+
+const deleteOneSQL = `delete from auth.mail_messages where id = $1 and status = 'expired' returning sealed_id`
+
+// deleteOne removes a message that was never to be sent, and returns what it
+// says, to be destroyed.
+func deleteOne(ctx context.Context, q postgres.Querier, message id.Mail) (value *id.Sealed, err error) {
+	err = q.QueryRow(ctx, deleteOneSQL, message).Scan(&value)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // somebody else has removed it
+	}
+	return value, postgres.Fault(err)
 }

@@ -47,6 +47,7 @@ func (s *Service) register() {
 	job.Register(s.jobs, job.Kind[delivery]{
 		Handle: s.deliver, Timeout: s.sender.smtp.Timeout + around, Attempts: maxAttempts, Pause: firstPause, AtOnce: atOnce,
 	})
+	job.Register(s.jobs, job.Kind[pretence]{Handle: s.forget, AtOnce: 1})
 	job.Register(s.jobs, job.Kind[sweep]{Handle: s.sweep, Timeout: time.Minute, Attempts: 1})
 	job.Every[sweep](s.jobs, sweepInterval)
 }

@@ -73,6 +73,7 @@ type Request struct {
 	Life           time.Duration
 	Code           bool // there is a code beside the link
 	Waits          bool // the page that asked may wait
+	Mailed         bool // somebody receives it
 }
 
 // Asked is a new flow with its secrets, which are nowhere else.
@@ -243,10 +244,17 @@ func (s *Service) Latest(ctx context.Context, q postgres.Querier, email string, 
 	return selectLatest(ctx, q, email, kind)
 }
 
-// Mailed counts the flows to an address within the time before: each was a mail.
-// Transactions that ask about one address wait for each other.
-func (s *Service) Mailed(ctx context.Context, q postgres.Querier, email string, within time.Duration) (int, error) {
-	return countMailed(ctx, q, email, within)
+// Mailed counts the messages of a kind that an address was to receive within the
+// time before. Of transactions that ask about one address at the same time one
+// is told; the others get ok false, rather than wait for it.
+func (s *Service) Mailed(ctx context.Context, q postgres.Querier, email string, kind Kind, within time.Duration) (n int, ok bool, err error) {
+	return countMailed(ctx, q, email, kind, within)
+}
+
+// Of returns the flow of a page that waits, or has waited, whatever has become
+// of it. It returns ErrExpired.
+func (s *Service) Of(ctx context.Context, q postgres.Querier, waiter string) (Flow, error) {
+	return selectOf(ctx, q, digest(waiter))
 }
 
 // Cancel ends the open flows of a user, but for some kinds.

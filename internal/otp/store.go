@@ -14,9 +14,9 @@ import (
 
 const insertSQL = `
 insert into auth.flows (id, kind, user_id, new_user_id, email, token_digest, waiter_digest, code_digest, password_digest, data,
-	redirect_to, change_id, amr, ip, user_agent, expires_at)
-values ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, nullif($9, ''), coalesce(nullif($10, ''), '{}')::jsonb,
-	nullif($11, ''), $12, $13, $14, nullif($15, ''), now() + $16::interval)`
+	redirect_to, change_id, amr, ip, user_agent, expires_at, mailed)
+values ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, nullif($9, ''), coalesce(nullif($10, ''), '{}'),
+	nullif($11, ''), $12, $13, $14, nullif($15, ''), now() + $16::interval, $17)`
 
 func insert(ctx context.Context, q postgres.Querier, flow id.Flow, r Request, token, waiter, code []byte) error {
 	var address *netip.Addr
@@ -24,13 +24,13 @@ func insert(ctx context.Context, q postgres.Querier, flow id.Flow, r Request, to
 		address = &r.From.Address
 	}
 	_, err := q.Exec(ctx, insertSQL, flow, string(r.Kind), r.User.Nullable(), r.NewUser.Nullable(), r.Email, token, waiter, code,
-		r.PasswordDigest, r.Data, r.RedirectTo, r.Change.Nullable(), r.AMR, address, r.From.UserAgent, r.Life)
+		r.PasswordDigest, r.Data, r.RedirectTo, r.Change.Nullable(), r.AMR, address, r.From.UserAgent, r.Life, r.Mailed)
 	return postgres.Fault(err)
 }
 
 const columns = `f.id, f.kind, coalesce(f.user_id, '00000000-0000-0000-0000-000000000000'),
 	coalesce(f.new_user_id, '00000000-0000-0000-0000-000000000000'), coalesce(f.email, ''), coalesce(f.redirect_to, ''),
-	f.data::text, coalesce(f.password_digest, ''), coalesce(f.change_id, '00000000-0000-0000-0000-000000000000'),
+	f.data, coalesce(f.password_digest, ''), coalesce(f.change_id, '00000000-0000-0000-0000-000000000000'),
 	coalesce(f.amr, '{}'), f.ip, coalesce(f.user_agent, ''), f.created_at, f.expires_at, f.proven_at is not null, f.waiter_digest is not null`
 
 func scan(row pgx.Row) (Flow, error) {
@@ -177,17 +177,24 @@ func selectLatest(ctx context.Context, q postgres.Querier, email string, kind Ki
 }
 
 const countMailedSQL = `
-select count(*) from auth.flows where email = $1 and created_at > now() - $2::interval`
+select count(*) from auth.flows where email = $1 and kind = $2 and mailed and created_at > now() - $3::interval`
 
-const lockAddressSQL = `select pg_advisory_xact_lock(hashtextextended($1, 7160936))`
+const lockAddressSQL = `select pg_try_advisory_xact_lock(hashtextextended($1, 7160936))`
 
-// countMailed makes those who have mail sent to one address wait for each other.
-func countMailed(ctx context.Context, q postgres.Querier, email string, since time.Duration) (n int, err error) {
-	if _, err := q.Exec(ctx, lockAddressSQL, email); err != nil {
-		return 0, postgres.Fault(err)
+// countMailed does not wait for the lock: whoever asks about one address many
+// times at once would hold as many connections.
+func countMailed(ctx context.Context, q postgres.Querier, email string, kind Kind, since time.Duration) (n int, ok bool, err error) {
+	if err := q.QueryRow(ctx, lockAddressSQL, email).Scan(&ok); err != nil || !ok {
+		return 0, false, postgres.Fault(err)
 	}
-	err = q.QueryRow(ctx, countMailedSQL, email, since).Scan(&n)
-	return n, postgres.Fault(err)
+	err = q.QueryRow(ctx, countMailedSQL, email, string(kind), since).Scan(&n)
+	return n, true, postgres.Fault(err)
+}
+
+const selectOfSQL = `select ` + columns + ` from auth.flows f where f.waiter_digest = $1`
+
+func selectOf(ctx context.Context, q postgres.Querier, waiter []byte) (Flow, error) {
+	return scan(q.QueryRow(ctx, selectOfSQL, waiter))
 }
 
 // A link may have been mailed to the address before there was the account. One

@@ -9,8 +9,10 @@ import (
 
 // longSlice is how long the scheduler may leave a worker alone, the most that it
 // takes. Whoever has asked for less, and everybody has by default, gets the
-// processor as soon as they wake up instead of at the next tick (EEVDF, since
-// Linux 6.12; earlier kernels take no notice). It gives nobody less of it.
+// processor as soon as they wake up instead of when the slice is over (EEVDF,
+// since Linux 6.12; earlier kernels take no notice). A worker gets no less of the
+// processor for it, but in larger parts: where others want all of it, a single
+// sign-in waits longer for its turn.
 const longSlice = 100 * time.Millisecond
 
 // stepBack lowers the priority of the current thread, and has it make way at
@@ -18,6 +20,6 @@ const longSlice = 100 * time.Millisecond
 func stepBack(nice int) {
 	_ = syscall.Setpriority(syscall.PRIO_PROCESS, syscall.Gettid(), nice)
 	_ = unix.SchedSetAttr(0, &unix.SchedAttr{
-		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: int32(nice), Runtime: uint64(longSlice), //nolint:gosec // both are small and positive
+		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: int32(nice), Runtime: uint64(longSlice), //nolint:gosec // both are small and positive
 	}, 0)
 }

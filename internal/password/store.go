@@ -22,21 +22,16 @@ func upsert(ctx context.Context, q postgres.Querier, userID id.User, digest stri
 // A sign-up whose address has yet to be proven is no account; its password is
 // known by the latest flow.
 const selectByEmailSQL = `
-with account as (
-	select u.id, p.digest, u.email_verified_at is not null as verified
-	from auth.users u left join auth.passwords p on p.user_id = u.id
-	where u.email = $1),
-flow as (
-	select f.password_digest from auth.flows f
-	where f.email = $1 and f.kind = 'signup' and f.new_user_id is not null and f.denied_at is null and f.consumed_at is null and f.proven_at is null and f.password_digest is not null
-	order by f.created_at desc limit 1)
-select coalesce(a.id, '00000000-0000-0000-0000-000000000000'), coalesce(a.verified, false),
-	coalesce(case when a.id is null then f.password_digest else a.digest end, '')
-from (select) one left join account a on true left join flow f on true`
+select coalesce(u.id, '00000000-0000-0000-0000-000000000000'), coalesce(u.email_verified_at is not null, false), coalesce(p.digest, ''),
+	coalesce((select f.password_digest from auth.flows f
+		where f.email = $1 and f.kind = 'signup' and f.password_digest is not null
+			and f.denied_at is null and f.consumed_at is null and f.proven_at is null
+		order by f.created_at desc limit 1), '')
+from (select) one left join auth.users u on u.email = $1 left join auth.passwords p on p.user_id = u.id`
 
 func selectByEmail(ctx context.Context, q postgres.Querier, email string) (Found, error) {
 	var f Found
-	err := q.QueryRow(ctx, selectByEmailSQL, email).Scan(&f.User, &f.Verified, &f.Digest)
+	err := q.QueryRow(ctx, selectByEmailSQL, email).Scan(&f.User, &f.Verified, &f.Digest, &f.Pending)
 	return f, postgres.Fault(err)
 }
 

@@ -99,7 +99,7 @@ type Database struct {
 
 // New returns a migrated database with its doors open. It is dropped when the
 // test ends.
-func New(t *testing.T) *Database {
+func New(t testing.TB) *Database {
 	t.Helper()
 	start(t)
 
@@ -140,7 +140,7 @@ func Empty(t *testing.T) (ownerURL, adminURL string) {
 }
 
 // Exec runs statements as the owner.
-func (d *Database) Exec(t *testing.T, sql string, args ...any) {
+func (d *Database) Exec(t testing.TB, sql string, args ...any) {
 	t.Helper()
 	if _, err := d.Single().Exec(context.Background(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -148,14 +148,14 @@ func (d *Database) Exec(t *testing.T, sql string, args ...any) {
 }
 
 // Scan runs a query of one row as the owner.
-func (d *Database) Scan(t *testing.T, sql string, args []any, into ...any) {
+func (d *Database) Scan(t testing.TB, sql string, args []any, into ...any) {
 	t.Helper()
 	if err := d.Single().QueryRow(context.Background(), sql, args...).Scan(into...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
 }
 
-func start(t *testing.T) {
+func start(t testing.TB) {
 	t.Helper()
 	cluster.once.Do(func() { cluster.err = prepare() })
 	if cluster.err != nil {
@@ -231,7 +231,7 @@ func logins(ctx context.Context, url string) error {
 	return nil
 }
 
-func admin(t *testing.T, sql string) {
+func admin(t testing.TB, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), cluster.pg.AdminURL("postgres"))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // Scan reads the result of a statement. All values are in PostgreSQL's text
-// format. A rollback is not to be had any more.
+// format. A rollback is not to be had any more, unless the statement is Held.
 type Scan func(pgx.Rows) error
 
 // Statement is one statement that a caller has asked for.
@@ -23,6 +23,14 @@ type Statement struct {
 	SQL      string
 	Args     []any // string or int64: PostgreSQL gives them the types that the statement wants
 	ReadOnly bool  // PostgreSQL refuses writes, also those hidden in functions
+
+	// Held keeps the transaction open until Scan has seen the result, and undoes
+	// it if Scan returns an error. It costs one round trip more.
+	Held bool
+
+	// Rollback undoes the transaction in any case, after the constraints that
+	// wait for its end have been checked. It implies Held.
+	Rollback bool
 }
 
 // settingsSQL makes the transaction the caller's. The claims hold nothing that
@@ -62,9 +70,9 @@ func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan
 	}
 	defer conn.Release()
 
-	err = db.pipeline(ctx, conn, settings, st.SQL, args, scan)
+	err = db.pipeline(ctx, conn, settings, st, args, scan)
 	if stale(err) { // nothing has happened: the statement was refused before it ran
-		err = db.pipeline(ctx, conn, settings, st.SQL, args, scan)
+		err = db.pipeline(ctx, conn, settings, st, args, scan)
 	}
 	return faultOf(err, kindOfCallers)
 }
@@ -76,8 +84,8 @@ func stale(err error) bool {
 }
 
 // pipeline sends settings and statement together on one connection.
-func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byte, sql string, args [][]byte, scan Scan) error {
-	pg := conn.Conn().PgConn()
+func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byte, st Statement, args [][]byte, scan Scan) error {
+	pg, sql := conn.Conn().PgConn(), st.SQL
 	send := func(p *pgconn.Pipeline, sql string, args [][]byte) { p.SendQueryParams(sql, args, nil, nil, nil) }
 	var forget func()
 	if !db.config.Pooled {
@@ -91,45 +99,99 @@ func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byt
 		forget = func() { names.forget(sql) }
 	}
 	p := pg.StartPipeline(ctx)
+	held := st.Held || st.Rollback
+	if held {
+		p.SendQueryParams("begin", nil, nil, nil, nil)
+	}
 	send(p, settingsSQL, settings)
 	send(p, sql, args)
-	err := p.Sync()
-	if err == nil {
-		err = results(p, conn.Conn().TypeMap(), scan)
+	var err error
+	if held {
+		err = hold(ctx, pg, p, conn.Conn().TypeMap(), st.Rollback, scan)
+	} else {
+		if err = p.Sync(); err == nil {
+			err = results(p, conn.Conn().TypeMap(), 1, scan)
+		}
+		err = errors.Join(err, p.Close())
 	}
-	err = errors.Join(err, p.Close())
 	if stale(err) && forget != nil {
 		forget()
 	}
 	return err
 }
 
-// results reads what came back: of the settings, of the statement.
-func results(p *pgconn.Pipeline, types *pgtype.Map, scan Scan) error {
-	for i := range 2 {
-		got, err := p.GetResults()
-		if err != nil {
-			return err
-		}
-		reader, ok := got.(*pgconn.ResultReader)
-		if !ok {
-			return fmt.Errorf("reading results: unexpected %T", got)
-		}
-		if i == 0 {
-			if _, err := reader.Close(); err != nil {
-				return err
-			}
-			continue
-		}
-		rows := pgx.RowsFromResultReader(types, reader)
-		err = scan(rows)
-		rows.Close()
-		if rows.Err() != nil {
-			return rows.Err()
-		}
+// hold reads the results while the transaction is open, and then ends it. A
+// connection that is lost or still in a transaction is not used again: the pool
+// looks at that.
+func hold(ctx context.Context, pg *pgconn.PgConn, p *pgconn.Pipeline, types *pgtype.Map, rollback bool, scan Scan) error {
+	if rollback {
+		p.SendQueryParams("set constraints all immediate", nil, nil, nil, nil)
+	}
+	p.SendFlushRequest()
+	err := p.Flush()
+	if err == nil {
+		err = results(p, types, 2, scan)
+	}
+	if err == nil && rollback {
+		err = skip(p)
+	}
+	refused := Report(err) != nil // PostgreSQL takes nothing but the end of the pipeline now
+	switch {
+	case refused:
+	case err != nil || rollback:
+		p.SendQueryParams("rollback", nil, nil, nil, nil)
+	default:
+		p.SendQueryParams("commit", nil, nil, nil, nil)
+	}
+	err = errors.Join(err, p.Sync(), p.Close())
+	if refused {
+		_, undone := pg.Exec(ctx, "rollback").ReadAll()
+		err = errors.Join(err, undone)
+	}
+	return err
+}
+
+// skip reads a result that has no rows.
+func skip(p *pgconn.Pipeline) error {
+	reader, err := next(p)
+	if err != nil {
 		return err
 	}
-	return nil
+	_, err = reader.Close()
+	return err
+}
+
+func next(p *pgconn.Pipeline) (*pgconn.ResultReader, error) {
+	got, err := p.GetResults()
+	if err != nil {
+		return nil, err
+	}
+	reader, ok := got.(*pgconn.ResultReader)
+	if !ok {
+		return nil, fmt.Errorf("reading results: unexpected %T", got)
+	}
+	return reader, nil
+}
+
+// results reads what came back: of the statements before, and of the one that
+// was asked for.
+func results(p *pgconn.Pipeline, types *pgtype.Map, before int, scan Scan) error {
+	for range before {
+		if err := skip(p); err != nil {
+			return err
+		}
+	}
+	reader, err := next(p)
+	if err != nil {
+		return err
+	}
+	rows := pgx.RowsFromResultReader(types, reader)
+	err = scan(rows)
+	rows.Close()
+	if rows.Err() != nil {
+		return rows.Err()
+	}
+	return err
 }
 
 // texts writes arguments in PostgreSQL's text format.

@@ -190,6 +190,43 @@ func TestScanThatFails(t *testing.T) {
 	}
 }
 
+// TestHeld statements are undone by an error of the scan, and in any case if
+// that was asked for.
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	script(t, d, guarded+"; create table parents (id int primary key); create table children (id int references parents deferrable initially deferred); grant all on children to authenticated")
+	db := open(t, d, time.Second)
+	fine := func(pgx.Rows) error { return nil }
+	backend := as(t, db, alice(), "select pg_backend_pid()::text")[0]
+	for name, c := range map[string]struct {
+		st    postgres.Statement
+		scan  postgres.Scan
+		fails bool
+		rows  int
+	}{
+		"held":                        {postgres.Statement{SQL: "insert into notes values (1)", Held: true}, fine, false, 1},
+		"the scan fails":              {postgres.Statement{SQL: "insert into notes values (1)", Held: true}, func(pgx.Rows) error { return errOnPurpose }, true, 0},
+		"rolled back":                 {postgres.Statement{SQL: "insert into notes values (1)", Rollback: true}, fine, false, 0},
+		"rolled back, the scan too":   {postgres.Statement{SQL: "insert into notes values (1)", Rollback: true}, func(pgx.Rows) error { return errOnPurpose }, true, 0},
+		"refused":                     {postgres.Statement{SQL: "insert into notes values (1), (1)", Held: true}, fine, true, 0},
+		"refused at the end":          {postgres.Statement{SQL: "insert into children values (1)", Held: true}, fine, true, 0},
+		"would be refused at the end": {postgres.Statement{SQL: "insert into children values (1)", Rollback: true}, fine, true, 0},
+	} {
+		if err := db.As(t.Context(), alice(), c.st, c.scan); (err != nil) != c.fails {
+			t.Errorf("%s: %v", name, err)
+		}
+		var n int
+		if d.Scan(t, "select (select count(*) from notes) + (select count(*) from children)", nil, &n); n != c.rows {
+			t.Errorf("%s: %d rows", name, n)
+		}
+		script(t, d, "delete from notes")
+		if as(t, db, alice(), "select pg_backend_pid()::text")[0] != backend {
+			t.Errorf("%s: costs the connection", name)
+		}
+	}
+}
+
 // TestScanThatPanics must not cost a connection: the server recovers from a
 // panic and goes on.
 func TestScanThatPanics(t *testing.T) {

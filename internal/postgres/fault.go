@@ -74,7 +74,7 @@ func reported(err *pgconn.PgError, kindOf func(string) (fault.Kind, string)) err
 // ours is made for.
 func Report(err error) *fault.SQL {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return &fault.SQL{State: pgErr.Code, Message: pgErr.Message, Details: pgErr.Detail, Hint: pgErr.Hint}
+		return &fault.SQL{State: pgErr.Code, Message: pgErr.Message, Details: pgErr.Detail, Hint: pgErr.Hint, Position: int(pgErr.Position), Context: pgErr.Where}
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func kindOfCallers(state string) (fault.Kind, string) {
 		return fault.Invalid, "invalid_value"
 	case "23":
 		return fault.Invalid, "constraint_violation"
-	case "42", "21", "P0", "44", "0A", "25", "54", "55":
+	case "42", "21", "P0", "44", "0A", "25", "3F", "54", "55":
 		return fault.Invalid, "invalid_statement"
 	case "28":
 		return fault.Unavailable, "" // our own login was refused: an outage, not the caller's doing

@@ -43,23 +43,3 @@ create table auth.second_factor_attempts (
   attempts      integer not null check (attempts > 0),
   blocked_until timestamptz not null
 ) with (fillfactor = 50);
-
-create or replace view auth.user_documents as
-select u.id, json_build_object(
-  'id', u.id,
-  'email', u.email,
-  'email_verified', u.email_verified_at is not null,
-  'role', 'authenticated',
-  'user_metadata', u.user_metadata,
-  'app_metadata', u.app_metadata,
-  'is_anonymous', u.is_anonymous,
-  'identities', (select coalesce(json_agg(json_build_object(
-      'id', i.id, 'provider', i.issuer, 'subject', i.subject,
-      'created_at', i.created_at, 'last_sign_in_at', i.last_sign_in_at) order by i.created_at, i.id), '[]')
-    from auth.identities i where i.user_id = u.id),
-  'mfa_enabled', exists (select from auth.totp_factors f where f.user_id = u.id and f.verified_at is not null),
-  'created_at', u.created_at,
-  'updated_at', u.updated_at,
-  'last_sign_in_at', u.last_sign_in_at
-) as document
-from auth.users u;

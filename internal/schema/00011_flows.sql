@@ -14,10 +14,11 @@ create table auth.flows (
   code_digest     bytea,                         -- HMAC-SHA-256 over flow and six digits
   code_tries      smallint not null default 0,
   password_digest text,                          -- of a sign-up; becomes the account's once the address is proven
-  data            jsonb not null default '{}',   -- user_metadata of an account to be made
+  data            text not null default '{}',    -- user_metadata of an account to be made, as it was sent
   redirect_to     text,
   change_id       uuid,                          -- the two confirmations of one change of address
   amr             text[],                        -- what was proven before a second factor was asked for
+  mailed          boolean not null default false, -- somebody has received it
   ip              inet,                          -- of who asked
   user_agent      text,
   created_at      timestamptz not null default now(),
@@ -26,7 +27,8 @@ create table auth.flows (
   denied_at       timestamptz,                   -- the owner of the mailbox has not asked for this
   consumed_at     timestamptz
 );
-create index flows_email on auth.flows (email, created_at);
+create index flows_email on auth.flows (email, kind, created_at);
+create index flows_pending on auth.flows (email, created_at) where kind = 'signup' and password_digest is not null;
 create index flows_user_id on auth.flows (user_id);
 create index flows_expires_at on auth.flows (expires_at);
 
@@ -38,27 +40,6 @@ alter table auth.sessions add authenticated_at timestamptz not null default now(
 alter table auth.sessions drop constraint sessions_end_reason_check;
 alter table auth.sessions add constraint sessions_end_reason_check check (end_reason in ('signed_out', 'expired', 'idle',
   'password_changed', 'email_changed', 'factor_changed', 'replaced', 'reuse_detected', 'admin', 'banned', 'user_deleted'));
-
-create or replace view auth.user_documents as
-select u.id, json_build_object(
-  'id', u.id,
-  'email', u.email,
-  'new_email', u.new_email,
-  'email_verified', u.email_verified_at is not null,
-  'role', 'authenticated',
-  'user_metadata', u.user_metadata,
-  'app_metadata', u.app_metadata,
-  'is_anonymous', u.is_anonymous,
-  'mfa_enabled', exists (select from auth.totp_factors f where f.user_id = u.id and f.verified_at is not null),
-  'identities', (select coalesce(json_agg(json_build_object(
-      'id', i.id, 'provider', i.issuer, 'subject', i.subject,
-      'created_at', i.created_at, 'last_sign_in_at', i.last_sign_in_at) order by i.created_at, i.id), '[]')
-    from auth.identities i where i.user_id = u.id),
-  'created_at', u.created_at,
-  'updated_at', u.updated_at,
-  'last_sign_in_at', u.last_sign_in_at
-) as document
-from auth.users u;
 
 -- A session that nobody has used for longer than any access token lives has
 -- none to be refused: removing it is not news.

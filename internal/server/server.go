@@ -26,6 +26,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/login/page"
 	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/otp"
+	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
 	"github.com/fluxbase/fluxbase/internal/rls/lint"
@@ -158,7 +159,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	}
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
 	data := &dataapi.Service{
-		DB: s.db, Catalog: s.catalog, Schema: c.Data.Schemas[0], AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
+		DB: s.db, Catalog: s.catalog, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
 		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
@@ -174,6 +175,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	people := &login.Service{
 		DB: s.db, Users: users, Passwords: passwords, Factors: factors, Flows: flows, Mail: s.mail, Sessions: sessions, Config: loginConfig(c),
 	}
+	users.Farewell = farewell{s.mail, people}
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
 	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
 	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)
@@ -181,29 +183,20 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	operators := &admin.Service{
-		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords},
-		Inviter: people, Links: linkDesk{flows},
+		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords}, Factors: factors,
+		Inviter: people, Links: linkDesk{flows}, Notices: people,
 		Schemas: c.Data.Schemas, Now: now,
 	}
-	transfers := &transfer.Service{DB: s.db, Users: users, Sessions: sessions, Digests: operators.Digests, Factors: factorDesk{factors}, Now: now}
+	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
 	s.linter = linter(c, s.db)
 	health := &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "the database does not answer", Run: s.db.Ping},
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
 	}}
 
-	s.metrics = telemetry.NewMetrics(Version)
-	for _, part := range []prometheus.Collector{s.rotation, s.mail} {
-		if err := s.metrics.Register(part); err != nil {
-			return fmt.Errorf("registering metrics: %w", err)
-		}
+	if err := s.measure(passwords); err != nil {
+		return err
 	}
-	if passwords.Breaches != nil {
-		if err := s.metrics.Register(passwords.Breaches); err != nil {
-			return fmt.Errorf("registering metrics: %w", err)
-		}
-	}
-
 	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
@@ -212,6 +205,21 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	frame := s.frame(authenticator, now)
 	s.encryption.Requests = frame.Requests
 	s.Handler = frame.Handler(s.Routes)
+	return nil
+}
+
+// measure registers what the parts count.
+func (s *Server) measure(passwords *password.Service) error {
+	parts := []prometheus.Collector{s.rotation, s.mail}
+	if passwords.Breaches != nil {
+		parts = append(parts, passwords.Breaches)
+	}
+	s.metrics = telemetry.NewMetrics(Version)
+	for _, part := range parts {
+		if err := s.metrics.Register(part); err != nil {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
 	return nil
 }
 

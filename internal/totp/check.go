@@ -186,3 +186,10 @@ func (s *Service) Confirm(ctx context.Context, q postgres.Querier, a Attempt, fa
 func (s *Service) Unlock(ctx context.Context, q postgres.Querier, userID id.User) error {
 	return deleteAttempts(ctx, q, userID)
 }
+
+// Attempts returns how many attempts of a user there were since the last
+// success, and until when the next is not looked at, nil if it is. From
+// MaxFailures on, codes of authenticators are no longer accepted.
+func (s *Service) Attempts(ctx context.Context, q postgres.Querier, userID id.User) (int, *time.Time, error) {
+	return selectAttempts(ctx, q, userID, s.Now())
+}

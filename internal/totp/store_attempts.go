@@ -55,6 +55,19 @@ func selectBlock(ctx context.Context, q postgres.Querier, userID id.User, now ti
 	return until, postgres.Fault(err)
 }
 
+const selectAttemptsSQL = `
+select attempts, case when blocked_until > $2 then blocked_until end from auth.second_factor_attempts where user_id = $1`
+
+func selectAttempts(ctx context.Context, q postgres.Querier, userID id.User, now time.Time) (int, *time.Time, error) {
+	var n int
+	var until *time.Time
+	err := q.QueryRow(ctx, selectAttemptsSQL, userID, now).Scan(&n, &until)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil, nil
+	}
+	return n, until, postgres.Fault(err)
+}
+
 const deleteAttemptsSQL = `delete from auth.second_factor_attempts where user_id = $1`
 
 func deleteAttempts(ctx context.Context, q postgres.Querier, userID id.User) error {

@@ -1,11 +1,15 @@
 package user
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -94,6 +98,14 @@ func (s *Service) Amend(ctx context.Context, q postgres.Querier, userID id.User,
 	return version, err
 }
 
+// Unclaimed returns the account with an address, if nobody can have come into
+// it: the address is not proven, there is no password, nobody has signed in. The
+// account stays so until the transaction is over. It returns ErrNotFound if the
+// address is nobody's, and ErrExists for any other account, and for a banned one.
+func (s *Service) Unclaimed(ctx context.Context, q postgres.Querier, email string) (id.User, error) {
+	return selectUnclaimed(ctx, q, email)
+}
+
 // Ban keeps a user from signing in until an instant and ends their sessions.
 // The zero time lifts a ban.
 func (s *Service) Ban(ctx context.Context, q postgres.Querier, userID id.User, until time.Time, reason string) error {
@@ -139,7 +151,26 @@ func Encode(pointer string, m Metadata) (string, error) {
 	if len(text) > MaxMetadata {
 		return "", TooMuch(pointer)
 	}
-	return string(text), nil
+	return string(text), checkNumbers(pointer, text)
+}
+
+// checkNumbers refuses numbers that are no double (RFC 8259, section 6):
+// PostgreSQL keeps 1e100000 in a few bytes and writes it in a hundred thousand.
+func checkNumbers(pointer string, text []byte) error {
+	for d := jsontext.NewDecoder(bytes.NewReader(text)); ; {
+		token, err := d.ReadToken()
+		if err != nil {
+			return nil //nolint:nilerr // the end: it has just been written
+		}
+		if token.Kind() != '0' {
+			continue
+		}
+		f, err := strconv.ParseFloat(token.String(), 64)
+		digits, _, _ := strings.Cut(strings.ToLower(token.String()), "e")
+		if err != nil || f == 0 && strings.ContainsAny(digits, "123456789") {
+			return fault.Input(pointer, "invalid_number", "A number is beyond what a double can hold.")
+		}
+	}
 }
 
 // TooMuch is the fault of metadata over its limit.

@@ -106,14 +106,20 @@ func (s *Service) Relations(ctx context.Context, q postgres.Querier, userID id.U
 // Relations has found nothing in its way. Its sessions are refused from then on.
 // It returns ErrNotFound.
 func (s *Service) Delete(ctx context.Context, q postgres.Querier, userID id.User) error {
-	err := remove(ctx, q, userID)
+	contact, err := lockContact(ctx, q, userID)
+	if err == nil {
+		err = remove(ctx, q, userID)
+	}
 	if report := postgres.Report(err); report != nil && (report.State == "23503" || report.State == "23001") {
 		return errReferenced // by rows further away, or that we may not count
 	}
 	if err != nil {
 		return fmt.Errorf("deleting a user: %w", err)
 	}
-	return nil
+	if s.Farewell == nil {
+		return nil
+	}
+	return s.Farewell.Gone(ctx, q, contact)
 }
 
 // foreignKey is one that leads to auth.users, straight or by one table whose

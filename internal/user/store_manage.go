@@ -108,6 +108,24 @@ func selectBanned(ctx context.Context, q postgres.Querier, userID id.User) (bool
 	return banned, postgres.Fault(err)
 }
 
+const selectUnclaimedSQL = `
+select id, email_verified_at is null and last_sign_in_at is null and (banned_until is null or banned_until <= now())
+	and not exists (select from auth.passwords p where p.user_id = u.id)
+from auth.users u where email = $1 for no key update`
+
+func selectUnclaimed(ctx context.Context, q postgres.Querier, email string) (id.User, error) {
+	var userID id.User
+	var unclaimed bool
+	err := q.QueryRow(ctx, selectUnclaimedSQL, email).Scan(&userID, &unclaimed)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return id.User{}, ErrNotFound
+	case err == nil && !unclaimed:
+		return id.User{}, ErrExists
+	}
+	return userID, postgres.Fault(err)
+}
+
 const lockSQL = `
 select id from auth.users where id = $1 for no key update`
 

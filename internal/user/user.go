@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -84,10 +83,17 @@ type Database interface {
 	Single() postgres.Querier
 }
 
+// Farewell lets go of what is kept by address of an account that is deleted, in
+// the same transaction.
+type Farewell interface {
+	Gone(ctx context.Context, q postgres.Querier, contact Contact) error
+}
+
 // Service keeps accounts. It is safe for concurrent use.
 type Service struct {
-	DB  Database
-	Now func() time.Time
+	DB       Database
+	Farewell Farewell // nil: nothing is kept by address
+	Now      func() time.Time
 }
 
 // SignedIn notes that a user has just signed in with an identity.
@@ -125,16 +131,4 @@ func (s *Service) Merge(ctx context.Context, q postgres.Querier, userID id.User,
 	return updateMetadata(ctx, q, userID, text, remove)
 }
 
-func encodeMetadata(metadata Metadata) (string, error) {
-	if metadata == nil {
-		return "{}", nil
-	}
-	text, err := json.Marshal(metadata, json.Deterministic(true))
-	if err != nil {
-		return "", fmt.Errorf("encoding metadata: %w", err)
-	}
-	if len(text) > MaxMetadata {
-		return "", errMetadataSize
-	}
-	return string(text), nil
-}
+func encodeMetadata(metadata Metadata) (string, error) { return Encode("/data", metadata) }

@@ -12,7 +12,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request, allow string) bool
 	allowed := origin != "" && s.AllowOrigin != nil && s.AllowOrigin(origin)
 	if allowed {
 		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "Content-Range, Location, Preference-Applied, Retry-After, X-Request-Id")
+		h.Set("Access-Control-Expose-Headers", "Content-Profile, Content-Range, ETag, Location, Preference-Applied, Retry-After, X-Request-Id")
 	}
 	if r.Method != http.MethodOptions || allow == "" {
 		return false
@@ -21,7 +21,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request, allow string) bool
 	if allowed && r.Header.Get("Access-Control-Request-Method") != "" {
 		h.Set("Access-Control-Allow-Methods", allow)
 		h.Set("Access-Control-Allow-Headers",
-			"Authorization, apikey, X-API-Key, Content-Type, Prefer, Range, Range-Unit, Accept-Profile, Content-Profile, "+
+			"Authorization, apikey, X-API-Key, Content-Type, Prefer, Range, Range-Unit, If-None-Match, Accept-Profile, Content-Profile, "+
 				"X-Client-Info, X-Sub-Tenant-ID, X-Retry-Count")
 		h.Set("Access-Control-Max-Age", "600")
 		h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")

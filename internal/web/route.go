@@ -7,6 +7,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
@@ -77,6 +78,7 @@ type Call struct {
 	Address   netip.Addr // of the client, as far as trusted proxies tell
 	UserAgent string     // cut to 512 bytes
 	RequestID string
+	Status    int // of the answer, if a handler wants another than the route's
 
 	request *http.Request
 	code    string // of the fault answered with, for the log
@@ -166,7 +168,7 @@ func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Ou
 			w.WriteHeader(r.Status)
 			return nil
 		}
-		return Encode(w, r.Status, out)
+		return Encode(w, cmp.Or(c.Status, r.Status), out)
 	}
 	return r
 }

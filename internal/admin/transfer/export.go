@@ -46,7 +46,7 @@ func (s *Service) writeLine(ctx context.Context, out *bufio.Writer, l Line, cred
 			return fmt.Errorf("reading factors: %w", err)
 		}
 		for _, seed := range seeds {
-			l.Factors = append(l.Factors, Factor{"totp", seed.Secret, seed.Name})
+			l.Factors = append(l.Factors, Factor{"totp", seed.Secret, seed.Name, seed.LastUsedStep})
 		}
 	}
 	text, err := json.Marshal(l, json.Deterministic(true))

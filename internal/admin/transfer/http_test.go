@@ -78,3 +78,23 @@ func TestExportOfNobody(t *testing.T) {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 }
+
+// TestUsedCodeStaysUsed moves a factor to another server: a code that was used
+// at the first opens nothing at the second.
+func TestUsedCodeStaysUsed(t *testing.T) {
+	t.Parallel()
+	const users = "/api/v1/admin/users"
+	from, to := servertest.New(t), servertest.New(t)
+	line := `{"email":"a@example.com","factors":[{"type":"totp","secret":"JBSWY3DPEHPK3PXP","last_used_step":59000000}]}`
+	from.Do("POST", users+"/import", from.ServiceKey, line, "Content-Type", media)
+	export := from.Do("GET", users+"/export?include=credentials", from.ServiceKey, "")
+	if a := to.Do("POST", users+"/import", to.ServiceKey, export.Body, "Content-Type", media); !strings.Contains(a.Body, `"created":1`) {
+		t.Fatalf("%d %s, of %s", a.Status, a.Body, export.Body)
+	}
+	for _, s := range []*servertest.Server{from, to} {
+		var step int64
+		if s.DB.Scan(t, `select last_used_step from auth.totp_factors`, nil, &step); step != 59000000 {
+			t.Errorf("%d", step)
+		}
+	}
+}

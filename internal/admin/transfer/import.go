@@ -193,11 +193,17 @@ func ofLine(err error) bool {
 	}
 }
 
+// past is what tokens may still say after a transaction and is so no more.
+type past struct {
+	ended    []id.Session
+	versions map[id.User]int64
+}
+
 // write writes records in one transaction, and counts them once it has
 // committed.
 func (r *run) write(ctx context.Context, records []record) error {
 	var p plan
-	var ended []id.Session
+	var past past
 	err := r.DB.InTx(ctx, func(q postgres.Querier) error {
 		var err error
 		if p, err = r.plan(ctx, q, records); err != nil {
@@ -206,7 +212,7 @@ func (r *run) write(ctx context.Context, records []record) error {
 		if err := r.create(ctx, q, &p); err != nil {
 			return err
 		}
-		if ended, err = r.update(ctx, q, p.update); err != nil {
+		if past, err = r.update(ctx, q, p.update); err != nil {
 			return err
 		}
 		if len(p.create)+len(p.update) == 0 {
@@ -217,7 +223,10 @@ func (r *run) write(ctx context.Context, records []record) error {
 	if err != nil {
 		return fmt.Errorf("importing users: %w", err)
 	}
-	r.Sessions.Revoked.Add(ended...)
+	r.Desk.Sessions.Revoked.Add(past.ended...)
+	for userID, version := range past.versions {
+		r.Desk.Sessions.Revoked.Overtake(userID, version)
+	}
 	r.count(p)
 	return nil
 }

@@ -19,6 +19,7 @@ const (
 	maxIdentities = 20
 	maxFactors    = 10
 	maxName       = 255 // bytes of a provider, a subject, or the name of a factor
+	totpPeriod    = 30  // seconds; a clock may be one ahead
 )
 
 var errLineTooLong = fault.Newf(fault.Invalid, "line_too_long", "The line is longer than %d bytes.", maxLine)
@@ -93,7 +94,7 @@ func (s *Service) checkAccount(l Line) error {
 		return fault.Input("/id", "invalid_id", "It is a UUID, and not the nil one.")
 	case l.Email == nil && (l.PasswordDigest != nil || l.EmailVerified != nil && *l.EmailVerified):
 		return fault.Input("/email", "email_address_required", "Give the address that this is about.")
-	case l.PasswordDigest != nil && s.Digests.Recognize(*l.PasswordDigest) != nil:
+	case l.PasswordDigest != nil && s.Desk.Digests.Recognize(*l.PasswordDigest) != nil:
 		return fault.Input("/password_digest", "invalid_password_digest", "This is no digest of a password in a form that is known here.")
 	}
 	for pointer, m := range map[string]user.Metadata{"/user_metadata": l.UserMetadata, "/app_metadata": l.AppMetadata} {
@@ -152,6 +153,8 @@ func (s *Service) checkFactors(l Line) error {
 			return fault.Input(pointer+"/secret", "invalid_factor_secret", "It is a seed in base32.")
 		case f.Name != "" && !word(f.Name):
 			return fault.Input(pointer+"/name", "invalid_factor_name", "It is text of at most 255 bytes.")
+		case f.LastUsedStep < 0 || f.LastUsedStep > s.Now().Unix()/totpPeriod+1:
+			return fault.Input(pointer+"/last_used_step", "invalid_last_used_step", "It is the number of a time step that is not in the future.")
 		}
 	}
 	return nil

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
@@ -140,7 +141,7 @@ func (r *run) create(ctx context.Context, q postgres.Querier, p *plan) error {
 	}
 	for _, rec := range p.create {
 		if rec.PasswordDigest != nil {
-			if err := r.Digests.SetDigest(ctx, q, rec.target, *rec.PasswordDigest); err != nil {
+			if err := r.Desk.Digests.SetDigest(ctx, q, rec.target, *rec.PasswordDigest); err != nil {
 				return fmt.Errorf("keeping a digest: %w", err)
 			}
 		}
@@ -153,7 +154,7 @@ func (r *run) create(ctx context.Context, q postgres.Querier, p *plan) error {
 
 func (r *run) factors(ctx context.Context, q postgres.Querier, rec record) error {
 	for i, f := range rec.Factors {
-		if err := r.Factors.Import(ctx, q, rec.target, f.Secret, f.Name); err != nil {
+		if err := r.Factors.Import(ctx, q, rec.target, Seed{f.Secret, f.Name, f.LastUsedStep}); err != nil {
 			if fault.KindOf(err) == fault.Invalid {
 				return fault.Input(fmt.Sprintf("/factors/%d/secret", i), "invalid_factor_secret", "The seed cannot be taken.").Because(err)
 			}
@@ -164,61 +165,84 @@ func (r *run) factors(ctx context.Context, q postgres.Querier, rec record) error
 }
 
 // update puts what lines have into accounts that are there.
-func (r *run) update(ctx context.Context, q postgres.Querier, records []record) (ended []id.Session, err error) {
+func (r *run) update(ctx context.Context, q postgres.Querier, records []record) (past, error) {
+	p := past{versions: make(map[id.User]int64, len(records))}
 	for _, rec := range records {
-		sessions, err := r.updateOne(ctx, q, rec)
+		version, ended, err := r.updateOne(ctx, q, rec)
 		if err != nil {
-			return nil, err
+			return past{}, err
 		}
-		ended = append(ended, sessions...)
+		p.ended, p.versions[rec.target] = append(p.ended, ended...), version
 	}
-	return ended, insertIdentities(ctx, q, records, r.Now)
+	return p, insertIdentities(ctx, q, records, r.Now)
 }
 
-func (r *run) updateOne(ctx context.Context, q postgres.Querier, rec record) (ended []id.Session, err error) {
-	if err := r.Users.Lock(ctx, q, rec.target); err != nil {
-		return nil, err
+func (r *run) updateOne(ctx context.Context, q postgres.Querier, rec record) (version int64, ended []id.Session, err error) {
+	var changed admin.Changed
+	if changed.Before, err = r.Desk.Users.Contact(ctx, q, rec.target); err != nil {
+		return 0, nil, err
 	}
-	if rec.PasswordDigest != nil {
-		if ended, err = r.password(ctx, q, rec); err != nil {
-			return nil, err
-		}
+	if rec.Email != nil {
+		changed.Email = *rec.Email
 	}
-	if rec.BannedUntil != nil {
-		if rec.BannedUntil.After(r.Now()) {
-			banned, err := r.Sessions.EndAll(ctx, q, rec.target, id.Session{}, session.Banned)
-			if err != nil {
-				return nil, err
-			}
-			ended = append(ended, banned...)
-		}
-		if err := r.Users.Ban(ctx, q, rec.target, *rec.BannedUntil, ""); err != nil {
-			return nil, err
-		}
+	if changed.Password, err = r.password(ctx, q, rec); err != nil {
+		return 0, nil, err
 	}
-	_, err = r.Users.Amend(ctx, q, rec.target, user.Change{
+	if ended, err = r.ban(ctx, q, rec); err != nil {
+		return 0, nil, err
+	}
+	version, err = r.Desk.Users.Amend(ctx, q, rec.target, user.Change{
 		Email: rec.Email, Verified: rec.EmailVerified, UserMetadata: rec.UserMetadata, AppMetadata: rec.AppMetadata,
 	})
-	if err != nil || len(rec.Factors) == 0 {
-		return ended, err
+	if err != nil {
+		return 0, nil, err
 	}
-	held, err := r.Factors.Export(ctx, q, rec.target)
-	if err != nil || len(held) > 0 { // theirs stay, and an import that is run again adds none
-		return ended, err
+	if changed.Factor, err = r.addFactors(ctx, q, rec); err != nil {
+		return 0, nil, err
 	}
-	return ended, r.factors(ctx, q, rec)
+	more, err := r.Desk.CredentialsChanged(ctx, q, rec.target, changed)
+	return version, append(ended, more...), err
 }
 
-// password sets a password that is another than before, which ends sessions.
-func (r *run) password(ctx context.Context, q postgres.Querier, rec record) ([]id.Session, error) {
+// password sets a password, and says whether it is another than before.
+func (r *run) password(ctx context.Context, q postgres.Querier, rec record) (bool, error) {
+	if rec.PasswordDigest == nil {
+		return false, nil
+	}
 	before, err := selectDigest(ctx, q, rec.target)
 	if err != nil || before == *rec.PasswordDigest {
-		return nil, err
+		return false, err
 	}
-	if err := r.Digests.SetDigest(ctx, q, rec.target, *rec.PasswordDigest); err != nil {
-		return nil, fmt.Errorf("keeping a digest: %w", err)
+	if err := r.Desk.Digests.SetDigest(ctx, q, rec.target, *rec.PasswordDigest); err != nil {
+		return false, fmt.Errorf("keeping a digest: %w", err)
 	}
-	return r.Sessions.EndAll(ctx, q, rec.target, id.Session{}, session.PasswordChanged)
+	return true, nil
+}
+
+// ban sets until when a user is banned. What is over ends no sessions.
+func (r *run) ban(ctx context.Context, q postgres.Querier, rec record) ([]id.Session, error) {
+	switch {
+	case rec.BannedUntil == nil:
+		return nil, nil
+	case rec.BannedUntil.After(r.Now()):
+		return r.Desk.BanIn(ctx, q, rec.target, *rec.BannedUntil, "")
+	default:
+		return nil, r.Desk.Users.Ban(ctx, q, rec.target, *rec.BannedUntil, "")
+	}
+}
+
+// addFactors gives an account the factors of a line if it has none, and says
+// whether it did: those that it has stay, and an import that is run again adds
+// none.
+func (r *run) addFactors(ctx context.Context, q postgres.Querier, rec record) (mail.Kind, error) {
+	if len(rec.Factors) == 0 {
+		return "", nil
+	}
+	held, err := r.Factors.Export(ctx, q, rec.target)
+	if err != nil || len(held) > 0 {
+		return "", err
+	}
+	return mail.FactorAdded, r.factors(ctx, q, rec)
 }
 
 // record writes the audit record of a batch.

@@ -14,7 +14,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
 
@@ -26,24 +25,23 @@ type Database interface {
 
 // Factors takes and gives the TOTP seeds of users.
 type Factors interface {
-	Import(ctx context.Context, q postgres.Querier, userID id.User, secret, name string) error
+	Import(ctx context.Context, q postgres.Querier, userID id.User, seed Seed) error
 	Export(ctx context.Context, q postgres.Querier, userID id.User) ([]Seed, error)
 }
 
 // Seed is what a TOTP factor is made of.
 type Seed struct {
-	Secret string // base32
-	Name   string
+	Secret       string // base32
+	Name         string
+	LastUsedStep int64 // codes of it and of those before are used
 }
 
 // Service imports and exports accounts. It is safe for concurrent use.
 type Service struct {
-	DB       Database
-	Users    *user.Service
-	Sessions *session.Service
-	Digests  admin.Digests
-	Factors  Factors // nil: lines with factors are refused, and none are exported
-	Now      func() time.Time
+	DB      Database
+	Desk    *admin.Service // where accounts are kept, and what a change of them entails
+	Factors Factors        // nil: lines with factors are refused, and none are exported
+	Now     func() time.Time
 }
 
 // Line is an account on its way. What is absent is not known, or not exported.
@@ -69,7 +67,8 @@ type Identity struct {
 
 // Factor is a second factor.
 type Factor struct {
-	Type   string `json:"type"`   // totp
-	Secret string `json:"secret"` // base32
-	Name   string `json:"name,omitempty"`
+	Type         string `json:"type"`   // totp
+	Secret       string `json:"secret"` // base32
+	Name         string `json:"name,omitempty"`
+	LastUsedStep int64  `json:"last_used_step,omitzero"` // of 30 seconds since 1970; codes of it and of those before are used
 }

@@ -48,13 +48,13 @@ type seeds struct {
 	kept map[id.User][]transfer.Seed
 }
 
-func (s *seeds) Import(_ context.Context, _ postgres.Querier, userID id.User, secret, name string) error {
-	if strings.ContainsAny(secret, "01 89") {
+func (s *seeds) Import(_ context.Context, _ postgres.Querier, userID id.User, seed transfer.Seed) error {
+	if strings.ContainsAny(seed.Secret, "01 89") {
 		return fault.Input("/secret", "invalid_secret", "It is not base32.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kept[userID] = append(s.kept[userID], transfer.Seed{Secret: secret, Name: name})
+	s.kept[userID] = append(s.kept[userID], seed)
 	return nil
 }
 
@@ -68,8 +68,11 @@ func service(t *testing.T) (*pgtest.Database, *transfer.Service) {
 	t.Helper()
 	db := pgtest.New(t)
 	return db, &transfer.Service{
-		DB: db, Users: &user.Service{DB: db, Now: time.Now}, Digests: digests{}, Factors: &seeds{kept: map[id.User][]transfer.Seed{}}, Now: time.Now,
-		Sessions: &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now), Config: session.Config{MaxLifetime: time.Hour}},
+		DB: db, Factors: &seeds{kept: map[id.User][]transfer.Seed{}}, Now: time.Now,
+		Desk: &admin.Service{
+			DB: db, Users: &user.Service{DB: db, Now: time.Now}, Digests: digests{}, Now: time.Now,
+			Sessions: &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now), Config: session.Config{MaxLifetime: time.Hour}},
+		},
 	}
 }
 
@@ -109,7 +112,7 @@ func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	_, from := service(t)
 	in := []string{
-		`{"id":"11111111-1111-4111-8111-111111111111","email":"a@example.com","email_verified":true,"password_digest":"` + digest + `","user_metadata":{"name":"Ä","n":1e3},"app_metadata":{"roles":["x"]},"created_at":"2020-01-02T03:04:05.678901Z","last_sign_in_at":"2021-01-01T00:00:00Z","banned_until":"2999-01-01T00:00:00Z","identities":[{"provider":"google","subject":"g1"},{"provider":"https://idp.example.com","subject":"g1"}],"factors":[{"type":"totp","secret":"JBSWY3DPEHPK3PXP","name":"phone"},{"type":"totp","secret":"JBSWY3DPEHPK3PXQ"}]}`,
+		`{"id":"11111111-1111-4111-8111-111111111111","email":"a@example.com","email_verified":true,"password_digest":"` + digest + `","user_metadata":{"name":"Ä","n":1e3},"app_metadata":{"roles":["x"]},"created_at":"2020-01-02T03:04:05.678901Z","last_sign_in_at":"2021-01-01T00:00:00Z","banned_until":"2999-01-01T00:00:00Z","identities":[{"provider":"google","subject":"g1"},{"provider":"https://idp.example.com","subject":"g1"}],"factors":[{"type":"totp","secret":"JBSWY3DPEHPK3PXP","name":"phone","last_used_step":59000000},{"type":"totp","secret":"JBSWY3DPEHPK3PXQ"}]}`,
 		`{"id":"22222222-1111-4111-8111-111111111111","email":"b@example.com","email_verified":false,"created_at":"2020-01-02T03:04:05Z"}`,
 		`{"id":"33333333-1111-4111-8111-111111111111","email_verified":false,"created_at":"2020-01-02T03:04:05Z","identities":[{"provider":"google","subject":"g3"}]}`,
 		`{"id":"44444444-1111-4111-8111-111111111111","email_verified":false,"created_at":"2020-01-02T03:04:05Z"}`,
@@ -173,12 +176,15 @@ func TestBadLines(t *testing.T) {
 		`null`:                                                                   " invalid_json",
 		marker:                                                                   " invalid_json",
 		`{"email":"x8@example.com","user_metadata":{"a":"` + strings.Repeat("x", 17000) + `"}}`:                   "/user_metadata metadata_too_large",
-		`{"email":"x9@example.com","app_metadata":{"a":1e20000}}`:                                                 "/user_metadata metadata_too_large",
+		`{"email":"x9@example.com","app_metadata":{"a":[1e300` + strings.Repeat(",1e300", 60) + `]}}`:             "/user_metadata metadata_too_large",
+		`{"email":"z3@example.com","app_metadata":{"a":1e20000}}`:                                                 "/app_metadata invalid_number",
 		`{"email":"y1@example.com","user_metadata":{"a":"\u0000"}}`:                                               "/user_metadata/a invalid_value",
 		`{"email":"y2@example.com","created_at":"1800-01-01T00:00:00Z"}`:                                          "/created_at invalid_instant",
 		`{"email":"y3@example.com","banned_until":"` + marker + `"}`:                                              "/banned_until invalid_type",
 		`{"email":"y4@example.com","factors":[{"type":"totp","secret":"0189"}]}`:                                  "/factors/0/secret invalid_factor_secret",
 		`{"email":"y5@example.com","factors":[{"type":"` + marker + `","secret":"A"}]}`:                           "/factors/0/type invalid_factor_type",
+		`{"email":"z1@example.com","factors":[{"type":"totp","secret":"A","last_used_step":-1}]}`:                 "/factors/0/last_used_step invalid_last_used_step",
+		`{"email":"z2@example.com","factors":[{"type":"totp","secret":"A","last_used_step":99999999999}]}`:        "/factors/0/last_used_step invalid_last_used_step",
 		`{"email":"y6@example.com","identities":[{"provider":"google","subject":"there"}]}`:                       "/identities identity_already_exists",
 		`{"email":"y7@example.com","identities":[{"provider":"","subject":"a"}]}`:                                 "/identities/0/provider invalid_provider",
 		`{"email":"y8@example.com","identities":[{"provider":"a","subject":"b"},{"provider":"a","subject":"b"}]}`: "/identities/1 duplicate_identity",
@@ -202,7 +208,7 @@ func TestBadLines(t *testing.T) {
 		expected := want
 		if dryRun { // what only PostgreSQL and the keeper of factors can tell is found when it is written
 			expected = slices.DeleteFunc(slices.Clone(want), func(w string) bool {
-				return strings.Contains(w, "invalid_factor_secret") || strings.HasSuffix(w, "/user_metadata metadata_too_large") && lineOf(w, in, "1e20000")
+				return strings.Contains(w, "invalid_factor_secret") || strings.HasSuffix(w, "/user_metadata metadata_too_large") && lineOf(w, in, "1e300")
 			})
 		}
 		got := codes(r)
@@ -284,7 +290,7 @@ func TestUpdateEndsSessions(t *testing.T) {
 	db.Scan(t, `select id from auth.users`, nil, &userID)
 	begin := func() id.Session {
 		t.Helper()
-		live, err := s.Sessions.Create(ctx, db.Single(), userID, "aal1", []string{"pwd"}, session.Origin{})
+		live, err := s.Desk.Sessions.Create(ctx, db.Single(), userID, "aal1", []string{"pwd"}, session.Origin{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,11 +310,21 @@ func TestUpdateEndsSessions(t *testing.T) {
 	if reason(first) != "password_changed" || reason(second) != "" {
 		t.Errorf("%q and %q", reason(first), reason(second))
 	}
-	if revoked, _ := s.Sessions.Revoked.Contains("session", id.UUID(first)); !revoked {
+	if revoked, _ := s.Desk.Sessions.Revoked.Contains("session", id.UUID(first)); !revoked {
 		t.Error("this instance does not know")
 	}
 	if held, _ := s.Factors.Export(ctx, db.Single(), userID); len(held) != 1 {
 		t.Errorf("%d factors", len(held))
+	}
+	db.Scan(t, `insert into auth.users (id, email) values (gen_random_uuid(), 'b@example.com') returning id`, nil, &userID)
+	third := begin()
+	load(t, s, update, `{"email":"b@example.com","email_verified":true,"user_metadata":{"a":1}}`)
+	if reason(third) != "" || s.Desk.Sessions.Revoked.Overtaken(userID, 0) {
+		t.Errorf("control: %q", reason(third))
+	}
+	load(t, s, update, `{"email":"b@example.com","app_metadata":{"a":1},"factors":[{"type":"totp","secret":"JBSWY3DPEHPK3PXP"}]}`)
+	if reason(third) != "factor_changed" || !s.Desk.Sessions.Revoked.Overtaken(userID, 0) {
+		t.Errorf("%q; this instance takes old tokens: %v", reason(third), !s.Desk.Sessions.Revoked.Overtaken(userID, 0))
 	}
 	load(t, s, update, `{"email":"a@example.com","banned_until":"2999-01-01T00:00:00Z"}`)
 	if reason(second) != "banned" {

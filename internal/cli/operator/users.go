@@ -30,7 +30,7 @@ func usersCommand() *cobra.Command {
 	return group("users", "Look after accounts",
 		"Looks after accounts. A user is named by id or by e-mail address.",
 		listUsersCommand(), getUserCommand(), createUserCommand(), inviteUserCommand(), updateUserCommand(),
-		banCommand(), unbanCommand(), deleteUserCommand(), impersonateCommand(), importCommand(), exportCommand())
+		banCommand(), unbanCommand(), factorsCommand(), resetFactorsCommand(), unlockCommand(), deleteUserCommand(), impersonateCommand(), importCommand(), exportCommand())
 }
 
 func listUsersCommand() *cobra.Command {

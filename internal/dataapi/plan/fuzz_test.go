@@ -24,22 +24,29 @@ func plans(tb testing.TB, w wording) []Statement {
 		Schema: w.schema, Name: w.table, PrimaryKey: []string{w.a},
 		Columns: []catalog.Column{{Name: w.a, Type: "pg_catalog.int4"}, {Name: w.b, Type: `"my schema"."a type"`}},
 	})
+	path := []query.Step{{Key: w.alias}, {Index: 1, Element: true}, {Key: w.value, Text: true}}
 	q := query.Query{
-		Select: []query.Item{{Column: w.a}, {Column: w.b, Alias: w.alias}, {Column: "*"}},
-		Filters: []query.Filter{
-			{Column: w.a, Op: query.Eq, Value: w.value},
-			{Column: w.b, Op: query.In, List: []string{w.value, "", w.alias}, Negated: true},
-			{Column: w.b, Op: query.Is, Value: "null"},
-			{Column: w.a, Op: query.Lte, Value: w.value},
-		},
-		Order: []query.Term{{Column: w.b, Descending: true, Nulls: "last"}, {Column: w.a}},
+		Select: []query.Item{{Field: query.Field{Column: w.a}}, {Field: query.Field{Column: w.b}, Alias: w.alias}, {Field: query.Field{Column: w.a, Path: path}, Alias: w.alias, Cast: &query.Type{Schema: w.alias, Name: w.schema, Modifiers: []int{1, 2}, Array: true}}, {Field: query.Field{Column: "*"}}},
+		Where: leaves([]query.Filter{
+			{Field: query.Field{Column: w.a}, Op: query.Eq, Value: w.value},
+			{Field: query.Field{Column: w.b}, Op: query.In, List: []string{w.value, "", w.alias}, Negated: true},
+			{Field: query.Field{Column: w.b}, Op: query.Is, Value: "null"},
+			{Field: query.Field{Column: w.a}, Op: query.Lte, Value: w.value},
+			{Field: query.Field{Column: w.b, Path: path}, Op: query.ILike, Value: w.value, Quantifier: "any"},
+			{Field: query.Field{Column: w.a, Path: path[:1]}, Op: query.WebSearch, Value: w.value, Language: w.alias},
+		}),
+		Order: []query.Term{{Field: query.Field{Column: w.b}, Descending: true, Nulls: "last"}, {Field: query.Field{Column: w.a, Path: path}}},
 		Limit: new(int64), Offset: new(int64),
 	}
+	q.Where = append(q.Where, query.Cond{Or: true, Negated: true, Members: q.Where})
 	columns, check := []string{w.b, w.a}, must(tb)
-	statements := []Statement{check(Read(table, q, 10)), check(Read(table, query.Query{}, 0))}
+	statements := []Statement{
+		check(Read(table, q, 10, Answer{})), check(Read(table, query.Query{}, 0, Answer{})),
+		check(Read(table, q, 0, Answer{CSV: true, Count: true})), check(Read(table, q, 0, Answer{Stripped: true})),
+	}
 	for _, r := range []Returning{Nothing, Keys, Rows} {
-		statements = append(statements, check(Insert(table, q, columns, w.value, r)), check(Insert(table, q, nil, w.value, r)),
-			check(Update(table, q, columns, w.value, r)), check(Delete(table, q, r)))
+		statements = append(statements, check(Insert(table, q, columns, w.value, Answer{Returning: r})), check(Insert(table, q, nil, w.value, Answer{Returning: r})),
+			check(Update(table, q, columns, w.value, Answer{Returning: r})), check(Delete(table, q, Answer{Returning: r})))
 	}
 	return statements
 }
@@ -85,6 +92,7 @@ func FuzzRequest(f *testing.F) {
 	for _, raw := range []string{
 		"select=id,x:title&id=eq.7&title=not.in.(a,%22b%22)&order=id.desc&limit=5", "id=is.null&done=is.true", "select=%22%5C%22;--%22:id",
 		"select=*&offset=1", "a=eq.1", "select=t:id&order=id", "title=in.(%22%5C%5C%22,%7B%7D)", "columns=id", "select=*,*:id",
+		"select=doc->a->>0::numeric(1,2)[],x:raw->%22;--%22::%22s%22.%22t;--%22&or=(doc->>a.eq.1,not.and(tags.cs.{1},title.fts(x).y))", "title=like(any).{a}&order=doc->%22';%22",
 	} {
 		f.Add(raw, "v")
 	}
@@ -98,14 +106,17 @@ func FuzzRequest(f *testing.F) {
 			names = append(names, c.Name)
 		}
 		for _, item := range q.Select {
-			names = append(names, item.Alias)
+			names = append(names, item.Alias, item.Name())
+			if item.Cast != nil {
+				names = append(names, item.Cast.Schema, item.Cast.Name)
+			}
 		}
-		q.Filters = append(q.Filters, query.Filter{Column: "title", Op: query.Eq, Value: value})
+		q.Where = append(q.Where, leaf(query.Filter{Field: query.Field{Column: "title"}, Op: query.Eq, Value: value}))
 		for _, plan := range []func() (Statement, error){
-			func() (Statement, error) { return Read(todos(), q, 10) },
-			func() (Statement, error) { return Delete(todos(), q, Rows) },
-			func() (Statement, error) { return Update(todos(), q, []string{"done"}, value, Keys) },
-			func() (Statement, error) { return Insert(todos(), q, q.Columns, value, Rows) },
+			func() (Statement, error) { return Read(todos(), q, 10, Answer{}) },
+			func() (Statement, error) { return Delete(todos(), q, Answer{Returning: Rows}) },
+			func() (Statement, error) { return Update(todos(), q, []string{"done"}, value, Answer{Returning: Keys}) },
+			func() (Statement, error) { return Insert(todos(), q, q.Columns, value, Answer{Returning: Rows}) },
 		} {
 			st, err := plan()
 			if err != nil {

@@ -16,12 +16,17 @@ import (
 )
 
 // Statement is a statement with its parameters. Where it returns rows it
-// returns one, of two columns: the JSON array of the answer, and how many rows
-// are in it.
+// returns one, of two columns or three: the answer, how many rows are in it, and
+// with Counted how many there are.
 type Statement struct {
 	SQL     string
 	Args    []any
 	Returns bool
+	Counted bool
+	Header  string // of a CSV answer: its first line
+
+	about []string // the column that each argument is for
+	marks []mark
 }
 
 // UnknownColumnError names a column that the table does not have.
@@ -33,6 +38,14 @@ type UnknownColumnError struct {
 // Error implements error, in PostgreSQL's words.
 func (e *UnknownColumnError) Error() string {
 	return fmt.Sprintf("column %s.%s does not exist", e.Table, e.Column)
+}
+
+// Answer is the shape of what a statement returns.
+type Answer struct {
+	Returning Returning // by a write
+	CSV       bool      // lines instead of JSON; Statement.Header is the first one
+	Stripped  bool      // without members that are null
+	Count     bool      // also of the rows on other pages
 }
 
 // Returning is what a write answers with.
@@ -51,7 +64,12 @@ type builder struct {
 	table *catalog.Table
 	sql   strings.Builder
 	args  []any
+	about []string
+	marks []mark
 	err   error
+
+	counted bool
+	header  string
 }
 
 func (b *builder) text(parts ...string) {
@@ -62,7 +80,7 @@ func (b *builder) text(parts ...string) {
 
 // arg adds a parameter and returns its placeholder.
 func (b *builder) arg(value any) string {
-	b.args = append(b.args, value)
+	b.args, b.about = append(b.args, value), append(b.about, b.marked())
 	return "$" + strconv.Itoa(len(b.args))
 }
 
@@ -93,24 +111,27 @@ func (b *builder) statement(returns bool) (Statement, error) {
 	if b.err != nil {
 		return Statement{}, b.err
 	}
-	return Statement{SQL: b.sql.String(), Args: b.args, Returns: returns}, nil
+	return Statement{
+		SQL: b.sql.String(), Args: b.args, Returns: returns, Counted: b.counted, Header: b.header, about: b.about, marks: b.marks,
+	}, nil
 }
 
 // Read plans a SELECT. maxRows bounds the answer; 0 is no bound.
-func Read(table *catalog.Table, q query.Query, maxRows int64) (Statement, error) {
+func Read(table *catalog.Table, q query.Query, maxRows int64, answer Answer) (Statement, error) {
 	b := &builder{table: table}
-	b.text(envelope, "select ")
+	b.envelope(answer, q.Select, func() {
+		b.text("select count(*) from ", b.from())
+		b.where(q.Where)
+	})
+	b.text("select ")
 	b.items(q.Select)
 	b.text(" from ", b.from())
-	b.where(q.Filters)
+	b.where(q.Where)
 	b.order(q.Order)
 	b.limit(q, maxRows)
 	b.text(") t")
 	return b.statement(true)
 }
-
-// envelope begins a statement that answers with JSON made by PostgreSQL.
-const envelope = `select coalesce(json_agg(t.*), '[]')::text, count(*) from (`
 
 func (b *builder) items(items []query.Item) {
 	if items == nil {
@@ -121,49 +142,72 @@ func (b *builder) items(items []query.Item) {
 		if i > 0 {
 			b.text(", ")
 		}
-		switch {
-		case item.Column == "*" && item.Alias == "":
-			b.text("r.*")
-		case item.Alias != "":
-			b.text(b.column(item.Column), " as ", Quote(item.Alias))
-		default:
-			b.text(b.column(item.Column))
-		}
+		b.item(item)
 	}
 }
 
-func (b *builder) where(filters []query.Filter) {
-	for i, f := range filters {
-		if i == 0 {
-			b.text(" where ")
+func (b *builder) item(item query.Item) {
+	if item.Column == "*" && item.Alias == "" && item.Path == nil && item.Cast == nil {
+		b.text("r.*")
+		return
+	}
+	b.mark(item.Column)
+	expression, name := b.field(item.Field, true), item.Alias
+	if name == "" && (item.Path != nil || item.Cast != nil) {
+		name = item.Name()
+	}
+	if item.Cast != nil {
+		expression = "cast(" + expression + " as " + typeName(item.Cast) + ")"
+	}
+	b.text(expression)
+	if name != "" {
+		b.text(" as ", Quote(name))
+	}
+}
+
+// typeName writes a type. All of its names are in quotes, so that it can be
+// nothing else.
+func typeName(t *query.Type) string {
+	var s strings.Builder
+	if t.Schema != "" {
+		s.WriteString(Quote(t.Schema) + ".")
+	}
+	s.WriteString(Quote(t.Name))
+	for i, n := range t.Modifiers {
+		s.WriteString([]string{"(", ", "}[min(i, 1)] + strconv.Itoa(n))
+	}
+	if t.Modifiers != nil {
+		s.WriteByte(')')
+	}
+	if t.Array {
+		s.WriteString("[]")
+	}
+	return s.String()
+}
+
+// field returns a column, or a place inside of its value. What is compared or
+// sorted is jsonb, since json can be neither.
+func (b *builder) field(f query.Field, shown bool) string {
+	expression := b.column(f.Column)
+	if len(f.Path) == 0 {
+		return expression
+	}
+	column, _ := b.table.Column(f.Column)
+	if column.Type != "pg_catalog.jsonb" && (column.Type != "pg_catalog.json" || !shown) {
+		expression = "to_jsonb(" + expression + ")"
+	}
+	for _, step := range f.Path {
+		arrow := " -> "
+		if step.Text {
+			arrow = " ->> "
+		}
+		if step.Element {
+			expression += arrow + b.arg(int64(step.Index)) + "::int4"
 		} else {
-			b.text(" and ")
+			expression += arrow + b.arg(step.Key) + "::text"
 		}
-		if f.Negated {
-			b.text("not ")
-		}
-		b.filter(f)
 	}
-}
-
-var operators = map[query.Op]string{
-	query.Eq: " = ", query.Neq: " <> ", query.Gt: " > ", query.Gte: " >= ", query.Lt: " < ", query.Lte: " <= ",
-}
-
-var truths = map[string]string{
-	"null": " is null", "not_null": " is not null", "true": " is true", "false": " is false", "unknown": " is unknown",
-}
-
-func (b *builder) filter(f query.Filter) {
-	column := b.column(f.Column)
-	switch f.Op {
-	case query.In:
-		b.text(column, " = any(", b.arg(arrayLiteral(f.List)), ")")
-	case query.Is:
-		b.text("(", column, truths[f.Value], ")")
-	case query.Eq, query.Neq, query.Gt, query.Gte, query.Lt, query.Lte:
-		b.text(column, operators[f.Op], b.arg(f.Value))
-	}
+	return "(" + expression + ")"
 }
 
 // arrayLiteral writes PostgreSQL's text form of an array. The elements are
@@ -195,7 +239,8 @@ func (b *builder) order(terms []query.Term) {
 		} else {
 			b.text(", ")
 		}
-		b.text(b.column(t.Column))
+		b.mark(t.Column)
+		b.text(b.field(t.Field, false))
 		if t.Descending {
 			b.text(" desc")
 		}
@@ -213,6 +258,7 @@ func (b *builder) limit(q query.Query, maxRows int64) {
 	if maxRows > 0 && (limit == nil || *limit > maxRows) {
 		limit = &maxRows
 	}
+	b.mark("")
 	if limit != nil {
 		b.text(" limit ", b.arg(*limit))
 	}

@@ -26,6 +26,10 @@ func todos() *catalog.Table {
 			{Name: "title", Type: "pg_catalog.text"},
 			{Name: "done", Type: "pg_catalog.bool"},
 			{Name: "mood", Type: `"my schema"."mood;"`},
+			{Name: "doc", Type: "pg_catalog.jsonb"},
+			{Name: "raw", Type: "pg_catalog.json"},
+			{Name: "words", Type: "pg_catalog.tsvector"},
+			{Name: "tags", Type: "pg_catalog._text"},
 		},
 	})
 }
@@ -43,6 +47,16 @@ func hostile() *catalog.Table {
 			{Name: `""`, Type: "pg_catalog.text"},
 		},
 	})
+}
+
+func leaf(f query.Filter) query.Cond { return query.Cond{Filter: &f} }
+
+func leaves(filters []query.Filter) []query.Cond {
+	var list []query.Cond
+	for _, f := range filters {
+		list = append(list, leaf(f))
+	}
+	return list
 }
 
 func parsed(tb testing.TB, raw string) query.Query {
@@ -103,6 +117,14 @@ func TestRead(t *testing.T) {
 		"read-in":             {`title=in.(a,"b,c","d\"e","f\\g",,null)&id=in.()`, 0},
 		"read-not":            {"id=not.eq.1&title=not.in.(a)&done=not.is.null", 0},
 		"read-order":          {"order=id,title.desc,done.asc.nullsfirst,mood.desc.nullslast", 0},
+		"read-patterns":       {"title=like.*a*&title=not.ilike.b%25&title=match.^c&title=imatch.d&title=isdistinct.e&title=not.isdistinct.f", 0},
+		"read-containers":     {"tags=cs.{a}&tags=cd.{b}&tags=ov.{c}&tags=not.ov.{d}", 0},
+		"read-ranges":         {"mood=sl.[1,2]&mood=sr.[1,2]&mood=nxr.[1,2]&mood=nxl.[1,2]&mood=adj.[1,2]", 0},
+		"read-quantifiers":    {"id=eq(any).{1,2}&id=not.gt(all).{3}&title=like(any).{a*,*b}&title=imatch(all).{c}", 0},
+		"read-search":         {"title=fts.a&title=plfts(english).b&words=phfts(german).c&words=not.wfts.d&doc->>t=fts(simple).e", 0},
+		"read-logic":          {"or=(id.eq.1,and(id.gt.2,not.title.is.null),not.or(done.is.true,title.in.(a,b)))&not.and=(id.eq.3,doc->a.eq.4)&id=lt.5", 0},
+		"read-paths":          {"select=doc->a,x:doc->a->0->>b,raw->c,tags->0,mood->>d&doc->a->>b=eq.1&raw->c=eq.2&tags->>-1=is.null&order=doc->a.desc,raw->>b", 0},
+		"read-casts":          {"select=id::text,x:doc->>a::numeric(10,2),title::varchar(3)[],mood::%22S%22.%22t;%22&order=id", 0},
 		"read-page":           {"limit=10&offset=20", 0},
 		"read-page-cut":       {"limit=10", 5},
 		"read-page-within":    {"limit=5", 10},
@@ -112,9 +134,22 @@ func TestRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden(t, name, must(t)(Read(todos(), parsed(t, c.raw), c.max)))
+			golden(t, name, must(t)(Read(todos(), parsed(t, c.raw), c.max, Answer{})))
 		})
 	}
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	q := parsed(t, "select=id,what:title,%22x,%5C%22y%22:id,*,doc->k&id=gt.1&limit=2&offset=1")
+	csv := must(t)(Read(todos(), q, 0, Answer{CSV: true}))
+	if want := `id,what,"x,""y",id,title,done,mood,doc,raw,words,tags,k` + "\n"; csv.Header != want {
+		t.Errorf("the header is %s", csv.Header)
+	}
+	golden(t, "answers", csv, must(t)(Read(todos(), q, 0, Answer{Stripped: true})), must(t)(Read(todos(), q, 5, Answer{Count: true})),
+		must(t)(Delete(todos(), q, Answer{Returning: Rows, CSV: true, Count: true})),
+		must(t)(Delete(todos(), q, Answer{Returning: Keys, CSV: true})),
+		must(t)(Delete(todos(), q, Answer{Returning: Rows, Stripped: true})))
 }
 
 func TestWrites(t *testing.T) {
@@ -126,12 +161,12 @@ func TestWrites(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			golden(t, "write-"+name,
-				must(t)(Insert(todos(), q, []string{"title", "mood"}, rows, returning)),
-				must(t)(Insert(todos(), q, nil, "[{}]", returning)),
-				must(t)(Update(todos(), q, []string{"done", "mood"}, `{"done":true,"mood":"happy"}`, returning)),
-				must(t)(Update(todos(), query.Query{}, []string{"done"}, `{"done":true}`, returning)),
-				must(t)(Delete(todos(), q, returning)),
-				must(t)(Delete(todos(), query.Query{}, returning)),
+				must(t)(Insert(todos(), q, []string{"title", "mood"}, rows, Answer{Returning: returning})),
+				must(t)(Insert(todos(), q, nil, "[{}]", Answer{Returning: returning})),
+				must(t)(Update(todos(), q, []string{"done", "mood"}, `{"done":true,"mood":"happy"}`, Answer{Returning: returning})),
+				must(t)(Update(todos(), query.Query{}, []string{"done"}, `{"done":true}`, Answer{Returning: returning})),
+				must(t)(Delete(todos(), q, Answer{Returning: returning})),
+				must(t)(Delete(todos(), query.Query{}, Answer{Returning: returning})),
 			)
 		})
 	}
@@ -140,7 +175,7 @@ func TestWrites(t *testing.T) {
 func TestTableWithoutKeyReturnsNoKeys(t *testing.T) {
 	t.Parallel()
 	table := catalog.NewTable(catalog.Table{Schema: "public", Name: "log", Columns: []catalog.Column{{Name: "line", Type: "pg_catalog.text"}}})
-	golden(t, "write-without-key", must(t)(Insert(table, query.Query{}, []string{"line"}, `[{"line":"x"}]`, Keys)))
+	golden(t, "write-without-key", must(t)(Insert(table, query.Query{}, []string{"line"}, `[{"line":"x"}]`, Answer{Returning: Keys})))
 }
 
 func TestHostileIdentifiersAreQuoted(t *testing.T) {
@@ -150,15 +185,15 @@ func TestHostileIdentifiersAreQuoted(t *testing.T) {
 	q := query.Query{}
 	for _, c := range table.Columns {
 		columns = append(columns, c.Name)
-		q.Select = append(q.Select, query.Item{Column: c.Name, Alias: c.Name + `" from pg_authid; --`})
-		q.Order = append(q.Order, query.Term{Column: c.Name, Descending: true})
-		q.Filters = append(q.Filters, query.Filter{Column: c.Name, Op: query.Eq, Value: c.Name})
+		q.Select = append(q.Select, query.Item{Field: query.Field{Column: c.Name}, Alias: c.Name + `" from pg_authid; --`})
+		q.Order = append(q.Order, query.Term{Field: query.Field{Column: c.Name}, Descending: true})
+		q.Where = append(q.Where, leaf(query.Filter{Field: query.Field{Column: c.Name}, Op: query.Eq, Value: c.Name}))
 	}
 	golden(t, "hostile",
-		must(t)(Read(table, q, 10)),
-		must(t)(Insert(table, q, columns, "[]", Rows)),
-		must(t)(Update(table, q, columns, "{}", Keys)),
-		must(t)(Delete(table, q, Rows)))
+		must(t)(Read(table, q, 10, Answer{})),
+		must(t)(Insert(table, q, columns, "[]", Answer{Returning: Rows})),
+		must(t)(Update(table, q, columns, "{}", Answer{Returning: Keys})),
+		must(t)(Delete(table, q, Answer{Returning: Rows})))
 }
 
 // Names that the catalog does not have never reach SQL, wherever they stand.
@@ -167,30 +202,30 @@ func TestUnknownColumnsAreRefused(t *testing.T) {
 	table := todos()
 	const bad = `id" from pg_authid --`
 	for name, q := range map[string]query.Query{
-		"select":          {Select: []query.Item{{Column: bad}}},
-		"select, aliased": {Select: []query.Item{{Column: "id"}, {Column: bad, Alias: "id"}}},
-		"aliased star":    {Select: []query.Item{{Column: "*", Alias: "x"}}},
-		"order":           {Order: []query.Term{{Column: "id"}, {Column: bad}}},
-		"order by alias":  {Select: []query.Item{{Column: "id", Alias: "x"}}, Order: []query.Term{{Column: "x"}}},
-		"eq":              {Filters: []query.Filter{{Column: bad, Op: query.Eq}}},
-		"in":              {Filters: []query.Filter{{Column: bad, Op: query.In}}},
-		"is":              {Filters: []query.Filter{{Column: bad, Op: query.Is, Value: "null"}}},
-		"case variant":    {Filters: []query.Filter{{Column: "ID", Op: query.Eq}}},
-		"system column":   {Filters: []query.Filter{{Column: "ctid", Op: query.Eq}}},
-		"empty":           {Filters: []query.Filter{{Op: query.Eq}}},
-		"star in order":   {Order: []query.Term{{Column: "*"}}},
-		"qualified":       {Filters: []query.Filter{{Column: "todos.id", Op: query.Eq}}},
-		"cast":            {Filters: []query.Filter{{Column: "id::text", Op: query.Eq}}},
+		"select":          {Select: []query.Item{{Field: query.Field{Column: bad}}}},
+		"select, aliased": {Select: []query.Item{{Field: query.Field{Column: "id"}}, {Field: query.Field{Column: bad}, Alias: "id"}}},
+		"aliased star":    {Select: []query.Item{{Field: query.Field{Column: "*"}, Alias: "x"}}},
+		"order":           {Order: []query.Term{{Field: query.Field{Column: "id"}}, {Field: query.Field{Column: bad}}}},
+		"order by alias":  {Select: []query.Item{{Field: query.Field{Column: "id"}, Alias: "x"}}, Order: []query.Term{{Field: query.Field{Column: "x"}}}},
+		"eq":              {Where: leaves([]query.Filter{{Field: query.Field{Column: bad}, Op: query.Eq}})},
+		"in":              {Where: leaves([]query.Filter{{Field: query.Field{Column: bad}, Op: query.In}})},
+		"is":              {Where: leaves([]query.Filter{{Field: query.Field{Column: bad}, Op: query.Is, Value: "null"}})},
+		"case variant":    {Where: leaves([]query.Filter{{Field: query.Field{Column: "ID"}, Op: query.Eq}})},
+		"system column":   {Where: leaves([]query.Filter{{Field: query.Field{Column: "ctid"}, Op: query.Eq}})},
+		"empty":           {Where: leaves([]query.Filter{{Op: query.Eq}})},
+		"star in order":   {Order: []query.Term{{Field: query.Field{Column: "*"}}}},
+		"qualified":       {Where: leaves([]query.Filter{{Field: query.Field{Column: "todos.id"}, Op: query.Eq}})},
+		"cast":            {Where: leaves([]query.Filter{{Field: query.Field{Column: "id::text"}, Op: query.Eq}})},
 	} {
-		wantUnknown(t, name+": read")(Read(table, q, 0))
-		wantUnknown(t, name+": delete")(Delete(table, q, Rows))
-		wantUnknown(t, name+": update")(Update(table, q, []string{"title"}, "{}", Rows))
+		wantUnknown(t, name+": read")(Read(table, q, 0, Answer{}))
+		wantUnknown(t, name+": delete")(Delete(table, q, Answer{Returning: Rows}))
+		wantUnknown(t, name+": update")(Update(table, q, []string{"title"}, "{}", Answer{Returning: Rows}))
 	}
 	for _, name := range []string{bad, "ID", "xmin", "", `title"`, "title "} {
-		wantUnknown(t, "insert")(Insert(table, query.Query{}, []string{"id", name}, "[]", Nothing))
-		wantUnknown(t, "update")(Update(table, query.Query{}, []string{name}, "{}", Nothing))
+		wantUnknown(t, "insert")(Insert(table, query.Query{}, []string{"id", name}, "[]", Answer{Returning: Nothing}))
+		wantUnknown(t, "update")(Update(table, query.Query{}, []string{name}, "{}", Answer{Returning: Nothing}))
 	}
-	if _, err := Read(table, parsed(t, "select=id,title&order=title&id=eq.1"), 0); err != nil {
+	if _, err := Read(table, parsed(t, "select=id,title&order=title&id=eq.1"), 0, Answer{}); err != nil {
 		t.Errorf("known columns: %v", err)
 	}
 }
@@ -208,7 +243,7 @@ func wantUnknown(t *testing.T, what string) func(Statement, error) {
 
 func TestFirstUnknownColumnIsNamed(t *testing.T) {
 	t.Parallel()
-	_, err := Read(todos(), parsed(t, "select=nope&order=nada&id=eq.1"), 0)
+	_, err := Read(todos(), parsed(t, "select=nope&order=nada&id=eq.1"), 0, Answer{})
 	if err == nil || err.Error() != "column todos.nope does not exist" {
 		t.Error(err)
 	}
@@ -239,12 +274,12 @@ func TestQuote(t *testing.T) {
 func TestPlanningChangesNothing(t *testing.T) {
 	t.Parallel()
 	table, q := todos(), parsed(t, "select=id&id=in.(1,2)&order=id&limit=100")
-	before, list := *q.Limit, slices.Clone(q.Filters[0].List)
-	first := must(t)(Read(table, q, 10))
-	if *q.Limit != before || !slices.Equal(q.Filters[0].List, list) {
+	before, list := *q.Limit, slices.Clone(q.Where[0].Filter.List)
+	first := must(t)(Read(table, q, 10, Answer{}))
+	if *q.Limit != before || !slices.Equal(q.Where[0].Filter.List, list) {
 		t.Errorf("the query is now %+v", q)
 	}
-	if diff := cmp.Diff(first, must(t)(Read(table, q, 10))); diff != "" {
+	if diff := cmp.Diff(first, must(t)(Read(table, q, 10, Answer{})), cmp.AllowUnexported(Statement{}, mark{})); diff != "" {
 		t.Errorf("the second plan differs: %s", diff)
 	}
 }

@@ -16,8 +16,8 @@ func TestColumnCalledT(t *testing.T) {
 	table := b.table(t, "todos")
 	want := []map[string]any{{"t": "a", "id": 1.0}}
 	for name, st := range map[string]plan.Statement{
-		"read":   must(t)(plan.Read(table, parse(t, "select=t:title,id&id=eq.1"), 0)),
-		"update": must(t)(plan.Update(table, parse(t, "select=t:title,id&id=eq.1"), []string{"done"}, `{"done":true}`, plan.Rows)),
+		"read":   must(t)(plan.Read(table, parse(t, "select=t:title,id&id=eq.1"), 0, plan.Answer{})),
+		"update": must(t)(plan.Update(table, parse(t, "select=t:title,id&id=eq.1"), []string{"done"}, `{"done":true}`, plan.Answer{Returning: plan.Rows})),
 	} {
 		var body string
 		var count int
@@ -44,15 +44,15 @@ func TestOrderIsByColumnNotAlias(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []map[string]any{{"id": "9"}, {"id": "8"}}
-	got := b.run(t, must(t)(plan.Read(table, parse(t, "select=id:title&order=id&limit=2"), 0)))
+	got := b.run(t, must(t)(plan.Read(table, parse(t, "select=id:title&order=id&limit=2"), 0, plan.Answer{})))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("read: %s", diff)
 	}
-	got = b.run(t, must(t)(plan.Update(table, parse(t, "select=id:title&order=id&id=lt.3"), []string{"done"}, `{"done":true}`, plan.Rows)))
+	got = b.run(t, must(t)(plan.Update(table, parse(t, "select=id:title&order=id&id=lt.3"), []string{"done"}, `{"done":true}`, plan.Answer{Returning: plan.Rows})))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("update: %s", diff)
 	}
-	st := must(t)(plan.Read(table, parse(t, "select=id,id:title&order=id"), 0))
+	st := must(t)(plan.Read(table, parse(t, "select=id,id:title&order=id"), 0, plan.Answer{}))
 	if _, err := b.conn.Prepare(t.Context(), "", st.SQL); err != nil {
 		t.Errorf("an alias makes the order ambiguous: %v", err)
 	}

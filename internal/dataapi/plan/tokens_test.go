@@ -46,8 +46,14 @@ func tokenize(tb testing.TB, sql string) []token {
 		case c == '_' || c >= 'a' && c <= 'z':
 			n := span(rest, func(r rune) bool { return r == '_' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' })
 			t, rest = token{'w', rest[:n]}, rest[n:]
-		case strings.IndexByte("().,*=<>:", c) >= 0:
+		case strings.IndexByte("().,*[]", c) >= 0:
 			t, rest = token{'o', rest[:1]}, rest[1:]
+		case strings.IndexByte(symbols, c) >= 0:
+			n := span(rest, func(r rune) bool { return strings.ContainsRune(symbols, r) })
+			t, rest = token{'o', rest[:n]}, rest[n:]
+			if !slices.Contains(operatorsOfSQL, t.text) {
+				tb.Fatalf("the operator %q in %q", t.text, sql)
+			}
 		default:
 			tb.Fatalf("%q at %q in %q", c, rest, sql)
 		}
@@ -80,11 +86,19 @@ func span(s string, f func(rune) bool) int {
 	return n
 }
 
+// symbols are the characters of operators, which PostgreSQL reads as many of
+// as it can. None of ours begins a comment.
+const symbols = "+-/<>=~!@#%^&|`?:"
+
+var operatorsOfSQL = strings.Fields("- || = <> < <= > >= :: ~ @> <@ && << >> &< &> -|- -> ->> @@")
+
 // words is every word that a statement may hold outside of quotes. The types
 // of the test tables are among them.
 var words = strings.Fields(`select coalesce json_agg t text count from where and not any is null true false unknown
 	order by desc nulls first last limit offset insert into default values json_to_recordset json_to_record json as j
-	update set delete with written returning pg_catalog int4 int8 bool r`)
+	update set delete with written returning pg_catalog int4 int8 bool jsonb _text tsvector r
+	or like ilike all distinct to_jsonb cast regconfig to_tsvector to_tsquery plainto_tsquery phraseto_tsquery websearch_to_tsquery
+	string_agg replace substr length chr json_strip_nulls`)
 
 // shape is a statement without the names in it.
 func shape(tb testing.TB, sql string) string {
@@ -97,10 +111,10 @@ func shape(tb testing.TB, sql string) string {
 		case '$':
 			b.WriteString(" $" + t.text)
 		case 's':
-			if t.text != "[]" {
+			if t.text != "[]" && t.text != "" {
 				tb.Fatalf("a string %q in %s", t.text, sql)
 			}
-			b.WriteString(" '[]'")
+			b.WriteString(" '" + t.text + "'")
 		case 'w':
 			if !slices.Contains(words, t.text) {
 				tb.Fatalf("the word %q in %s", t.text, sql)

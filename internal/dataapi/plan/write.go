@@ -7,9 +7,9 @@ import (
 
 // Insert plans an INSERT of the rows in a JSON array, which all have the named
 // columns. Without columns it inserts one row of defaults.
-func Insert(table *catalog.Table, q query.Query, columns []string, rows string, returning Returning) (Statement, error) {
+func Insert(table *catalog.Table, q query.Query, columns []string, rows string, answer Answer) (Statement, error) {
 	b := &builder{table: table}
-	b.write(q, returning, func() {
+	b.write(q, answer, func() {
 		b.text("insert into ", b.from())
 		if len(columns) == 0 {
 			b.text(" default values")
@@ -23,14 +23,14 @@ func Insert(table *catalog.Table, q query.Query, columns []string, rows string, 
 		b.definitions(columns)
 		b.text(")")
 	})
-	return b.statement(returning != Nothing)
+	return b.statement(answer.Returning != Nothing)
 }
 
 // Update plans an UPDATE of the rows that the filters select, with the named
 // columns of a JSON object.
-func Update(table *catalog.Table, q query.Query, columns []string, object string, returning Returning) (Statement, error) {
+func Update(table *catalog.Table, q query.Query, columns []string, object string, answer Answer) (Statement, error) {
 	b := &builder{table: table}
-	b.write(q, returning, func() {
+	b.write(q, answer, func() {
 		b.text("update ", b.from(), " set (")
 		b.names(columns, "")
 		b.text(") = (select ")
@@ -38,35 +38,40 @@ func Update(table *catalog.Table, q query.Query, columns []string, object string
 		b.text(" from json_to_record(", b.arg(object), "::json) as j(")
 		b.definitions(columns)
 		b.text("))")
-		b.where(q.Filters)
+		b.where(q.Where)
 	})
-	return b.statement(returning != Nothing)
+	return b.statement(answer.Returning != Nothing)
 }
 
 // Delete plans a DELETE of the rows that the filters select.
-func Delete(table *catalog.Table, q query.Query, returning Returning) (Statement, error) {
+func Delete(table *catalog.Table, q query.Query, answer Answer) (Statement, error) {
 	b := &builder{table: table}
-	b.write(q, returning, func() {
+	b.write(q, answer, func() {
 		b.text("delete from ", b.from())
-		b.where(q.Filters)
+		b.where(q.Where)
 	})
-	return b.statement(returning != Nothing)
+	return b.statement(answer.Returning != Nothing)
 }
 
 // write wraps a writing statement in the query that makes the answer of what it
 // returns. Nothing is returned unless asked for, because PostgreSQL applies the
 // policies for SELECT to what a write returns.
-func (b *builder) write(q query.Query, returning Returning, statement func()) {
-	if returning == Nothing {
+func (b *builder) write(q query.Query, answer Answer, statement func()) {
+	if answer.Returning == Nothing {
 		statement()
 		return
 	}
 	b.text("with written as (")
 	statement()
-	b.text(" returning *) ", envelope, "select ")
-	if returning == Keys {
+	b.mark("")
+	b.text(" returning *) ")
+	if answer.Returning == Keys {
+		b.envelope(Answer{}, nil, nil)
+		b.text("select ")
 		b.names(b.table.PrimaryKey, "")
 	} else {
+		b.envelope(answer, q.Select, nil)
+		b.text("select ")
 		b.items(q.Select)
 	}
 	b.text(" from written as r")

@@ -1,126 +1,112 @@
 package query
 
 import (
+	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
-// scanner walks the text of one parameter.
-type scanner struct {
-	param string
-	text  string
-	at    int
-}
+// Limits, so that nobody can have statements prepared that are larger than any
+// real one. PostgreSQL cuts names at 63 bytes.
+const (
+	maxParams     = 200 // in a query string
+	maxItems      = 200 // in select, and in order
+	maxConditions = 200 // in all
+	maxDepth      = 10  // of conditions within conditions
+	maxSteps      = 20  // in a path
+	maxName       = 63  // bytes of an alias
+)
 
-func (s *scanner) fail(expected string) error { return &Error{s.param, s.at, expected} }
-
-func (s *scanner) done() bool { return s.at >= len(s.text) }
-
-// take consumes a prefix.
-func (s *scanner) take(prefix string) bool {
-	if !strings.HasPrefix(s.text[s.at:], prefix) {
-		return false
+// Parse reads a raw query string. Parameters that are not reserved are filters;
+// a repeated column adds another condition.
+func Parse(raw string) (Query, error) {
+	p := parser{seen: map[string]bool{}}
+	params, err := split(raw)
+	if err != nil {
+		return p.q, err
 	}
-	s.at += len(prefix)
-	return true
-}
-
-// until consumes text up to one of the stops, or the end.
-func (s *scanner) until(stops string) string {
-	rest := s.text[s.at:]
-	n := strings.IndexAny(rest, stops)
-	if n < 0 {
-		n = len(rest)
-	}
-	s.at += n
-	return rest[:n]
-}
-
-// quoted consumes a double-quoted string, in which a backslash makes the next
-// character plain. The opening quote has been seen but not consumed.
-func (s *scanner) quoted() (string, error) {
-	s.at++
-	var b strings.Builder
-	for !s.done() {
-		c := s.text[s.at]
-		s.at++
-		switch {
-		case c == '"':
-			return b.String(), nil
-		case c == '\\' && !s.done():
-			b.WriteByte(s.text[s.at])
-			s.at++
-		default:
-			b.WriteByte(c)
+	for _, param := range params {
+		if err := p.param(param.name, param.value); err != nil {
+			return p.q, err
 		}
 	}
-	return "", s.fail(`a closing "`)
+	return p.q, nil
 }
 
-// name consumes a column name, quoted or plain.
-func (s *scanner) name(stops string) (string, error) {
-	if strings.HasPrefix(s.text[s.at:], `"`) {
-		return s.quoted()
-	}
-	n := strings.TrimSpace(s.until(stops))
-	if n == "" {
-		return "", s.fail("a column name")
-	}
-	return n, nil
+// parser holds what the parameters of one request have in common.
+type parser struct {
+	q          Query
+	seen       map[string]bool
+	conditions int
 }
 
-// list calls f for each member of a comma-separated list, until the end.
-func (s *scanner) list(f func() error) error {
-	for {
-		if err := f(); err != nil {
-			return err
-		}
-		if s.done() {
-			return nil
-		}
-		if !s.take(",") {
-			return s.fail("a comma or the end")
-		}
+func (p *parser) param(name, text string) error {
+	switch name {
+	case "and", "or", "not.and", "not.or":
+		return p.logic(name, text)
+	case "select", "order", "limit", "offset", "columns":
+	default:
+		return p.filter(name, text)
+	}
+	if p.seen[name] {
+		return &Error{name, 0, "the parameter once"}
+	}
+	p.seen[name] = true
+	switch name {
+	case "select":
+		return parseSelect(&p.q, text)
+	case "order":
+		return parseOrder(&p.q, text)
+	case "limit":
+		return parseCount(name, text, &p.q.Limit)
+	case "offset":
+		return parseCount(name, text, &p.q.Offset)
+	default:
+		return parseColumns(&p.q, text)
 	}
 }
 
-func parseSelect(q *Query, text string) error {
-	s := &scanner{param: "select", text: text}
-	q.Select = []Item{}
-	if strings.TrimSpace(text) == "" {
-		q.Select = nil
-		return nil
-	}
-	return s.list(func() error {
-		first, err := s.name(",:()")
+type param struct{ name, value string }
+
+// split keeps the order of the parameters, which url.ParseQuery does not.
+func split(raw string) ([]param, error) {
+	var params []param
+	for part := range strings.SplitSeq(raw, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		n, err := url.QueryUnescape(name)
 		if err != nil {
-			return err
+			return nil, &Error{"?", 0, "a percent-encoded name"}
 		}
-		item := Item{Column: first}
-		if s.take(":") {
-			if item.Column, err = s.name(",:()"); err != nil {
-				return err
-			}
-			item.Alias = first
+		v, err := url.QueryUnescape(value)
+		if err != nil {
+			return nil, &Error{n, 0, "a percent-encoded value"}
 		}
-		if len(item.Alias) > maxName {
-			return s.fail("an alias of at most " + strconv.Itoa(maxName) + " bytes")
+		if !text(n) || !text(v) {
+			return nil, &Error{strings.ReplaceAll(strings.ToValidUTF8(n, "?"), "\x00", "?"), 0, "UTF-8 without NUL"}
 		}
-		if q.Select = append(q.Select, item); len(q.Select) > maxItems {
-			return s.fail("at most " + strconv.Itoa(maxItems) + " columns")
+		if params = append(params, param{n, v}); len(params) > maxParams {
+			return nil, &Error{n, 0, fmt.Sprintf("at most %d parameters", maxParams)}
 		}
-		return nil
-	})
+	}
+	return params, nil
 }
+
+// text says whether PostgreSQL can take s as text.
+func text(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func parseOrder(q *Query, text string) error {
 	s := &scanner{param: "order", text: text}
 	return s.list(func() error {
-		column, err := s.name(",.")
+		field, err := s.field(",.")
 		if err != nil {
 			return err
 		}
-		term := Term{Column: column}
+		term := Term{Field: field}
 		switch {
 		case s.take(".asc"):
 		case s.take(".desc"):
@@ -147,10 +133,15 @@ func parseColumns(q *Query, text string) error {
 	q.Columns = []string{}
 	return s.list(func() error {
 		column, err := s.name(",")
-		q.Columns = append(q.Columns, column)
+		if q.Columns = append(q.Columns, column); err == nil && len(q.Columns) > maxColumns {
+			err = s.fail("at most " + strconv.Itoa(maxColumns) + " columns")
+		}
 		return err
 	})
 }
+
+// maxColumns is how many columns a table of PostgreSQL can have.
+const maxColumns = 1600
 
 func parseCount(name, text string, into **int64) error {
 	n, err := strconv.ParseUint(text, 10, 63)
@@ -159,80 +150,5 @@ func parseCount(name, text string, into **int64) error {
 	}
 	count := int64(n)
 	*into = &count
-	return nil
-}
-
-// parseFilter reads column=[not.]op.value.
-func parseFilter(name, text string) (Filter, error) {
-	var f Filter
-	column := &scanner{param: name, text: name}
-	var err error
-	if f.Column, err = column.name("\""); err != nil {
-		return f, err
-	}
-	if !column.done() {
-		return f, column.fail("the end of the column name")
-	}
-	s := &scanner{param: f.Column, text: text}
-	f.Negated = s.take("not.")
-	start := s.at
-	f.Op = Op(s.until("."))
-	if !known[f.Op] || !s.take(".") {
-		s.at = start
-		return f, s.fail("an operator (eq, neq, gt, gte, lt, lte, in, is) and a dot")
-	}
-	switch f.Op {
-	case In:
-		f.List, err = s.members()
-	case Is:
-		f.Value = strings.ToLower(s.text[s.at:])
-		if !truths[f.Value] {
-			return f, s.fail("null, not_null, true, false or unknown")
-		}
-	case Eq, Neq, Gt, Gte, Lt, Lte:
-		f.Value = s.text[s.at:]
-	}
-	return f, err
-}
-
-var (
-	known  = map[Op]bool{Eq: true, Neq: true, Gt: true, Gte: true, Lt: true, Lte: true, In: true, Is: true}
-	truths = map[string]bool{"null": true, "not_null": true, "true": true, "false": true, "unknown": true}
-)
-
-// members reads (a,"b,c",d). An empty pair of parentheses is an empty list.
-func (s *scanner) members() ([]string, error) {
-	if !s.take("(") {
-		return nil, s.fail("a list in parentheses")
-	}
-	list := []string{}
-	if s.take(")") {
-		return list, s.end()
-	}
-	for {
-		var member string
-		if strings.HasPrefix(s.text[s.at:], `"`) {
-			var err error
-			if member, err = s.quoted(); err != nil {
-				return nil, err
-			}
-		} else {
-			member = s.until(",)")
-		}
-		list = append(list, member)
-		switch {
-		case s.take(","):
-		case s.take(")"):
-			return list, s.end()
-		default:
-			return nil, s.fail("a comma or a closing parenthesis")
-		}
-	}
-}
-
-func (s *scanner) end() error {
-	if !s.done() {
-		return s.fail("the end")
-	}
 	return nil
 }

@@ -6,27 +6,60 @@
 // its decoded text. They repeat names, never values.
 package query
 
-import (
-	"fmt"
-	"net/url"
-	"strings"
-	"unicode/utf8"
-)
+import "fmt"
 
 // Query is a parsed query string.
 type Query struct {
 	Select  []Item // nil is every column
-	Filters []Filter
+	Where   []Cond // all of them must hold
 	Order   []Term
 	Limit   *int64
 	Offset  *int64
 	Columns []string // of ?columns=, for writes; nil if not given
 }
 
-// Item is one member of the answer: a column under its own or another name.
+// Field is a column, or a place inside of its value.
+type Field struct {
+	Column string // "*" in select stands for all
+	Path   []Step
+}
+
+// Step goes one level down in a value: to a member of an object or, if Element
+// is true, to an element of an array, counted from its end if negative. Text is
+// true for the arrow with two heads, which yields text; only the last step may
+// be one.
+type Step struct {
+	Key     string
+	Index   int
+	Element bool
+	Text    bool
+}
+
+// Name is what a field is called in an answer: its last key, or its column.
+func (f Field) Name() string {
+	for i := len(f.Path) - 1; i >= 0; i-- {
+		if !f.Path[i].Element {
+			return f.Path[i].Key
+		}
+	}
+	return f.Column
+}
+
+// Item is one member of the answer.
 type Item struct {
-	Column string // "*" for all
-	Alias  string // "" for the column's own name
+	Field
+	Alias string // "" for the name of the field
+	Cast  *Type  // nil for the field's own type
+}
+
+// Type is the name of a type. The names that SQL spells with keywords have been
+// replaced by those that PostgreSQL has in its catalog, so that all of them can
+// be quoted.
+type Type struct {
+	Schema    string // "" for the search path
+	Name      string
+	Modifiers []int // such as the digits of a numeric
+	Array     bool
 }
 
 // Op is an operator of a filter.
@@ -34,28 +67,55 @@ type Op string
 
 // The operators.
 const (
-	Eq  Op = "eq"
-	Neq Op = "neq"
-	Gt  Op = "gt"
-	Gte Op = "gte"
-	Lt  Op = "lt"
-	Lte Op = "lte"
-	In  Op = "in"
-	Is  Op = "is"
+	Eq         Op = "eq"
+	Neq        Op = "neq"
+	Gt         Op = "gt"
+	Gte        Op = "gte"
+	Lt         Op = "lt"
+	Lte        Op = "lte"
+	Like       Op = "like" // with * for %
+	ILike      Op = "ilike"
+	Match      Op = "match" // a regular expression
+	IMatch     Op = "imatch"
+	In         Op = "in"
+	Is         Op = "is"
+	IsDistinct Op = "isdistinct"
+	Contains   Op = "cs"
+	Contained  Op = "cd"
+	Overlaps   Op = "ov"
+	Left       Op = "sl"  // strictly left of a range
+	Right      Op = "sr"  // strictly right of it
+	NotRight   Op = "nxr" // does not extend to the right of it
+	NotLeft    Op = "nxl"
+	Adjacent   Op = "adj"
+	Search     Op = "fts" // full text, the query in PostgreSQL's own syntax
+	PlainText  Op = "plfts"
+	Phrase     Op = "phfts"
+	WebSearch  Op = "wfts"
 )
 
-// Filter is a condition on one column.
+// Filter is a condition on one field.
 type Filter struct {
-	Column  string
-	Negated bool
-	Op      Op
-	Value   string   // for Is: null, not_null, true, false or unknown
-	List    []string // for In
+	Field
+	Negated    bool
+	Op         Op
+	Quantifier string   // "any" or "all" of the elements of an array in Value, or ""
+	Value      string   // for Is: null, not_null, true, false or unknown
+	List       []string // for In
+	Language   string   // for full text; "" for the database's own
+}
+
+// Cond is a condition: a filter, or conditions joined by and, or by or.
+type Cond struct {
+	Filter  *Filter // nil in a group
+	Or      bool    // one member is enough
+	Negated bool    // of a group; a filter has its own
+	Members []Cond
 }
 
 // Term is one part of an order.
 type Term struct {
-	Column     string
+	Field
 	Descending bool
 	Nulls      string // "first", "last" or ""
 }
@@ -71,79 +131,3 @@ type Error struct {
 func (e *Error) Error() string {
 	return fmt.Sprintf("failed to parse %q at position %d: expected %s", e.Param, e.Position+1, e.Expected)
 }
-
-// Limits, so that nobody can have statements prepared that are larger than any
-// real one. PostgreSQL cuts names at 63 bytes.
-const (
-	maxParams = 200 // in a query string
-	maxItems  = 200 // in select, and in order
-	maxName   = 63  // bytes of an alias
-)
-
-// Parse reads a raw query string. Parameters that are not reserved are filters;
-// a repeated column adds another condition.
-func Parse(raw string) (Query, error) {
-	var q Query
-	params, err := split(raw)
-	if err != nil {
-		return q, err
-	}
-	seen := map[string]bool{}
-	for _, p := range params {
-		if parse, reserved := reservedParams[p.name]; reserved {
-			if seen[p.name] {
-				return q, &Error{p.name, 0, "the parameter once"}
-			}
-			seen[p.name] = true
-			if err := parse(&q, p.value); err != nil {
-				return q, err
-			}
-			continue
-		}
-		f, err := parseFilter(p.name, p.value)
-		if err != nil {
-			return q, err
-		}
-		q.Filters = append(q.Filters, f)
-	}
-	return q, nil
-}
-
-var reservedParams = map[string]func(*Query, string) error{
-	"select":  parseSelect,
-	"order":   parseOrder,
-	"limit":   func(q *Query, v string) error { return parseCount("limit", v, &q.Limit) },
-	"offset":  func(q *Query, v string) error { return parseCount("offset", v, &q.Offset) },
-	"columns": parseColumns,
-}
-
-type param struct{ name, value string }
-
-// split keeps the order of the parameters, which url.ParseQuery does not.
-func split(raw string) ([]param, error) {
-	var params []param
-	for part := range strings.SplitSeq(raw, "&") {
-		if part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		n, err := url.QueryUnescape(name)
-		if err != nil {
-			return nil, &Error{"?", 0, "a percent-encoded name"}
-		}
-		v, err := url.QueryUnescape(value)
-		if err != nil {
-			return nil, &Error{n, 0, "a percent-encoded value"}
-		}
-		if !text(n) || !text(v) {
-			return nil, &Error{strings.ReplaceAll(strings.ToValidUTF8(n, "?"), "\x00", "?"), 0, "UTF-8 without NUL"}
-		}
-		if params = append(params, param{n, v}); len(params) > maxParams {
-			return nil, &Error{n, 0, fmt.Sprintf("at most %d parameters", maxParams)}
-		}
-	}
-	return params, nil
-}
-
-// text says whether PostgreSQL can take s as text.
-func text(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }

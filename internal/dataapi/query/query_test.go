@@ -12,31 +12,40 @@ import (
 
 func number(n int64) *int64 { return &n }
 
+// where is conditions of one filter each.
+func where(filters []Filter) []Cond {
+	var list []Cond
+	for _, f := range filters {
+		list = append(list, Cond{Filter: &f})
+	}
+	return list
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]Query{
 		"":   {},
 		"&&": {},
 		"select=a,b&order=a.desc&limit=10&offset=20&done=is.true&id=gt.7": {
-			Select: []Item{{Column: "a"}, {Column: "b"}}, Order: []Term{{Column: "a", Descending: true}},
+			Select: []Item{{Field: Field{Column: "a"}}, {Field: Field{Column: "b"}}}, Order: []Term{{Field: Field{Column: "a"}, Descending: true}},
 			Limit: number(10), Offset: number(20),
-			Filters: []Filter{{Column: "done", Op: Is, Value: "true"}, {Column: "id", Op: Gt, Value: "7"}},
+			Where: where([]Filter{{Field: Field{Column: "done"}, Op: Is, Value: "true"}, {Field: Field{Column: "id"}, Op: Gt, Value: "7"}}),
 		},
 		"b=eq.1&a=eq.2&b=neq.3": { // a repeated column is one more condition, in the order they were written
-			Filters: []Filter{{Column: "b", Op: Eq, Value: "1"}, {Column: "a", Op: Eq, Value: "2"}, {Column: "b", Op: Neq, Value: "3"}},
+			Where: where([]Filter{{Field: Field{Column: "b"}, Op: Eq, Value: "1"}, {Field: Field{Column: "a"}, Op: Eq, Value: "2"}, {Field: Field{Column: "b"}, Op: Neq, Value: "3"}}),
 		},
 		"columns=a,%22b,c%22": {Columns: []string{"a", "b,c"}},
 		"limit=0&offset=0":    {Limit: number(0), Offset: number(0)},
 		"limit=9223372036854775807": {
 			Limit: number(9223372036854775807),
 		},
-		"%61=%65q%2E%31":         {Filters: []Filter{{Column: "a", Op: Eq, Value: "1"}}},
-		"a=eq.x+y%2Bz%20%26%3D":  {Filters: []Filter{{Column: "a", Op: Eq, Value: "x y+z &="}}},
-		"a=eq.b=c;d=e":           {Filters: []Filter{{Column: "a", Op: Eq, Value: "b=c;d=e"}}},
-		"a=eq.%E2%82%AC":         {Filters: []Filter{{Column: "a", Op: Eq, Value: "€"}}},
-		"%22select%22=eq.1":      {Filters: []Filter{{Column: "select", Op: Eq, Value: "1"}}},
-		"SELECT=eq.1":            {Filters: []Filter{{Column: "SELECT", Op: Eq, Value: "1"}}},
-		"a=eq.%27;drop+table+t-": {Filters: []Filter{{Column: "a", Op: Eq, Value: "';drop table t-"}}},
+		"%61=%65q%2E%31":         {Where: where([]Filter{{Field: Field{Column: "a"}, Op: Eq, Value: "1"}})},
+		"a=eq.x+y%2Bz%20%26%3D":  {Where: where([]Filter{{Field: Field{Column: "a"}, Op: Eq, Value: "x y+z &="}})},
+		"a=eq.b=c;d=e":           {Where: where([]Filter{{Field: Field{Column: "a"}, Op: Eq, Value: "b=c;d=e"}})},
+		"a=eq.%E2%82%AC":         {Where: where([]Filter{{Field: Field{Column: "a"}, Op: Eq, Value: "€"}})},
+		"%22select%22=eq.1":      {Where: where([]Filter{{Field: Field{Column: "select"}, Op: Eq, Value: "1"}})},
+		"SELECT=eq.1":            {Where: where([]Filter{{Field: Field{Column: "SELECT"}, Op: Eq, Value: "1"}})},
+		"a=eq.%27;drop+table+t-": {Where: where([]Filter{{Field: Field{Column: "a"}, Op: Eq, Value: "';drop table t-"}})},
 	} {
 		got, err := Parse(raw)
 		if err != nil {
@@ -53,25 +62,25 @@ func TestSelect(t *testing.T) {
 	for text, want := range map[string][]Item{
 		"":                   nil,
 		" ":                  nil,
-		"*":                  {{Column: "*"}},
-		"a":                  {{Column: "a"}},
-		" a , b ":            {{Column: "a"}, {Column: "b"}},
-		"*,a":                {{Column: "*"}, {Column: "a"}},
-		"x:a":                {{Column: "a", Alias: "x"}},
-		"x:a,b":              {{Column: "a", Alias: "x"}, {Column: "b"}},
-		`"a,b"`:              {{Column: "a,b"}},
-		`"a:b":"c.d"`:        {{Column: "c.d", Alias: "a:b"}},
-		`"a\"b"`:             {{Column: `a"b`}},
-		`"a\\b"`:             {{Column: `a\b`}},
-		`"\a\,"`:             {{Column: "a,"}},
-		`" a "`:              {{Column: " a "}},
-		"größe,名前":           {{Column: "größe"}, {Column: "名前"}},
-		`a.b`:                {{Column: "a.b"}},
-		`a;drop table t`:     {{Column: "a;drop table t"}}, // a name that the catalog will not have
-		`a'--`:               {{Column: "a'--"}},
-		`x"y`:                {{Column: `x"y`}},
-		`a,a`:                {{Column: "a"}, {Column: "a"}},
-		`"` + "a\tb" + `",c`: {{Column: "a\tb"}, {Column: "c"}},
+		"*":                  {{Field: Field{Column: "*"}}},
+		"a":                  {{Field: Field{Column: "a"}}},
+		" a , b ":            {{Field: Field{Column: "a"}}, {Field: Field{Column: "b"}}},
+		"*,a":                {{Field: Field{Column: "*"}}, {Field: Field{Column: "a"}}},
+		"x:a":                {{Field: Field{Column: "a"}, Alias: "x"}},
+		"x:a,b":              {{Field: Field{Column: "a"}, Alias: "x"}, {Field: Field{Column: "b"}}},
+		`"a,b"`:              {{Field: Field{Column: "a,b"}}},
+		`"a:b":"c.d"`:        {{Field: Field{Column: "c.d"}, Alias: "a:b"}},
+		`"a\"b"`:             {{Field: Field{Column: `a"b`}}},
+		`"a\\b"`:             {{Field: Field{Column: `a\b`}}},
+		`"\a\,"`:             {{Field: Field{Column: "a,"}}},
+		`" a "`:              {{Field: Field{Column: " a "}}},
+		"größe,名前":           {{Field: Field{Column: "größe"}}, {Field: Field{Column: "名前"}}},
+		`a.b`:                {{Field: Field{Column: "a.b"}}},
+		`a;drop table t`:     {{Field: Field{Column: "a;drop table t"}}}, // a name that the catalog will not have
+		`a'--`:               {{Field: Field{Column: "a'--"}}},
+		`x"y`:                {{Field: Field{Column: `x"y`}}},
+		`a,a`:                {{Field: Field{Column: "a"}}, {Field: Field{Column: "a"}}},
+		`"` + "a\tb" + `",c`: {{Field: Field{Column: "a\tb"}}, {Field: Field{Column: "c"}}},
 	} {
 		got, err := Parse("select=" + url.QueryEscape(text))
 		if err != nil {
@@ -86,22 +95,23 @@ func TestSelect(t *testing.T) {
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]Term{
-		"a":                                  {{Column: "a"}},
-		"a.asc":                              {{Column: "a"}},
-		"a.desc":                             {{Column: "a", Descending: true}},
-		"a.nullsfirst":                       {{Column: "a", Nulls: "first"}},
-		"a.desc.nullslast,b.asc,c":           {{Column: "a", Descending: true, Nulls: "last"}, {Column: "b"}, {Column: "c"}},
-		`"a.desc".desc`:                      {{Column: "a.desc", Descending: true}},
-		`"a,b".asc.nullsfirst,"c\"d"`:        {{Column: "a,b", Nulls: "first"}, {Column: `c"d`}},
-		" a .desc, b":                        {{Column: "a", Descending: true}, {Column: "b"}},
-		"a;drop table t.desc":                {{Column: "a;drop table t", Descending: true}},
-		"(select 1).desc.nullslast":          {{Column: "(select 1)", Descending: true, Nulls: "last"}},
-		"a->b":                               {{Column: "a->b"}},
-		"desc":                               {{Column: "desc"}},
-		"1":                                  {{Column: "1"}}, // a name, never a position
-		"a.nullslast,a.desc.nullsfirst":      {{Column: "a", Nulls: "last"}, {Column: "a", Descending: true, Nulls: "first"}},
+		"a":                                  {{Field: Field{Column: "a"}}},
+		"a.asc":                              {{Field: Field{Column: "a"}}},
+		"a.desc":                             {{Field: Field{Column: "a"}, Descending: true}},
+		"a.nullsfirst":                       {{Field: Field{Column: "a"}, Nulls: "first"}},
+		"a.desc.nullslast,b.asc,c":           {{Field: Field{Column: "a"}, Descending: true, Nulls: "last"}, {Field: Field{Column: "b"}}, {Field: Field{Column: "c"}}},
+		`"a.desc".desc`:                      {{Field: Field{Column: "a.desc"}, Descending: true}},
+		`"a,b".asc.nullsfirst,"c\"d"`:        {{Field: Field{Column: "a,b"}, Nulls: "first"}, {Field: Field{Column: `c"d`}}},
+		" a .desc, b":                        {{Field: Field{Column: "a"}, Descending: true}, {Field: Field{Column: "b"}}},
+		"a;drop table t.desc":                {{Field: Field{Column: "a;drop table t"}, Descending: true}},
+		"(select 1).desc.nullslast":          {{Field: Field{Column: "(select 1)"}, Descending: true, Nulls: "last"}},
+		"a->b":                               {{Field: Field{Column: "a", Path: []Step{{Key: "b"}}}}},
+		`a->"b.c"->0->>-1.desc`:              {{Field: Field{Column: "a", Path: []Step{{Key: "b.c"}, {Element: true}, {Index: -1, Element: true, Text: true}}}, Descending: true}},
+		"desc":                               {{Field: Field{Column: "desc"}}},
+		"1":                                  {{Field: Field{Column: "1"}}}, // a name, never a position
+		"a.nullslast,a.desc.nullsfirst":      {{Field: Field{Column: "a"}, Nulls: "last"}, {Field: Field{Column: "a"}, Descending: true, Nulls: "first"}},
 		`""`:                                 {{}}, // no table has a column without a name
-		`"` + strings.Repeat("x", 300) + `"`: {{Column: strings.Repeat("x", 300)}},
+		`"` + strings.Repeat("x", 300) + `"`: {{Field: Field{Column: strings.Repeat("x", 300)}}},
 	} {
 		got, err := Parse("order=" + url.QueryEscape(text))
 		if err != nil {
@@ -164,7 +174,7 @@ func TestFilter(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
-		if diff := cmp.Diff([]Filter{want}, got.Filters); diff != "" {
+		if diff := cmp.Diff(where([]Filter{want}), got.Where); diff != "" {
 			t.Errorf("%s: %s", text, diff)
 		}
 	}
@@ -173,14 +183,14 @@ func TestFilter(t *testing.T) {
 func TestColumnOfAFilter(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"a": "a", `"a.b"`: "a.b", `"a\"b"`: `a"b`, " a ": "a", `" a "`: " a ", "a.b": "a.b", "a->>b": "a->>b", "größe": "größe",
+		"a": "a", `"a.b"`: "a.b", `"a\"b"`: `a"b`, " a ": "a", `" a "`: " a ", "a.b": "a.b", "größe": "größe",
 		"1=1 or a": "1=1 or a", "a;--": "a;--", "a,b": "a,b", "(a)": "(a)", "or ": "or",
 	} {
 		got, err := Parse(url.QueryEscape(name) + "=eq.1")
 		if err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
-		if diff := cmp.Diff([]Filter{{Column: want, Op: Eq, Value: "1"}}, got.Filters); diff != "" {
+		if diff := cmp.Diff(where([]Filter{{Field: Field{Column: want}, Op: Eq, Value: "1"}}), got.Where); diff != "" {
 			t.Errorf("%q: %s", name, diff)
 		}
 	}
@@ -191,13 +201,16 @@ func TestColumnOfAFilter(t *testing.T) {
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	const (
-		name     = "a column name"
-		comma    = "a comma or the end"
-		operator = "an operator (eq, neq, gt, gte, lt, lte, in, is) and a dot"
-		whole    = "a whole number from 0"
-		list     = "a comma or a closing parenthesis"
-		truth    = "null, not_null, true, false or unknown"
-		term     = "asc, desc, nullsfirst or nullslast"
+		name      = "a column name"
+		comma     = "a comma or the end"
+		operator  = expectOperator
+		whole     = "a whole number from 0"
+		list      = "a comma or a closing parenthesis"
+		truth     = "null, not_null, true, false or unknown"
+		key       = "a key or an index"
+		group     = "conditions in parentheses"
+		modifiers = "one or two whole numbers and a closing parenthesis"
+		term      = "asc, desc, nullsfirst or nullslast"
 	)
 	for _, c := range []struct {
 		raw      string
@@ -210,7 +223,18 @@ func TestErrors(t *testing.T) {
 		{"select=a,,b", "select", 2, name},
 		{"select=x:", "select", 2, name},
 		{"select=a:b:c", "select", 3, comma},
-		{"select=a::int", "select", 2, name},
+		{"select=a::", "select", 3, "the name of a type"},
+		{"select=a::1", "select", 4, "the name of a type"},
+		{"select=a::x;y", "select", 4, comma},
+		{"select=a::x('1')", "select", 8, modifiers},
+		{"select=a::numeric(1,2,3)", "select", 15, modifiers},
+		{"select=a::numeric()", "select", 11, modifiers},
+		{"select=a::text[1]", "select", 7, comma},
+		{"select=a::text::int", "select", 7, comma},
+		{"select=a::regclass", "select", 11, "a type that is not a name in the system catalogs"},
+		{"select=a->", "select", 3, key},
+		{"select=a->>b->c", "select", 5, comma},
+		{"select=a->>b:c", "select", 5, comma},
 		{"select=rel(*)", "select", 3, comma},
 		{"select=count()", "select", 5, comma},
 		{"select=(a)", "select", 0, name},
@@ -253,8 +277,15 @@ func TestErrors(t *testing.T) {
 		{"a=not.1", "a", 4, operator},
 		{"a=not.", "a", 4, operator},
 		{"a=not.not.eq.1", "a", 4, operator},
-		{"a=like.x*", "a", 0, operator},
-		{"a=eq(any).{1}", "a", 0, operator},
+		{"a=like", "a", 0, operator},
+		{"a=eq(some).{1}", "a", 3, "any or all"},
+		{"a=eq(any", "a", 6, "a closing parenthesis"},
+		{"a=eq(any){1}", "a", 0, operator},
+		{"a=neq(any).{1}", "a", 0, operator},
+		{"a=in(any).(1)", "a", 0, operator},
+		{"a=fts().x", "a", 4, "a language"},
+		{"a->b=1", "a->b", 0, operator},
+		{"a->=eq.1", "a->", 3, key},
 		{"a=is.", "a", 3, truth},
 		{"a=is.nul", "a", 3, truth},
 		{"a=is.null%20or%201=1", "a", 3, truth},
@@ -273,8 +304,20 @@ func TestErrors(t *testing.T) {
 		{`"a=eq.1`, `"a`, 2, `a closing "`},
 		{`"a"b=eq.1`, `"a"b`, 3, "the end of the column name"},
 		{`a"b=eq.1`, `a"b`, 1, "the end of the column name"},
-		{"or=(a.eq.1,b.eq.2)", "or", 0, operator},
-		{"and=(a.eq.1)", "and", 0, operator},
+		{"or=", "or", 0, group},
+		{"or=a.eq.1", "or", 0, group},
+		{"or=()", "or", 1, name},
+		{"or=(a.eq.1", "or", 7, list},
+		{"or=(a.eq.1,)", "or", 8, name},
+		{"or=(a.eq.1)x", "or", 8, "the end"},
+		{"or=(a)", "or", 2, operator},
+		{"or=(a.x.1)", "or", 3, operator},
+		{"or=(and(a.eq.1)", "or", 12, list},
+		{`or=(a.eq."1"2)`, "or", 9, list},
+		{`or=(a.eq."1)`, "or", 9, `a closing "`},
+		{"or=(a.cs.{1)", "or", 9, "a closing }"},
+		{"or=(a.is.nul)", "or", 6, truth},
+		{"not.and=(a.eq.1))", "not.and", 8, "the end"},
 		{"on_conflict=a", "on_conflict", 0, operator},
 		{"%zz=eq.1", "?", 0, "a percent-encoded name"},
 		{"a=eq.%", "a", 0, "a percent-encoded value"},
@@ -306,8 +349,8 @@ func TestErrorInWords(t *testing.T) {
 func TestParametersAreLimited(t *testing.T) {
 	t.Parallel()
 	params := func(n int) string { return strings.TrimPrefix(strings.Repeat("&a=eq.1", n), "&") }
-	if q, err := Parse(params(200)); err != nil || len(q.Filters) != 200 {
-		t.Errorf("200 parameters: %d filters, %v", len(q.Filters), err)
+	if q, err := Parse(params(200)); err != nil || len(q.Where) != 200 {
+		t.Errorf("200 parameters: %d filters, %v", len(q.Where), err)
 	}
 	var e *Error
 	if _, err := Parse(params(201)); !errors.As(err, &e) || e.Expected != "at most 200 parameters" {
@@ -339,36 +382,9 @@ func TestQuotedListRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(values, q.Filters[0].List); diff != "" {
+	if diff := cmp.Diff(values, q.Where[0].Filter.List); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	for _, raw := range []string{
-		"select=a,b:c,%22d%22&order=a.desc.nullslast&limit=1&offset=2&columns=a", "a=not.in.(1,%222%22)&a=is.null", "%zz", "a=eq.%00",
-		"=", "a=in.(%22%5C", "select=%22", `"a"=eq.b`, "%ff=eq.1", "or=(a.eq.1)", strings.Repeat("a=eq.1&", 201),
-	} {
-		f.Add(raw)
-	}
-	f.Fuzz(func(t *testing.T, raw string) {
-		q, err := Parse(raw)
-		if err == nil {
-			for _, filter := range q.Filters {
-				if !known[filter.Op] || filter.Op == Is && !truths[filter.Value] || (filter.Op == In) != (filter.List != nil) {
-					t.Fatalf("%q: filter %+v", raw, filter)
-				}
-			}
-			if q.Limit != nil && *q.Limit < 0 || q.Offset != nil && *q.Offset < 0 {
-				t.Fatalf("%q: a negative count", raw)
-			}
-			return
-		}
-		var e *Error
-		if !errors.As(err, &e) || e.Position < 0 || e.Position > len(raw) || e.Expected == "" {
-			t.Fatalf("%q: %v", raw, err)
-		}
-	})
 }
 
 // FuzzErrorsKeepValues puts a marker into the value of each parameter: no

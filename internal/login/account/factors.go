@@ -153,6 +153,9 @@ func (s *Service) NewCodes(ctx context.Context, p *principal.Principal, proof Pr
 		if codes.RecoveryCodes, err = s.Factors.NewRecoveryCodes(ctx, q, p.User); err != nil {
 			return err
 		}
+		if err := s.noticeOf(ctx, q, p, mail.RecoveryCodesMade, from); err != nil {
+			return err
+		}
 		return audit.Write(ctx, q, login.By(p.User, from).Did(audit.RecoveryCodesMade, "user", id.UUID(p.User)))
 	})
 	return codes, err

@@ -36,7 +36,7 @@ func (s *Service) show(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 	case err != nil:
 		return err
 	}
-	return render(w, http.StatusOK, s.ask(flow, token))
+	return render(w, http.StatusOK, s.ask(flow, token, login.Origin(c)))
 }
 
 func (s *Service) press(w http.ResponseWriter, r *http.Request, c *web.Call) error {
@@ -55,13 +55,13 @@ func (s *Service) press(w http.ResponseWriter, r *http.Request, c *web.Call) err
 	switch r.PostForm.Get("action") {
 	case "approve":
 		var flow otp.Flow
-		if flow, err = s.Links.Confirm(r.Context(), token, from); err == nil {
+		if flow, err = s.Links.Confirm(r.Context(), token, r.PostForm.Get("password"), from); err == nil {
 			v = s.said("Done", wording[flow.Kind].done)
 		}
 	case "continue":
 		var to string
-		if to, err = s.Links.Continue(r.Context(), token, from); err == nil {
-			http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // a URL of auth.redirect_urls
+		if to, err = s.Links.Continue(r.Context(), token, r.PostForm.Get("password"), from); err == nil {
+			http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // Continue has held it against the list
 			return nil
 		}
 	case "deny":
@@ -76,7 +76,7 @@ func (s *Service) press(w http.ResponseWriter, r *http.Request, c *web.Call) err
 	status := http.StatusOK
 	if err != nil {
 		cause := err
-		if v, err = s.refused(r.Context(), token, err); err != nil {
+		if v, err = s.refused(r.Context(), token, from, err); err != nil {
 			return err
 		}
 		if status = http.StatusForbidden; v.Problem != "" {

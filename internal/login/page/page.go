@@ -33,8 +33,8 @@ var tmpl = template.Must(template.New("page").Parse(source))
 // Links is what the page asks of internal/login.
 type Links interface {
 	Look(ctx context.Context, token string) (otp.Flow, error)
-	Confirm(ctx context.Context, token string, from session.Origin) (otp.Flow, error)
-	Continue(ctx context.Context, token string, from session.Origin) (string, error)
+	Confirm(ctx context.Context, token, chosen string, from session.Origin) (otp.Flow, error)
+	Continue(ctx context.Context, token, chosen string, from session.Origin) (string, error)
 	Deny(ctx context.Context, token string, from session.Origin) error
 	ResetOnly(ctx context.Context, r login.Reset, from session.Origin) error
 }
@@ -54,9 +54,10 @@ type view struct {
 	Approve           string // what the button says that lets the page in that asked
 	Continue          string // and the one that goes on to the application here
 	NewPassword       bool   // there is a field for a new password
+	Chosen            bool   // and one for the password that was chosen at sign-up
 	Problem           string // with what was sent
 	Address, Device   string // where the request came from
-	Email             string
+	Email, NewEmail   string
 	Asked             string // when
 	Bad               bool
 	redirectTo        string
@@ -71,7 +72,7 @@ var wording = map[otp.Kind]words{
 		"You are signed in where you asked for it. You can close this page.",
 	},
 	otp.SignUp: {
-		"Confirm your address", "Somebody signed up with this address. Go on only if that was you.", "Confirm", "Confirm and go on",
+		"Confirm your address", "Somebody signed up with this address. Go on only if that was you: it signs in where it was asked for.", "Confirm", "Confirm and go on",
 		"Your address is confirmed. You can close this page.",
 	},
 	otp.Invite:   {"Accept the invitation", "An account was made for you. Choose a password to take it over.", "", "Go on", ""},
@@ -91,7 +92,7 @@ func (s *Service) base() view {
 }
 
 // ask is the page of a link that is good.
-func (s *Service) ask(flow otp.Flow, token string) view {
+func (s *Service) ask(flow otp.Flow, token string, from session.Origin) view {
 	w := wording[flow.Kind]
 	v := s.base()
 	v.Title, v.Text, v.Token, v.Email, v.redirectTo = w.title, w.text, token, flow.Email, flow.RedirectTo
@@ -102,6 +103,13 @@ func (s *Service) ask(flow otp.Flow, token string) view {
 		v.Device = *device
 	}
 	v.Asked = ago(s.Now().Sub(flow.CreatedAt))
+	switch flow.Kind {
+	case otp.EmailChange:
+		v.Email, v.NewEmail = "", flow.Email
+	case otp.EmailChangeCurrent:
+		v.NewEmail = login.NewEmailOf(flow)
+	default:
+	}
 	switch flow.Kind {
 	case otp.Recovery, otp.Invite:
 		v.NewPassword = flow.RedirectTo == ""
@@ -114,6 +122,7 @@ func (s *Service) ask(flow otp.Flow, token string) view {
 			v.Approve = w.approve
 		}
 	}
+	v.Chosen = login.AsksForPassword(flow, from)
 	if flow.RedirectTo != "" {
 		v.Continue = w.on
 	}
@@ -153,7 +162,7 @@ func (s *Service) over() view {
 
 // refused is the page of a link, with what was wrong about what was sent. What
 // is nobody's fault here is passed on.
-func (s *Service) refused(ctx context.Context, token string, err error) (view, error) {
+func (s *Service) refused(ctx context.Context, token string, from session.Origin, err error) (view, error) {
 	if errors.Is(err, otp.ErrExpired) {
 		return s.over(), nil
 	}
@@ -165,7 +174,7 @@ func (s *Service) refused(ctx context.Context, token string, err error) (view, e
 	if errors.Is(err, otp.ErrExpired) {
 		return s.over(), nil
 	}
-	v := s.ask(flow, token)
+	v := s.ask(flow, token, from)
 	v.Problem = f.Detail
 	return v, err
 }

@@ -43,6 +43,8 @@ var statuses = map[fault.Kind]int{
 	fault.TooMany:          http.StatusTooManyRequests,
 	fault.Unavailable:      http.StatusServiceUnavailable,
 	fault.Timeout:          http.StatusGatewayTimeout,
+	fault.OutOfRange:       http.StatusRequestedRangeNotSatisfiable,
+	fault.Precondition:     http.StatusPreconditionFailed,
 }
 
 // Status returns the HTTP status of a kind.

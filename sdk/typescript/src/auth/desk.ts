@@ -7,13 +7,14 @@
  * them would be refused before they are looked at.
  */
 
-import { AuthError, sessionMissing } from "../core/errors.js";
+import { AuthError, sessionConflict, sessionMissing } from "../core/errors.js";
 import type { AuthEvents } from "../core/events.js";
 import type { Gateway } from "../core/gateway.js";
 import type { Call } from "../core/http.js";
 import { isSession } from "../core/record.js";
 import type { Refresher } from "../core/refresh.js";
 import type { SessionState } from "../core/session.js";
+import type { AskedMails } from "./asked.js";
 import type { MailedProof } from "./requests.js";
 import type { Session, SignInResult, User, UserAndSession } from "./types.js";
 
@@ -27,6 +28,7 @@ export interface DeskParts {
   readonly state: SessionState;
   readonly refresher: Refresher;
   readonly events: AuthEvents;
+  readonly asked: AskedMails;
 }
 
 /** A sign-in that waits for its second factor. */
@@ -45,8 +47,11 @@ export class Desk {
   readonly state: SessionState;
   readonly refresher: Refresher;
   readonly events: AuthEvents;
+  readonly asked: AskedMails;
   /** The sign-in that `verify2FACode` completes. */
   pending: PendingSignIn | null = null;
+  /** The `mfa_token` of a sign-in that began with the link that opened this page. */
+  #landed: string | undefined;
   /** The proof that `confirmPasswordReset` uses when it is given none. */
   recovery: MailedProof | null = null;
 
@@ -55,6 +60,7 @@ export class Desk {
     this.state = parts.state;
     this.refresher = parts.refresher;
     this.events = parts.events;
+    this.asked = parts.asked;
   }
 
   /** Sends a call as nobody, or as `bearer`. */
@@ -84,19 +90,72 @@ export class Desk {
     return readTokens(await this.send("POST", "/refresh", { refresh_token }, { timeoutMs: REFRESH_TIMEOUT_MS }));
   }
 
-  /** Begins the session that an answer holds; see {@link SessionState.begin} for `opened`. */
-  async begin(answer: unknown, opened = false): Promise<UserAndSession> {
+  /** Begins the session that an answer holds; see {@link SessionState.begin} for `landed`. */
+  async begin(answer: unknown, landed?: { readonly asked: boolean }): Promise<UserAndSession> {
     const tokens = readTokens(answer);
     this.pending = null;
-    await this.state.begin(tokens.session, opened);
+    await this.state.begin(tokens.session, landed);
     return tokens;
   }
 
-  /** As {@link Desk.begin}, for answers that may want a second factor instead. Then there is no session yet. */
-  async enter(answer: unknown, opened = false): Promise<SignInResult> {
-    const { requires_2fa, mfa_token = "", methods = [] } = (answer ?? {}) as Partial<PendingSignIn>;
-    if (requires_2fa !== true) return this.begin(answer, opened);
-    this.pending = { user: null, session: null, requires_2fa, mfa_token, methods };
+  /** As {@link Desk.goOn}, for answers that may want a second factor instead. Then there is no session yet. */
+  async enter(answer: unknown): Promise<SignInResult> {
+    return isPending(answer) ? this.#pend(answer) : this.goOn(answer);
+  }
+
+  /**
+   * As {@link Desk.enter}, for the link that opened this page. Anybody can make somebody open a link, so it never takes
+   * the place of another user's session: then its own is ended again, and the error's code is `session_conflict`.
+   */
+  async land(answer: unknown): Promise<SignInResult> {
+    if (!isPending(answer)) return this.#beginLanded(answer);
+    const pending = this.#pend(answer);
+    this.#landed = pending.mfa_token;
+    return pending;
+  }
+
+  /** Begins the session that a second factor has completed. */
+  async complete(answer: unknown, mfa_token: string): Promise<UserAndSession> {
+    return mfa_token === this.#landed ? this.#beginLanded(answer) : this.begin(answer);
+  }
+
+  /** Takes an answer that may hold the session held now, with another view of the user: then that session goes on. */
+  async goOn(answer: unknown): Promise<UserAndSession> {
+    const { user, session } = readTokens(answer);
+    const before = this.state.held?.session;
+    if (before?.id !== session.id || before.user.id !== user.id) return this.begin(answer);
+    this.pending = null;
+    await this.learn(user);
+    const { held } = this.state;
+    const kept = held === null ? null : await this.state.rotate(held, session);
+    return { user, session: kept?.session ?? session };
+  }
+
+  async #beginLanded(answer: unknown): Promise<UserAndSession> {
+    const { user, session } = readTokens(answer);
+    const asked = user.email !== null && (await this.asked.has(user.email));
+    await this.state.reconcile();
+    while (this.state.held !== null && this.state.held.session.user.id !== user.id) {
+      // What is stored may be over long since. Only the server knows.
+      if ((await this.refresher.refresh("rejected")).kind === "ended") continue;
+      await this.#discard(session);
+      throw sessionConflict();
+    }
+    return this.begin(answer, { asked });
+  }
+
+  /** Ends a session that nobody wants. If the server cannot be told, it ends by itself one day. */
+  async #discard({ access_token }: Session): Promise<void> {
+    try {
+      await this.send("POST", "/signout", { scope: "local" }, { bearer: access_token, timeoutMs: REFRESH_TIMEOUT_MS });
+    } catch {
+      // Its tokens are forgotten in any case.
+    }
+  }
+
+  #pend(answer: unknown): PendingSignIn {
+    const { mfa_token = "", methods = [] } = answer as Partial<PendingSignIn>;
+    this.pending = { user: null, session: null, requires_2fa: true, mfa_token, methods };
     return this.pending;
   }
 
@@ -117,6 +176,17 @@ export class Desk {
     this.recovery = null;
     this.events.recovered();
   }
+}
+
+/** Whether an answer wants a second factor. */
+function isPending(answer: unknown): boolean {
+  return (answer as { requires_2fa?: unknown } | null | undefined)?.requires_2fa === true;
+}
+
+/** Whether an answer says that one of the two confirmations of a change of address is in, and the other is not. */
+export function isHalfConfirmed(answer: unknown): boolean {
+  const { user, session } = (answer ?? {}) as { user?: unknown; session?: unknown };
+  return user === null && session === null && !isPending(answer);
 }
 
 /** `{user, session}` of an answer, the user put into the session as well. */

@@ -6,7 +6,7 @@
 
 import { AuthError, asFluxbaseError, type FluxbaseError } from "../core/errors.js";
 import type { Logger } from "../core/logger.js";
-import type { Desk } from "./desk.js";
+import { type Desk, isHalfConfirmed } from "./desk.js";
 import { isUnknown } from "./flow.js";
 import type { SignInResult } from "./types.js";
 
@@ -75,7 +75,8 @@ export class Landing {
   /**
    * What a mailed link that the page was opened by came to: the sign-in, or null when there was none. Clients do this
    * by themselves; call it for the outcome, above all to learn of a second factor or of a link that did not work. If
-   * there was no answer, a further call tries again. Codes: `otp_expired`, and those of the network.
+   * there was no answer, a further call tries again. Codes: `otp_expired`, those of the network, and `session_conflict`:
+   * the link is another user's than the one who is signed in here. Nothing has changed then; the link is spent.
    */
   readonly initialize = async (): Promise<SignInResult | null> => {
     const latest = this.#outcome;
@@ -112,6 +113,6 @@ export class Landing {
       { token: arrival.token },
       { timeoutMs: TIMEOUT_MS },
     );
-    return this.#desk.enter(answer, true);
+    return isHalfConfirmed(answer) ? null : this.#desk.land(answer);
   }
 }

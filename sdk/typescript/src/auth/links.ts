@@ -1,9 +1,17 @@
 /** What goes by mail: each mail holds a link, whose token may be used once, and a code to be typed by hand. */
 
 import { stepMissing } from "../core/errors.js";
-import type { Desk } from "./desk.js";
-import type { MagicLinkRequest, MailedProof, MailRequest, PasswordReset, WaitOptions } from "./requests.js";
-import type { MailedFlow, SignInResult } from "./types.js";
+import type { AskedKind } from "./asked.js";
+import { type Desk, isHalfConfirmed } from "./desk.js";
+import type {
+  MagicLinkRequest,
+  MailedProof,
+  MailRequest,
+  PasswordReset,
+  ResendRequest,
+  WaitOptions,
+} from "./requests.js";
+import type { ConfirmationResult, MailedFlow, SignInResult } from "./types.js";
 import type { Waits } from "./waits.js";
 
 /** Part of `client.auth`. */
@@ -24,7 +32,9 @@ export class MailedLinks {
   readonly sendMagicLink = async (request: MagicLinkRequest): Promise<MailedFlow> => {
     const { email, redirectTo, data, create_user } = request;
     const body = { email, redirect_to: redirectTo, data, create_user };
-    return this.#mailed(await this.#desk.send("POST", "/magiclink", body));
+    const flow = (await this.#desk.send("POST", "/magiclink", body)) as MailedFlow;
+    await this.#waits.mailed("magiclink", email, flow.flow_id);
+    return flow;
   };
 
   /**
@@ -35,17 +45,33 @@ export class MailedLinks {
   readonly waitForSignIn = (flowId: string, options: WaitOptions = {}): Promise<SignInResult> =>
     this.#waits.wait(flowId, options.signal);
 
-  /** Signs in with a mailed link's token or with the code (`SIGNED_IN`). Code: `otp_expired`, for all that is wrong. */
+  /**
+   * Signs in with a mailed link's token or with the code (`SIGNED_IN`). A code is good for what this page has asked for
+   * last; see {@link MailedCode.flow_id}. Code: `otp_expired`, for all that is wrong.
+   */
   readonly verifyMagicLink = async (proof: MailedProof): Promise<SignInResult> =>
-    this.#desk.enter(await this.#desk.send("POST", "/magiclink/verify", proofOf(proof)));
+    this.#desk.enter(await this.#redeem("magiclink", "/magiclink/verify", proof));
 
-  /** Confirms a new account's address, and signs in (`SIGNED_IN`). Code: `otp_expired`. */
-  readonly verifyEmail = async (proof: MailedProof): Promise<SignInResult> =>
-    this.#desk.enter(await this.#desk.send("POST", "/verify-email", proofOf(proof)));
+  /**
+   * Confirms an address, a new account's or a new one of an account's, and signs in (`SIGNED_IN`). Of a change of
+   * address that both addresses must confirm, the first confirmation changes nothing: `{user: null, session: null}`.
+   * Codes: as {@link MailedLinks.verifyMagicLink}.
+   */
+  readonly verifyEmail = async (proof: MailedProof): Promise<ConfirmationResult> => {
+    const answer = await this.#redeem("signup", "/verify-email", proof);
+    return isHalfConfirmed(answer) ? { user: null, session: null } : this.#desk.enter(answer);
+  };
 
-  /** Mails the confirmation of a new account again. The answer is the same for unknown addresses. */
-  readonly resendVerification = async ({ email }: Pick<MailRequest, "email">): Promise<MailedFlow> =>
-    this.#mailed(await this.#desk.send("POST", "/verify-email/resend", { email }));
+  /**
+   * Mails the confirmation of a new account again. The answer is the same for unknown addresses. There is a `flow_id` to
+   * wait for only where that of the sign-up is known: the browser's own, or the one that is given.
+   */
+  readonly resendVerification = async (request: ResendRequest): Promise<Partial<MailedFlow>> => {
+    const { email, flow_id = await this.#desk.asked.flow("signup", email) } = request;
+    const flow = (await this.#desk.send("POST", "/verify-email/resend", { email, flow_id })) as Partial<MailedFlow>;
+    await this.#waits.mailed("signup", email, flow.flow_id);
+    return flow;
+  };
 
   /** Mails a link and a code that allow a new password. Resolves alike for unknown addresses. */
   readonly resetPassword = async ({ email, redirectTo }: MailRequest): Promise<void> => {
@@ -58,11 +84,14 @@ export class MailedLinks {
    * Codes: `otp_expired`, `weak_password` (the token can be used again), `recovery_token_missing`.
    */
   readonly confirmPasswordReset = async (reset: PasswordReset): Promise<SignInResult> => {
-    const proof = "email" in reset || reset.token !== undefined ? proofOf(reset) : this.#desk.recovery;
+    const proof = "email" in reset || reset.token !== undefined ? reset : this.#desk.recovery;
     if (proof === null) throw stepMissing("recovery_token_missing");
     let answer: unknown;
     try {
-      answer = await this.#desk.send("POST", "/password/reset/confirm", { ...proof, password: reset.password });
+      answer = await this.#desk.send("POST", "/password/reset/confirm", {
+        ...proofOf(proof),
+        password: reset.password,
+      });
     } catch (thrown) {
       if ((thrown as { code?: unknown }).code === "otp_expired") this.#desk.recovered();
       throw thrown;
@@ -71,14 +100,22 @@ export class MailedLinks {
     return this.#desk.enter(answer);
   };
 
-  #mailed(answer: unknown): MailedFlow {
-    const flow = answer as MailedFlow;
-    this.#waits.expect(flow.flow_id);
-    return flow;
+  /** Sends a proof; a code together with the flow that it belongs to. */
+  async #redeem(kind: AskedKind, path: string, given: MailedProof): Promise<unknown> {
+    const { asked } = this.#desk;
+    let proof = given;
+    if ("email" in proof && proof.flow_id === undefined) {
+      proof = { ...proof, flow_id: await asked.flow(kind, proof.email) };
+    }
+    const answer = await this.#desk.send("POST", path, proofOf(proof));
+    if ("email" in proof && proof.flow_id) await asked.forget(proof.flow_id);
+    return answer;
   }
 }
 
 /** Only what the server knows: it refuses other members. */
 function proofOf(proof: MailedProof): MailedProof {
-  return "email" in proof ? { email: proof.email, code: proof.code } : { token: proof.token };
+  if (!("email" in proof)) return { token: proof.token };
+  const { email, code, flow_id } = proof;
+  return flow_id ? { email, code, flow_id } : { email, code };
 }

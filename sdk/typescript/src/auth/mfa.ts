@@ -40,7 +40,7 @@ export class SecondFactors {
    * The second step of a sign-in that answered `requires_2fa`: `SIGNED_IN`, then `MFA_CHALLENGE_VERIFIED`. The client
    * remembers the `mfa_token` until the page is left. `code` may be a recovery code.
    * Codes: `mfa_verification_failed`, `mfa_verification_rejected` (too many wrong codes), `otp_expired` (sign in anew),
-   * `mfa_token_missing`.
+   * `mfa_token_missing`, `session_conflict` (see {@link Landing.initialize}).
    */
   readonly verify2FACode = async (step: {
     readonly code: string;
@@ -48,9 +48,8 @@ export class SecondFactors {
   }): Promise<UserAndSession> => {
     const mfa_token = step.mfa_token ?? this.#desk.pending?.mfa_token;
     if (mfa_token === undefined) throw stepMissing("mfa_token_missing");
-    const signedIn = await this.#desk.begin(
-      await this.#desk.send("POST", "/2fa/verify", { mfa_token, code: step.code }),
-    );
+    const answer = await this.#desk.send("POST", "/2fa/verify", { mfa_token, code: step.code });
+    const signedIn = await this.#desk.complete(answer, mfa_token);
     const { session } = signedIn;
     if (this.#desk.state.held?.session.id === session.id) {
       this.#desk.events.emit(session, "MFA_CHALLENGE_VERIFIED", session, {});

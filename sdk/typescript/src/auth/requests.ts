@@ -41,7 +41,25 @@ export interface MagicLinkRequest extends MailRequest, WithData {
 }
 
 /** What a mail holds: the link's token, or the code typed by hand. */
-export type MailedProof = { readonly token: string } | { readonly email: string; readonly code: string };
+export type MailedProof = { readonly token: string } | MailedCode;
+
+/** A code typed by hand. */
+export interface MailedCode {
+  readonly email: string;
+  readonly code: string;
+  /**
+   * The flow of the page that asked: its own code counts then, and no other. Default: the one that this browser has
+   * asked for last for the address. Null: none, for a mail that nobody asked for here (an invitation).
+   */
+  readonly flow_id?: string | null | undefined;
+}
+
+/** A new account's address, to be mailed once more. */
+export interface ResendRequest {
+  readonly email: string;
+  /** What `signUp` answered. Default: as this browser remembers it. */
+  readonly flow_id?: string | undefined;
+}
 
 /** A {@link MailedProof}, or none when the page was opened by the link; and the new password. */
 export type PasswordReset = (MailedProof | { readonly token?: undefined }) & { readonly password: string };

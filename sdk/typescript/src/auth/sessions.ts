@@ -29,6 +29,7 @@ export class Sessions {
     const { scope = "local" } = options;
     const { state } = this.#desk;
     this.#desk.pending = null;
+    if (scope !== "others") await this.#desk.asked.clear(); // the next person at this device asks anew
     await state.reconcile();
     const { held } = state;
     if (held === null) return;

@@ -24,7 +24,7 @@ export class SignIn {
     const answer = await this.#desk.send("POST", "/signup", { email, password, ...wishes(options) });
     const { user = null, session, flow_id } = (answer ?? {}) as Partial<SignUpResult>;
     if (session) return this.#desk.begin(answer);
-    this.#waits.expect(flow_id);
+    await this.#waits.mailed("signup", email, flow_id);
     return { user, session: null, ...(flow_id === undefined ? {} : { flow_id }) };
   };
 
@@ -45,25 +45,17 @@ export class SignIn {
 
   /**
    * Gives an anonymous user an address and a password: same id, same rows, same session (`USER_UPDATED`). While the
-   * address must be confirmed the user stays anonymous, and `flow_id` is there. Codes: `user_already_exists` (nothing is
-   * lost), `weak_password`, `session_missing`.
+   * address must be confirmed the user stays anonymous, and `flow_id` is there: in browsers the page waits by itself, and
+   * `USER_UPDATED` comes once the link is opened. Codes: `user_already_exists` (nothing is lost), `weak_password`,
+   * `session_missing`.
    */
   readonly convertAnonymousUser = async ({ email, password, options }: SignUpCredentials): Promise<Conversion> => {
-    const { state } = this.#desk;
     const body = { email, password, ...wishes(options) };
     const answer = await this.#desk.sendAsCaller("POST", "/anonymous/convert", body);
-    const { user, session, flow_id } = answer as Partial<Conversion>;
-    const { held } = state;
-    if (held === null || user?.id !== held.session.user.id) return this.#desk.begin(answer);
-    await this.#desk.learn(user);
-    const current = state.held ?? held;
-    if (session?.refresh_token === undefined) {
-      this.#waits.expect(flow_id);
-      return { user, session: { ...current.session, user }, ...(flow_id === undefined ? {} : { flow_id }) };
-    }
-    if (session.id !== current.session.id) return this.#desk.begin(answer);
-    const kept = await state.rotate(current, { ...session, user });
-    return { user, session: kept?.session ?? { ...session, user } };
+    const converted = await this.#desk.goOn(answer);
+    const { flow_id } = answer as Partial<Conversion>;
+    await this.#waits.mailed("signup", email, flow_id);
+    return flow_id === undefined ? converted : { ...converted, flow_id };
   };
 }
 

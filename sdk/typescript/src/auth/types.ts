@@ -106,6 +106,14 @@ export type SignInResult =
       readonly methods: readonly string[];
     };
 
+/**
+ * As {@link SignInResult}; or nobody, where a change of address needs a confirmation from the old and the new address,
+ * and this was the first of the two. Nothing has changed yet then.
+ */
+export type ConfirmationResult =
+  | SignInResult
+  | { readonly user: null; readonly session: null; readonly requires_2fa?: false };
+
 /** A new authenticator, not in use until `verify2FA`. */
 export interface TotpEnrolment {
   readonly id: string;

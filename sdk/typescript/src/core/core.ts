@@ -5,6 +5,7 @@
 
 import { AdminUsers } from "../admin/users.js";
 import { Account } from "../auth/account.js";
+import { AskedMails } from "../auth/asked.js";
 import { Desk } from "../auth/desk.js";
 import { Landing, takeArrival } from "../auth/landing.js";
 import { MailedLinks } from "../auth/links.js";
@@ -17,6 +18,7 @@ import { Tabs } from "./broadcast.js";
 import { AuthEvents } from "./events.js";
 import { Gateway } from "./gateway.js";
 import { Http } from "./http.js";
+import { silentLogger } from "./logger.js";
 import { type FluxbaseClientOptions, resolveOptions } from "./options.js";
 import { Refresher } from "./refresh.js";
 import { SessionState } from "./session.js";
@@ -72,7 +74,8 @@ export function createCore(options: FluxbaseClientOptions): Core {
     () => void refresher.current(),
     () => refresher.warmUp(),
   );
-  const desk: Desk = new Desk({ gateway, state, refresher, events });
+  const asked = new AskedMails(new Vault(resolved.storage, `${storageKey}.asked`, silentLogger), now);
+  const desk: Desk = new Desk({ gateway, state, refresher, events, asked });
   const waits = new Waits(desk, resolved.waitForLinks);
   const landing: Landing = new Landing(desk, logger, resolved.detectSessionInUrl ? takeArrival() : null);
   const links = new MailedLinks(desk, waits);

@@ -150,6 +150,11 @@ export function sessionMissing(): AuthError {
   return new AuthError("Nobody is signed in", { status: 400, code: "session_missing" });
 }
 
+/** A link that opened the page is somebody else's than who is signed in here. */
+export function sessionConflict(): AuthError {
+  return new AuthError("Somebody else is signed in here; sign out first", { status: 409, code: "session_conflict" });
+}
+
 /** The call needs something that an earlier step would have left in this client. */
 export function stepMissing(code: "mfa_token_missing" | "recovery_token_missing"): AuthError {
   const what = code === "mfa_token_missing" ? "No sign-in waits for a second factor" : "No reset link was opened here";

@@ -39,6 +39,14 @@ export type AuthChange =
 export interface AuthChangeInfo {
   /** Why the session ended; only with `SIGNED_OUT`. */
   readonly reason?: SignOutReason;
+  /** True when a mailed link that opened this page has signed in; only with `SIGNED_IN`, where it happened. */
+  readonly landing?: true;
+  /**
+   * Beside `landing`: whether this browser has asked for a mail to the user's address in the last ten minutes. If not,
+   * the mail was asked for on another device, or somebody else has sent the person a link to an account of their own:
+   * ask whether they mean to go on as this user.
+   */
+  readonly asked?: boolean;
 }
 
 /** The names of the events. */

@@ -60,16 +60,17 @@ export class SessionState {
 
   /**
    * Starts a session, replacing any other. Listeners that wait for their greeting are greeted with the session before
-   * it, or with `session` itself when it is what the page was `opened` with.
+   * it, or with `session` itself when the page has `landed` with it: was opened by a mailed link.
    */
-  async begin(session: Session, opened = false): Promise<void> {
+  async begin(session: Session, landed?: { readonly asked: boolean }): Promise<void> {
     await this.ready();
     const before = this.#held;
     const next: Held = { session, obtainedAt: this.#parts.now() };
     this.#held = next;
     await this.#parts.vault.transact(() => (sameTokens(this.#held, next) ? encodeHeld(next) : undefined));
     if (!sameTokens(this.#held, next)) return;
-    this.#parts.events.emit(opened ? session : (before?.session ?? null), "SIGNED_IN", session, {});
+    const info = landed === undefined ? {} : ({ landing: true, asked: landed.asked } as const);
+    this.#parts.events.emit(landed === undefined ? (before?.session ?? null) : session, "SIGNED_IN", session, info);
     this.#parts.tabs.announce();
   }
 

@@ -1,7 +1,7 @@
 /** Names of supabase-js for mailed links and codes, each with its shape. They call what the value face calls. */
 
 import type { MailedProof } from "../auth/requests.js";
-import type { SignInResult, UserMetadata } from "../auth/types.js";
+import type { ConfirmationResult, UserMetadata } from "../auth/types.js";
 import type { Core } from "../core/core.js";
 import { usageError } from "../core/errors.js";
 import { type NoUserAndSession, type Result, settle } from "./settle.js";
@@ -23,7 +23,7 @@ export type OtpType = "email" | "magiclink" | "invite" | "signup" | "recovery";
 
 /** What `verifyOtp` takes: the code from the mail, or the token of its link. */
 export type OtpProof = { readonly type: OtpType } & (
-  | { readonly email: string; readonly token: string }
+  | { readonly email: string; readonly token: string; readonly flow_id?: string | null | undefined }
   | { readonly token_hash: string }
 );
 
@@ -58,7 +58,7 @@ export class SupabaseNames {
    * As `verifyMagicLink` or `verifyEmail`, by type. With `recovery` nobody is signed in yet: `PASSWORD_RECOVERY` follows,
    * and `updateUser({ password })` goes on with the proof, which is looked at only then.
    */
-  readonly verifyOtp = (proof: OtpProof): Promise<Result<SignInResult | NoUserAndSession, NoUserAndSession>> =>
+  readonly verifyOtp = (proof: OtpProof): Promise<Result<ConfirmationResult, NoUserAndSession>> =>
     settle(this.#verify(proof), nobody);
 
   /** Mails again (an invitation: an ordinary link): as `resendVerification`, `sendMagicLink` (for a known address) or `resetPassword`, by type. */
@@ -85,9 +85,8 @@ export class SupabaseNames {
       null,
     );
 
-  async #verify(given: OtpProof): Promise<SignInResult | NoUserAndSession> {
-    const proof: MailedProof =
-      "token_hash" in given ? { token: given.token_hash } : { email: given.email, code: given.token };
+  async #verify(given: OtpProof): Promise<ConfirmationResult> {
+    const proof = proofOf(given);
     const { auth, desk } = this.#core;
     switch (given.type) {
       case "email":
@@ -103,6 +102,13 @@ export class SupabaseNames {
         throw usageError("verifyOtp knows the types email, magiclink, invite, signup and recovery", "invalid_options");
     }
   }
+}
+
+/** Nobody has asked for an invitation, so its code belongs to no flow of this page. */
+function proofOf(given: OtpProof): MailedProof {
+  if ("token_hash" in given) return { token: given.token_hash };
+  const { email, token: code, type, flow_id = type === "invite" ? null : undefined } = given;
+  return { email, code, flow_id };
 }
 
 function sent(work: Promise<{ readonly flow_id?: string }>): Promise<Result<OtpSent, NoUserAndSession>> {

@@ -159,11 +159,9 @@ export class FakeAccounts {
           if (server.account(body["email"] ?? "")) return problem(409, "user_already_exists");
           if (server.confirm) {
             account.new_email = body["email"] ?? "";
-            return json(200, {
-              user: server.user(account),
-              session: null,
-              flow_id: server.mail.send(account.new_email, "signup").flow,
-            });
+            account.password = body["password"] ?? "";
+            const { flow } = server.mail.send(account.new_email, "signup", undefined, account);
+            return json(200, { ...server.current(session), flow_id: flow });
           }
           account.email = body["email"] ?? "";
           account.password = body["password"] ?? "";

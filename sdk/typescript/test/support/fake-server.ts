@@ -106,6 +106,24 @@ export class FakeServer {
     return { user: this.user(session.account), session: this.#tokens(session) };
   }
 
+  /** The session as it is, with fresh tokens of the same generation. */
+  current(session: ServerSession): { readonly user: unknown; readonly session: unknown } {
+    return { user: this.user(session.account), session: this.#tokens(session) };
+  }
+
+  /** Whose access token a request has been sent with. */
+  session(seen: Seen): ServerSession | undefined {
+    return this.#bearer(seen)?.session;
+  }
+
+  #bearer(seen: Seen): { readonly session: ServerSession; readonly exp: number } | undefined {
+    const payload = seen.headers.get("authorization")?.split(".")[1];
+    if (payload === undefined) return undefined;
+    const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as { session_id: string; exp: number };
+    const session = this.sessions.get(claims.session_id);
+    return session === undefined ? undefined : { session, exp: claims.exp };
+  }
+
   end(sessionId: string, reason: string): void {
     const session = this.sessions.get(sessionId);
     if (session) session.ended = reason;
@@ -151,14 +169,13 @@ export class FakeServer {
         errors: unknown.map((name) => ({ pointer: `/${name}`, detail: "?" })),
       });
     }
+    const found = this.#bearer(seen);
+    const session = found?.session;
+    // A token that is no good is refused wherever it is sent.
+    if (session?.ended) return problem(401, "session_ended", { reason: session.ended });
+    if (found !== undefined && found.exp <= Date.now() / 1000 + this.skew) return problem(401, "token_expired");
     if (open !== undefined) return open.answer(asked);
-    const bearer = seen.headers.get("authorization")?.replace("Bearer ", "") ?? "";
-    const payload = bearer.split(".")[1];
-    if (payload === undefined) return problem(401, "not_authenticated");
-    const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as { session_id: string; exp: number };
-    const session = this.sessions.get(claims.session_id) as ServerSession;
-    if (session.ended) return problem(401, "session_ended", { reason: session.ended });
-    if (claims.exp <= Date.now() / 1000 + this.skew) return problem(401, "token_expired");
+    if (session === undefined) return problem(401, "not_authenticated");
     return own?.answer(asked, session) ?? problem(404, "not_found");
   }
 
@@ -181,6 +198,7 @@ export class FakeServer {
           const account = this.account(body["email"] ?? "");
           if (account === undefined || account.password !== body["password"])
             return problem(401, "invalid_credentials");
+          if (this.confirm && !account.verified) return problem(403, "email_not_confirmed");
           return json(200, this.enter(account));
         },
       },

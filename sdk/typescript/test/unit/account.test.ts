@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createClient } from "../../src/index.js";
 import { FakeServer } from "../support/fake-server.js";
-import { CREDENTIALS, caught, client, disposeAll, record, SharedStorage } from "../support/unit.js";
+import { CREDENTIALS, caught, client, disposeAll, record, SharedStorage, turn } from "../support/unit.js";
 
 const { email, password } = CREDENTIALS;
 let server: FakeServer;
@@ -45,8 +45,47 @@ describe("an anonymous user", () => {
     const converted = await made.auth.convertAnonymousUser({ email, password });
     expect(converted.flow_id).toBe(server.mail.last(email).flow);
     expect(converted.user).toMatchObject({ id: before.user.id, is_anonymous: true, new_email: email });
-    expect(converted.session.access_token).toBe(before.session.access_token);
-    expect((await made.auth.getSession())?.user).toEqual(converted.user);
+    expect(converted.session.id).toBe(before.session.id);
+    expect(await made.auth.getSession()).toEqual(converted.session);
+  });
+
+  it("goes on in the same session once the address is confirmed: the page waits by itself, as the guest", async () => {
+    server.confirm = true;
+    const storage = new SharedStorage();
+    const made = client(server, { storage, waitForLinks: true });
+    const before = await made.auth.signInAnonymously();
+    const { flow_id, session: guest } = await made.auth.convertAnonymousUser({ email, password });
+    await expect.poll(() => server.requests("/flow")).toHaveLength(1);
+    const [request] = server.requests("/flow");
+    expect(request?.body).toEqual({ flow_id });
+    expect(request?.headers.get("authorization")).toBe(`Bearer ${guest.access_token}`);
+    const events = record(made);
+    await turn();
+    server.mail.open(server.mail.last(email));
+    await expect.poll(() => events.names).toEqual(["INITIAL_SESSION", "USER_UPDATED", "TOKEN_REFRESHED"]);
+    const session = await made.auth.getSession();
+    expect(session?.id).toBe(before.session.id);
+    expect(session?.user).toMatchObject({ id: before.user.id, email, is_anonymous: false });
+    expect(await client(server, { storage }).auth.getSession()).toEqual(session);
+    expect(server.sessions.size).toBe(1);
+  });
+
+  it("is asked for as nobody by everybody else, and by a guest whose session has ended", async () => {
+    server.confirm = true;
+    const made = client(server);
+    const { session } = await made.auth.signInAnonymously();
+    const { flow_id = "" } = await made.auth.convertAnonymousUser({ email, password });
+    server.end(session.id, "admin");
+    const waiting = made.auth.waitForSignIn(flow_id);
+    await expect.poll(() => server.requests("/flow")).toHaveLength(2);
+    expect(server.requests("/flow")[1]?.headers.has("authorization")).toBe(false);
+    server.mail.open(server.mail.last(email));
+    expect((await waiting).session?.id).not.toBe(session.id);
+    const other = made.auth.waitForSignIn((await made.auth.sendMagicLink({ email })).flow_id);
+    await expect.poll(() => server.requests("/flow")).toHaveLength(3);
+    expect(server.requests("/flow")[2]?.headers.has("authorization")).toBe(false);
+    server.mail.open(server.mail.last(email));
+    await other;
   });
 
   it("loses nothing when the address is taken", async () => {

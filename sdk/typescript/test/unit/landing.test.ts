@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { readFragment } from "../../src/auth/landing.js";
 import { type AuthError, createClient } from "../../src/index.js";
-import { FakeServer } from "../support/fake-server.js";
+import { FakeServer, problem } from "../support/fake-server.js";
 import { CREDENTIALS, caught, client, disposeAll, Lines, record, SharedStorage, turn } from "../support/unit.js";
 
 const { email } = CREDENTIALS;
@@ -126,14 +126,42 @@ describe("a page that a link has opened", () => {
     expect(server.seen[1]?.headers.get("authorization")).toMatch(/^Bearer /);
   });
 
-  it("replaces the session that was stored", async () => {
+  it("replaces a session of the same user", async () => {
     const { fetch, storage, place } = page("");
-    const before = await client(server, { fetch, storage }).auth.signUp({ ...CREDENTIALS, email: "old@example.com" });
+    const before = await client(server, { fetch, storage }).auth.signUp(CREDENTIALS);
     const { token } = server.mail.send(email, "magiclink");
     place.hash = `#type=magiclink&token=${token}`;
     const session = await client(server, { fetch, storage }).auth.getSession();
     expect(session?.user.email).toBe(email);
     expect(session?.id).not.toBe(before.session?.id);
+  });
+
+  it("is told whether this browser has asked for the mail, within ten minutes", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const landed = async (asking: string | undefined, seconds: number) => {
+      const { fetch, storage, place } = page("");
+      const before = client(server, { fetch, storage, waitForLinks: false });
+      if (asking !== undefined) await before.auth.sendMagicLink({ email: asking });
+      vi.setSystemTime(Date.now() + seconds * 1000);
+      place.hash = `#type=magiclink&token=${server.mail.send(email, "magiclink").token}`;
+      const made = client(server, { fetch, storage });
+      const events = record(made);
+      expect((await made.auth.initialize())?.user?.email).toBe(email);
+      return events.changes.find(([event]) => event === "SIGNED_IN")?.[2];
+    };
+    expect(await landed(undefined, 0)).toEqual({ landing: true, asked: false });
+    expect(await landed(" Ada@Example.com", 599)).toEqual({ landing: true, asked: true });
+    expect(await landed(email, 601)).toEqual({ landing: true, asked: false });
+    expect(await landed("eve@example.com", 0)).toEqual({ landing: true, asked: false });
+    vi.useRealTimers();
+  });
+
+  it("confirms one half of a change of address, and signs nobody in", async () => {
+    const { token } = server.mail.send(email, "email_change");
+    const { fetch, storage } = page(`#type=signup&token=${token}`);
+    const made = client(server, { fetch, storage });
+    expect(await made.auth.initialize()).toBeNull();
+    expect(await made.auth.getSession()).toBeNull();
   });
 
   it("learns from initialize() that a second factor is needed", async () => {
@@ -198,6 +226,74 @@ describe("a page that a link has opened", () => {
     };
     vi.stubGlobal("history", { state: null, replaceState: refuse });
     expect((await client(server, { fetch, storage }).auth.getSession())?.user.email).toBe(email);
+  });
+});
+
+describe("a link of another user", () => {
+  const old = { ...CREDENTIALS, email: "old@example.com" };
+
+  /** A page that somebody's link has opened while `old` is signed in. */
+  async function opened(prepare: () => void = () => undefined) {
+    const { fetch, storage, logger, place } = page("");
+    const { session } = await client(server, { fetch, storage }).auth.signUp(old);
+    prepare();
+    place.hash = `#type=magiclink&token=${server.mail.send(email, "magiclink").token}`;
+    const made = client(server, { fetch, storage, logger });
+    const alive = () => [...server.sessions.values()].filter(({ ended }) => !ended).map(({ id }) => id);
+    return { made, events: record(made), storage, logger, before: session, alive };
+  }
+
+  it("does not take the place of who is signed in: its session ends, and initialize() says so", async () => {
+    const { made, events, storage, logger, before, alive } = await opened();
+    expect(await caught(made.auth.initialize())).toMatchObject({ name: "AuthError", code: "session_conflict" });
+    expect((await made.auth.getSession())?.id).toBe(before?.id);
+    expect((await made.auth.getCurrentUser())?.email).toBe(old.email);
+    expect([...storage.items.values()].join()).not.toContain(`"${email}"`);
+    expect(events.names).not.toContain("SIGNED_IN");
+    expect(alive()).toEqual([before?.id]);
+    expect(server.requests("/signout").map(({ body }) => body)).toEqual([{ scope: "local" }]);
+    expect(logger.lines).toEqual([expect.stringContaining("session_conflict")]);
+    expect(await caught(made.auth.initialize())).toMatchObject({ code: "session_conflict" });
+    expect(server.requests("/magiclink/verify")).toHaveLength(1);
+  });
+
+  it.each([
+    ["cannot be ended", "/signout"],
+    ["is there while nobody can say whether the other is over", "/refresh"],
+  ])("does not do so when its session %s", async (_, path) => {
+    const { made, before } = await opened(() => {
+      server.script = (seen) =>
+        seen.path.endsWith(path) ? problem(503, "unavailable", {}, { "Retry-After": "9" }) : undefined;
+    });
+    expect(await caught(made.auth.initialize())).toMatchObject({ code: "session_conflict" });
+    expect((await made.auth.getSession())?.id).toBe(before?.id);
+  });
+
+  it("does not do so by way of a second factor", async () => {
+    const { made, before, alive } = await opened(
+      () => void server.add({ email, factors: [{ id: "f", name: null, verified: true }] }),
+    );
+    expect(await made.auth.initialize()).toMatchObject({ requires_2fa: true });
+    expect(await caught(made.auth.verify2FACode({ code: "123456" }))).toMatchObject({ code: "session_conflict" });
+    expect((await made.auth.getSession())?.id).toBe(before?.id);
+    expect(alive()).toEqual([before?.id]);
+  });
+
+  it("signs in when the session that is stored has ended", async () => {
+    const { made, events } = await opened(() => {
+      for (const { id } of server.sessions.values()) server.end(id, "idle");
+    });
+    expect((await made.auth.initialize())?.user?.email).toBe(email);
+    expect((await made.auth.getSession())?.user.email).toBe(email);
+    expect(events.names).toEqual(["INITIAL_SESSION", "SIGNED_OUT", "SIGNED_IN"]);
+  });
+
+  it("does not keep the same client from signing in as somebody else by hand", async () => {
+    const { made } = await opened();
+    await caught(made.auth.initialize());
+    await made.auth.sendMagicLink({ email });
+    await made.auth.verifyMagicLink({ token: server.mail.last(email).token });
+    expect((await made.auth.getSession())?.user.email).toBe(email);
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { NetworkError } from "../../src/index.js";
+import { createClient, NetworkError } from "../../src/index.js";
 import { FakeServer, json, problem } from "../support/fake-server.js";
 import { CREDENTIALS, caught, client, disposeAll, record, SharedStorage } from "../support/unit.js";
 
@@ -58,7 +58,127 @@ describe("a proof", () => {
   });
 });
 
+describe("a code", () => {
+  const codes = (path: string) => server.requests(path).map(({ body }) => (body as { flow_id?: string }).flow_id);
+
+  it("is good for what this page has asked for last, whatever others have asked for since", async () => {
+    const made = client(server);
+    await made.auth.sendMagicLink({ email });
+    await made.auth.sendMagicLink({ email });
+    const { code, flow } = server.mail.last(email);
+    const eve = client(server);
+    await eve.auth.sendMagicLink({ email });
+    const theirs = made.auth.verifyMagicLink({ email, code: server.mail.last(email).code });
+    expect(await caught(theirs)).toMatchObject({ code: "otp_expired" });
+    expect((await made.auth.verifyMagicLink({ email, code })).user?.email).toBe(email);
+    expect(codes("/magiclink/verify")).toEqual([flow, flow]);
+  });
+
+  it("is this page's own, also when another tab has asked for one since, or long after", async () => {
+    const storage = new SharedStorage();
+    const made = client(server, { storage });
+    await made.auth.sendMagicLink({ email });
+    const { code, flow } = server.mail.last(email);
+    await client(server, { storage }).auth.sendMagicLink({ email });
+    await pass(1200);
+    expect((await made.auth.verifyMagicLink({ email, code })).user?.email).toBe(email);
+    expect(codes("/magiclink/verify")).toEqual([flow]);
+  });
+
+  it("of a sign-up is good for that sign-up only, also after the page was loaded anew", async () => {
+    server.confirm = true;
+    const storage = new SharedStorage();
+    await client(server, { storage }).auth.signUp(CREDENTIALS);
+    const { code, flow } = server.mail.last(email);
+    await client(server).auth.resendVerification({ email });
+    const stranger = client(server).auth.verifyEmail({ email, code: server.mail.last(email).code });
+    expect(await caught(stranger)).toMatchObject({ code: "otp_expired" });
+    const loaded = client(server, { storage });
+    await loaded.auth.sendMagicLink({ email }); // its flow is not the sign-up's
+    expect((await loaded.auth.verifyEmail({ email, code })).user?.email).toBe(email);
+    expect(codes("/verify-email")).toEqual([undefined, flow]);
+  });
+
+  it("is sent with the flow that the caller names, or with none", async () => {
+    const made = client(server);
+    const first = await made.auth.sendMagicLink({ email });
+    const { code } = server.mail.last(email);
+    await made.auth.sendMagicLink({ email });
+    expect((await made.auth.verifyMagicLink({ email, code, ...first })).user?.email).toBe(email);
+    await made.auth.verifyMagicLink({ email, code: server.mail.last(email).code, flow_id: null });
+    expect(codes("/magiclink/verify")).toEqual([first.flow_id, undefined]);
+  });
+
+  it.each([
+    ["is forgotten ten minutes after it was asked for", 601, async () => undefined],
+    ["is forgotten with signOut()", 0, async (one: ReturnType<typeof client>) => one.auth.signOut()],
+  ])("- its flow %s", async (_, seconds, act) => {
+    const storage = new SharedStorage();
+    const made = client(server, { storage });
+    await made.auth.sendMagicLink({ email });
+    await act(made);
+    await pass(seconds);
+    await client(server, { storage }).auth.verifyMagicLink({ email, code: server.mail.last(email).code });
+    expect(codes("/magiclink/verify")).toEqual([undefined]);
+    expect([...storage.items.keys()]).toEqual(["fluxbase.auth.fake.test"]);
+  });
+
+  it("is forgotten once it is spent, and a damaged memory is none", async () => {
+    const storage = new SharedStorage();
+    const made = client(server, { storage });
+    await made.auth.sendMagicLink({ email });
+    expect([...storage.items.keys()]).toEqual(["fluxbase.auth.fake.test.asked"]);
+    await made.auth.verifyMagicLink({ email, code: server.mail.last(email).code });
+    expect([...storage.items.keys()]).toEqual(["fluxbase.auth.fake.test"]);
+    for (const text of ["nonsense", '{"v":1,"asked":[null,{"kind":"magiclink"}]}']) {
+      storage.items.set("fluxbase.auth.fake.test.asked", text);
+      server.mail.send(email, "magiclink");
+      await made.auth.verifyMagicLink({ email, code: server.mail.last(email).code });
+    }
+    expect(codes("/magiclink/verify").slice(1)).toEqual([undefined, undefined]);
+  });
+});
+
 describe("confirming an address", () => {
+  it("is mailed once more with the flow of the sign-up; without one there is nothing to wait for", async () => {
+    server.confirm = true;
+    const storage = new SharedStorage();
+    const made = client(server, { storage });
+    const { flow_id } = await made.auth.signUp(CREDENTIALS);
+    const again = await client(server, { storage }).auth.resendVerification({ email });
+    expect(again).toEqual({ flow_id: server.mail.last(email).flow });
+    expect(await client(server).auth.resendVerification({ email })).toEqual({});
+    const given = await client(server).auth.resendVerification({ email, ...again });
+    expect(given).toEqual({ flow_id: server.mail.last(email).flow });
+    expect(server.requests("/verify-email/resend").map(({ body }) => body)).toEqual([
+      { email, flow_id },
+      { email },
+      { email, ...again },
+    ]);
+  });
+
+  it("refuses a sign-in before, with email_not_confirmed", async () => {
+    server.confirm = true;
+    const made = client(server);
+    await made.auth.signUp(CREDENTIALS);
+    expect(await caught(made.auth.signIn(CREDENTIALS))).toMatchObject({ status: 403, code: "email_not_confirmed" });
+    await made.auth.verifyEmail({ email, code: server.mail.last(email).code });
+    expect((await made.auth.signIn(CREDENTIALS)).user?.email).toBe(email);
+  });
+
+  it("changes nothing by the first half of a change of address", async () => {
+    const made = client(server);
+    const { session } = await made.auth.signUp(CREDENTIALS);
+    const events = record(made);
+    const { token } = server.mail.send("new@example.com", "email_change");
+    expect(await made.auth.verifyEmail({ token })).toEqual({ user: null, session: null });
+    expect(await made.auth.getSession()).toEqual(session);
+    expect(events.names).toEqual(["INITIAL_SESSION"]);
+    const results = createClient(server.url, undefined, { fetch: server.fetch, autoRefreshToken: false });
+    expect(await results.auth.verifyEmail({ token })).toEqual({ data: { user: null, session: null }, error: null });
+    results.dispose();
+  });
+
   it("signs in by token or code; until then there is a flow and nobody signed in", async () => {
     server.confirm = true;
     const made = client(server);
@@ -233,6 +353,24 @@ describe("waiting for a link", () => {
     await pass(2);
     expect((await result).session?.id).toBe(session?.id);
     expect(server.sessions.size).toBe(1);
+  });
+});
+
+describe("a guest's wait", () => {
+  it("is over when another tab has seen them become permanent, in the same session", async () => {
+    vi.stubGlobal("BroadcastChannel", undefined);
+    server.confirm = true;
+    const storage = new SharedStorage();
+    const [one, two] = [client(server, { storage }), client(server, { storage })];
+    const before = await one.auth.signInAnonymously();
+    expect(await two.auth.getSession()).toEqual(before.session);
+    const { flow_id = "" } = await one.auth.convertAnonymousUser(CREDENTIALS);
+    server.mail.open(server.mail.last(email));
+    await one.auth.waitForSignIn(flow_id);
+    server.script = (seen) => (seen.path.endsWith("/flow") ? problem(403, "otp_expired") : undefined);
+    const late = two.auth.waitForSignIn(flow_id);
+    await pass(2);
+    expect((await late).session).toMatchObject({ id: before.session.id, user: { email, is_anonymous: false } });
   });
 });
 

@@ -55,6 +55,20 @@ describe("one-time codes", () => {
     expect(server.mail.last(email).kind).toBe("recovery");
   });
 
+  it("verifyOtp by code sends the flow of what was asked for, but not with an invitation's", async () => {
+    const made = results();
+    await made.auth.signInWithOtp({ email });
+    const { code, flow } = server.mail.last(email);
+    await made.auth.verifyOtp({ email, token: "wrong", type: "invite" });
+    await made.auth.verifyOtp({ email, token: "wrong", type: "email", flow_id: "mine" });
+    expect((await made.auth.verifyOtp({ email, token: code, type: "email" })).data.user?.email).toBe(email);
+    expect(server.requests("/magiclink/verify").map(({ body }) => body)).toEqual([
+      { email, code: "wrong" },
+      { email, code: "wrong", flow_id: "mine" },
+      { email, code, flow_id: flow },
+    ]);
+  });
+
   it("resetPasswordForEmail, verifyOtp, updateUser", async () => {
     const made = results();
     await results().auth.signUp(CREDENTIALS);

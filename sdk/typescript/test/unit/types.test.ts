@@ -2,6 +2,7 @@
 
 import { describe, expectTypeOf, it } from "vitest";
 import {
+  type ConfirmationResult,
   createClient,
   FluxbaseClient,
   type NoUserAndSession,
@@ -73,6 +74,9 @@ describe("types", () => {
     >();
     expectTypeOf<Awaited<ReturnType<typeof admin.getUser>>>().toEqualTypeOf<Result<User>>();
     expectTypeOf(auth.startAutoRefresh).returns.toEqualTypeOf<void>();
+    expectTypeOf<Awaited<ReturnType<typeof auth.verifyEmail>>>().toEqualTypeOf<
+      Result<ConfirmationResult, NoUserAndSession>
+    >();
     // @ts-expect-error a proof is one or the other
     void (() => auth.verifyMagicLink({ email: "x" }));
     // @ts-expect-error internals are no calls

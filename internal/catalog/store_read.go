@@ -1,0 +1,88 @@
+package catalog
+
+import (
+	"context"
+
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+// read builds a snapshot from what one transaction sees.
+func read(ctx context.Context, q postgres.Querier, schemas []string) (*Snapshot, error) {
+	var b builder
+	var err error
+	if b.records, err = selectTables(ctx, q, schemas); err != nil {
+		return nil, err
+	}
+	columnTypes, err := selectColumns(ctx, q, schemas, b.records)
+	if err != nil {
+		return nil, err
+	}
+	functions, signatures, err := selectFunctions(ctx, q, schemas)
+	if err != nil {
+		return nil, err
+	}
+	types, err := readTypes(ctx, q, b.records, columnTypes, signatures)
+	if err != nil {
+		return nil, err
+	}
+	for oid, of := range columnTypes {
+		for i, typ := range of {
+			t := types.of(typ)
+			b.records[oid].Columns[i].Info, b.records[oid].Columns[i].Type = t, t.SQL
+		}
+	}
+	for _, s := range signatures {
+		s.resolve(types)
+		b.functions = append(b.functions, s.Function)
+	}
+	if b.keys, err = selectKeys(ctx, q); err != nil {
+		return nil, err
+	}
+	if b.foreign, err = selectForeignKeys(ctx, q); err != nil {
+		return nil, err
+	}
+	if b.views, err = selectViews(ctx, q); err != nil {
+		return nil, err
+	}
+	if err := selectComments(ctx, q, b.records, functions); err != nil {
+		return nil, err
+	}
+	return b.build(), nil
+}
+
+// readTypes looks up what columns, arguments and results are of.
+func readTypes(ctx context.Context, q postgres.Querier, records map[uint32]*record, columns map[uint32][]uint32, signatures []*signature) (typeMap, error) {
+	types := typeMap{map[uint32]*Type{}, map[uint32][]Column{}}
+	seen := map[uint32]bool{}
+	var wanted []uint32
+	want := func(oids ...uint32) {
+		for _, oid := range oids {
+			if !seen[oid] {
+				seen[oid] = true
+				wanted = append(wanted, oid)
+			}
+		}
+	}
+	for _, of := range columns {
+		want(of...)
+	}
+	for _, s := range signatures {
+		want(s.types...)
+		want(s.result)
+	}
+	if err := types.load(ctx, q, wanted); err != nil {
+		return types, err
+	}
+	var rows []uint32
+	for _, s := range signatures {
+		if relation := types.of(s.result).relation; relation != 0 && records[relation] == nil {
+			rows = append(rows, relation)
+		}
+	}
+	return types, types.loadRows(ctx, q, rows)
+}
+
+func begin(ctx context.Context, q postgres.Querier) error {
+	_, err := q.Exec(ctx, "set transaction isolation level repeatable read, read only")
+	return postgres.Fault(err)
+}

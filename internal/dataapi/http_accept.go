@@ -1,0 +1,134 @@
+package dataapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+)
+
+// media is a media type that rows can be sent as.
+type media struct {
+	name     string
+	single   bool // one row, and not in an array
+	stripped bool // without members that are null
+	csv      bool
+}
+
+// medias are the types by what Accept may call them.
+var medias = map[string]media{
+	"*/*":                          {name: "application/json"},
+	"application/*":                {name: "application/json"},
+	"application/json":             {name: "application/json"},
+	"application/vnd.pgrst.array":  {name: "application/vnd.pgrst.array+json"},
+	"application/vnd.pgrst.object": {name: "application/vnd.pgrst.object+json", single: true},
+	"text/csv":                     {name: "text/csv", csv: true},
+	"text/*":                       {name: "text/csv", csv: true},
+}
+
+// accept chooses what the caller likes best of what there is; the first of two
+// that are liked equally.
+func accept(r *http.Request) (media, error) {
+	fields := strings.Join(r.Header.Values("Accept"), ",")
+	if strings.TrimSpace(fields) == "" {
+		return medias["*/*"], nil
+	}
+	var best media
+	liked := 0.0
+	for part := range strings.SplitSeq(fields, ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		m, ok := medias[strings.TrimSuffix(name, "+json")]
+		if !ok {
+			continue
+		}
+		weight := 1.0
+		if q, given := params["q"]; given {
+			if weight, err = strconv.ParseFloat(q, 64); err != nil {
+				continue
+			}
+		}
+		if params["nulls"] == "stripped" && strings.HasSuffix(m.name, "+json") {
+			m.stripped = true
+			m.name += ";nulls=stripped"
+		}
+		if weight > liked {
+			best, liked = m, weight
+		}
+	}
+	if liked == 0 {
+		return best, dataFault(fault.NotAcceptable, "PGRST107",
+			"None of the media types in Accept can be answered with; application/json, application/vnd.pgrst.object+json and text/csv can")
+	}
+	return best, nil
+}
+
+// window reads the field Range where its unit is items. A range that is not
+// understood is ignored, as RFC 9110 asks.
+func window(r *http.Request) (*Window, error) {
+	if unit := r.Header.Get("Range-Unit"); unit != "" && unit != "items" {
+		return nil, nil //nolint:nilnil // no window is no error
+	}
+	first, last, found := strings.Cut(strings.TrimPrefix(r.Header.Get("Range"), "items="), "-")
+	if !found {
+		return nil, nil //nolint:nilnil // no window is no error
+	}
+	var w Window
+	n, err := strconv.ParseUint(first, 10, 62)
+	if err != nil {
+		return nil, nil //nolint:nilerr,nilnil // not a range of items
+	}
+	w.First = int64(n)
+	if last != "" {
+		if n, err = strconv.ParseUint(last, 10, 62); err != nil {
+			return nil, nil //nolint:nilerr,nilnil // not a range of items
+		}
+		end := int64(n)
+		w.Last = &end
+		if end < w.First {
+			return nil, detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
+				"The lower boundary must be lower than or equal to the upper boundary in the Range header.")
+		}
+	}
+	return &w, nil
+}
+
+// contentRange names the first and last row of an answer, and how many there
+// are if anybody has asked.
+func contentRange(r Result) string {
+	rows, total := "*", "*"
+	if r.Count > 0 {
+		rows = fmt.Sprintf("%d-%d", r.Offset, r.Offset+r.Count-1)
+	}
+	if r.Total != nil {
+		total = strconv.FormatInt(*r.Total, 10)
+	}
+	return rows + "/" + total
+}
+
+// etag names a representation by its content.
+func etag(r Result, m media) string {
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%s\n%s\n", m.name, contentRange(r))
+	hash.Write(r.Body)
+	return `"` + hex.EncodeToString(hash.Sum(nil)[:16]) + `"`
+}
+
+// named says whether a list of tags has one, or stands for any.
+func named(fields []string, tag string) bool {
+	for _, field := range fields {
+		for part := range strings.SplitSeq(field, ",") {
+			if part = strings.TrimPrefix(strings.TrimSpace(part), "W/"); part == tag || part == "*" {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,63 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+)
+
+// envelope begins a statement whose answer PostgreSQL writes. The rows of the
+// answer follow, as a subquery called t.
+func (b *builder) envelope(answer Answer, items []query.Item, count func()) {
+	b.text("select ")
+	switch {
+	case answer.CSV:
+		b.header = b.csvHeader(items)
+		b.text(csvLines)
+	case answer.Stripped:
+		b.text("coalesce(json_strip_nulls(json_agg(t.*)), '[]')::text")
+	default:
+		b.text("coalesce(json_agg(t.*), '[]')::text")
+	}
+	b.text(", count(*)")
+	if answer.Count && count != nil {
+		b.counted = true
+		b.text(", (")
+		count()
+		b.text(")")
+	}
+	b.text(" from (")
+}
+
+// csvLines takes the text of a row out of its parentheses and makes one of two
+// backslashes, because CSV knows no other escape than a double quote.
+const csvLines = "coalesce(string_agg(replace(substr((t.*)::text, 2, length((t.*)::text) - 2), chr(92) || chr(92), chr(92)) || chr(10), ''), '')"
+
+// csvHeader is the line of names of an answer. PostgreSQL writes the other
+// lines, as it writes rows, with commas and double quotes.
+func (b *builder) csvHeader(items []query.Item) string {
+	if items == nil {
+		items = []query.Item{{Field: query.Field{Column: "*"}}}
+	}
+	var names []string
+	for _, item := range items {
+		switch {
+		case item.Alias != "":
+			names = append(names, csvName(item.Alias))
+		case item.Column == "*":
+			for _, c := range b.table.Columns {
+				names = append(names, csvName(c.Name))
+			}
+		default:
+			names = append(names, csvName(item.Name()))
+		}
+	}
+	return strings.Join(names, ",") + "\n"
+}
+
+func csvName(name string) string {
+	if strings.ContainsAny(name, "\",\r\n") || strings.TrimSpace(name) != name {
+		return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+	}
+	return name
+}

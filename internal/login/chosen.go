@@ -1,0 +1,62 @@
+package login
+
+import (
+	"context"
+	"errors"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/otp"
+	"github.com/fluxbase/fluxbase/internal/password"
+	"github.com/fluxbase/fluxbase/internal/session"
+)
+
+// A mailbox proves whose the address is, and not who chose the password of a
+// sign-up with it: that may be somebody who hopes that its owner confirms. So a
+// password becomes the account's only if whoever confirms is surely the one who
+// signed up: from the same device at the same network address, from the page
+// that signed up, or knowing the password.
+
+// sameOrigin says whether a request comes from where a flow was asked for.
+func sameOrigin(flow otp.Flow, from session.Origin) bool {
+	return flow.From.Address.IsValid() && flow.From.Address == from.Address && flow.From.UserAgent == from.UserAgent
+}
+
+// Faults of the page behind the link of a sign-up.
+var (
+	errChosenMissing = fault.Input("/password", "password_required", "Type the password that you chose when you signed up.")
+	errChosenWrong   = fault.Input("/password", "invalid_credentials", "This is not the password that was chosen for this sign-up.")
+)
+
+// AsksForPassword says whether a link is confirmed only by somebody who knows
+// the password that was chosen.
+func AsksForPassword(flow otp.Flow, from session.Origin) bool {
+	return flow.Kind == otp.SignUp && flow.PasswordDigest != "" && !sameOrigin(flow, from)
+}
+
+// checkChosen holds a password against the one of a sign-up, if it has to be
+// known. Tries count like those of a code.
+func (s *Service) checkChosen(ctx context.Context, flow otp.Flow, token, text string, from session.Origin) error {
+	if !AsksForPassword(flow, from) {
+		return nil
+	}
+	if text == "" {
+		return errChosenMissing
+	}
+	if _, err := s.Flows.Try(ctx, token, otp.SignUp); err != nil {
+		return err
+	}
+	_, err := s.Passwords.Verify(ctx, flow.PasswordDigest, text)
+	if errors.Is(err, password.ErrMismatch) {
+		return errChosenWrong
+	}
+	return err
+}
+
+// withoutChosen is a flow whose password and data are left out, unless whoever
+// has redeemed it is surely the one who signed up.
+func withoutChosen(flow otp.Flow, p Proof, from session.Origin) otp.Flow {
+	if flow.Kind == otp.SignUp && !flow.Proven && p.FlowID == "" && !sameOrigin(flow, from) {
+		flow.PasswordDigest, flow.Data = "", "{}"
+	}
+	return flow
+}
