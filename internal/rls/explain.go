@@ -2,11 +2,8 @@ package rls
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -64,8 +61,10 @@ type Table struct {
 	Notes    []string `json:"notes"`
 	Policies []Policy `json:"policies"`
 
-	bare        string // the name that policies know the table by
-	rows, fresh string // arrays of rows, which do not leave this package
+	pastPolicies string // why the policies of this role do not decide; empty if they do
+	loose        bool   // rows were found by some of the conditions only
+	bare         string // the name that policies know the table by
+	rows, fresh  string // arrays of rows, which do not leave this package
 }
 
 // Policy is one policy of a table.
@@ -171,6 +170,11 @@ func (e *Explanation) aim(ctx context.Context, r *postgres.Rehearsal, sql string
 	if slices.ContainsFunc(scans, func(s scan) bool { return s.command == "MERGE" }) {
 		return nil, fault.Input("/sql", "unsupported_statement", "MERGE is not explained. Ask about the INSERT, UPDATE or DELETE that it amounts to.")
 	}
+	if !changes(scans) {
+		if err := openCursor(ctx, r, sql); err != nil {
+			return nil, err
+		}
+	}
 	views, err := selectViews(ctx, r)
 	if err != nil {
 		return nil, err
@@ -190,16 +194,16 @@ func (e *Explanation) aim(ctx context.Context, r *postgres.Rehearsal, sql string
 
 // look adds a table, with the rows that the statement aims at.
 func (e *Explanation) look(ctx context.Context, r *postgres.Rehearsal, s scan) error {
-	known, err := selectTouched(ctx, r, s.schema, s.name, e.Role)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
+	known, found, err := selectTouched(ctx, r, s.schema, s.name, e.Role)
+	if err != nil || !found {
 		return err
 	}
 	t := Table{
 		Name: known.label, bare: known.bare, Alias: s.alias, Commands: []string{s.command}, Enabled: known.enabled, Forced: known.forced,
 		Applies: known.enabled && !known.bypassed, Missing: []string{}, Notes: []string{},
+	}
+	if s.upserts {
+		t.Notes = append(t.Notes, "A row that is there already has to pass the policies about SELECT and UPDATE instead; that is not counted.")
 	}
 	if s.reads {
 		t.Commands = append(t.Commands, "SELECT")
@@ -210,7 +214,8 @@ func (e *Explanation) look(ctx context.Context, r *postgres.Rehearsal, s scan) e
 	t.grants(known, e.Role)
 	if known.kind == "v" {
 		if !known.invoker {
-			t.Notes = append(t.Notes, "The view reads as its owner, "+known.owner+": policies of the tables beneath it are asked for that role, not for "+e.Role+".")
+			t.pastPolicies = "The view " + t.Name + " reads as its owner, " + known.owner + ": policies of the tables beneath it are asked for that role, not for " + e.Role + "."
+			t.Notes = append(t.Notes, t.pastPolicies)
 		}
 		t.Policies = []Policy{}
 		e.Tables = append(e.Tables, t)
@@ -246,12 +251,13 @@ func (t *Table) aimed(ctx context.Context, r *postgres.Rehearsal, s scan) error 
 	var n int
 	find := func(condition string) error {
 		return r.Try(ctx, func() (err error) {
-			t.rows, n, err = rowsWhere(ctx, r, t.Name, pgx.Identifier{s.alias}.Sanitize(), condition)
+			t.rows, n, err = rowsWhere(ctx, r, t.Name, quoted(s.alias), condition)
 			return err
 		})
 	}
 	err := find(s.filter)
 	if err != nil && fault.KindOf(err) != fault.Timeout && s.filter != "" {
+		t.loose = true
 		t.Notes = append(t.Notes, "Conditions that depend on other tables are left out: these are rows that may be meant.")
 		err = find("")
 	}
@@ -274,7 +280,7 @@ func (e *Explanation) fresh(ctx context.Context, r *postgres.Rehearsal, sql stri
 		t.Notes = append(t.Notes, "The new rows are not known; past Row-Level Security the statement ends with: "+message(err))
 		return
 	}
-	rows, n, err := rowsWhere(ctx, r, t.Name, pgx.Identifier{t.Alias}.Sanitize(), "xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid")
+	rows, n, err := rowsWhere(ctx, r, t.Name, quoted(t.Alias), "xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid")
 	if err != nil {
 		t.Notes = append(t.Notes, "The new rows could not be read: "+message(err))
 		return

@@ -139,6 +139,11 @@ func (e *Explanation) verdict() string {
 		ending = fmt.Sprintf("%s as %s is refused with %s, %s", e.Command, e.Role, e.Outcome.Code, e.Outcome.Message)
 	}
 	for i := range e.Tables {
+		if past := e.Tables[i].pastPolicies; past != "" {
+			return ending + ". " + past
+		}
+	}
+	for i := range e.Tables {
 		if because := e.Tables[i].because(e.Role); because != "" {
 			return ending + ". " + because
 		}
@@ -176,7 +181,8 @@ func (t *Table) because(role string) string {
 		return fmt.Sprintf("No row of %s meets the conditions, whoever asks.", t.Name)
 	}
 	if *t.Through < *t.Aimed {
-		return fmt.Sprintf("Of %s of %s that the conditions aim at, the policies let %d through. %s", rows(int64(*t.Aimed)), t.Name, *t.Through, t.blame(false))
+		aim := map[bool]string{false: "the conditions aim at", true: "may be meant"}[t.loose]
+		return fmt.Sprintf("Of %s of %s that %s, the policies let %d through. %s", rows(int64(*t.Aimed)), t.Name, aim, *t.Through, t.blame(false))
 	}
 	return ""
 }

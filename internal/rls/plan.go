@@ -17,6 +17,7 @@ type planNode struct {
 	Alias     string     `json:"Alias"`
 	Filter    string     `json:"Filter"`
 	Output    []string   `json:"Output"`
+	Conflict  string     `json:"Conflict Resolution"`
 	Plans     []planNode `json:"Plans"`
 }
 
@@ -26,6 +27,7 @@ type scan struct {
 	command             string // SELECT, INSERT, UPDATE or DELETE
 	filter              string // on rows of this table alone
 	reads               bool   // a change that looks at rows as well
+	upserts             bool
 }
 
 // order puts what is changed before what is read.
@@ -57,7 +59,7 @@ func (n *planNode) scans(changing *scan) []scan {
 	var found []scan
 	switch {
 	case n.Type == "ModifyTable":
-		target := scan{schema: n.Schema, name: n.Relation, alias: n.Alias, command: commands[n.Operation], reads: len(n.Output) > 0}
+		target := scan{schema: n.Schema, name: n.Relation, alias: n.Alias, command: commands[n.Operation], reads: len(n.Output) > 0, upserts: n.Conflict == "UPDATE"}
 		for i := range n.Plans {
 			found = append(found, n.Plans[i].scans(&target)...)
 		}

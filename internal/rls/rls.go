@@ -1,6 +1,5 @@
 // Package rls says why: what Row-Level Security makes of a statement, policy by
-// policy, whether policies do what their tests say, and what is wrong with them
-// by their looks.
+// policy, and whether policies do what their tests say.
 //
 // Whatever runs here runs in a transaction that never commits, on a connection
 // that is closed afterwards. Rows that policies hide are counted, and never
@@ -19,7 +18,6 @@ import (
 // Database is the doors to the database, of which those for rehearsals lead
 // nowhere.
 type Database interface {
-	InTx(ctx context.Context, f func(postgres.Querier) error) error
 	Single() postgres.Querier
 	Rehearse(ctx context.Context, p *principal.Principal, role principal.Role, f func(*postgres.Rehearsal) error) error
 	RehearseAsOwner(ctx context.Context, f func(*postgres.Rehearsal) error) error
@@ -30,12 +28,10 @@ type Sessions interface {
 	Pretend(user session.Subject) (*principal.Principal, error)
 }
 
-// Service explains, tests and lints policies. It is safe for concurrent use.
+// Service explains and tests policies. It is safe for concurrent use.
 type Service struct {
-	DB              Database
-	Sessions        Sessions
-	Schemas         []string        // that are exposed
-	AllowWithoutRLS map[string]bool // by table, or schema.table
+	DB       Database
+	Sessions Sessions
 
 	Explains bool // the callers' doors are open
 

@@ -9,6 +9,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/rls/lint"
 	"github.com/fluxbase/fluxbase/internal/session"
 )
 
@@ -76,7 +77,7 @@ type touched struct {
 	invoker    bool
 	owner      string
 	privileges []string // that the role has
-	missing    []string // columns that it may not read, where it may not read all
+	missing    []string // the schema, if the role may not use it
 }
 
 // selectTouchedSQL follows partitions to the table that policies are on.
@@ -95,12 +96,18 @@ select c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), quote_ident(c.re
 	case when has_schema_privilege($3, n.oid, 'usage') then '{}' else array[quote_ident(n.nspname)] end
 from named join pg_catalog.pg_class c using (oid) join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
 
-func selectTouched(ctx context.Context, q postgres.Querier, schema, name, role string) (touched, error) {
-	var t touched
-	err := q.QueryRow(ctx, selectTouchedSQL, schema, name, role).Scan(&t.oid, &t.label, &t.bare, &t.kind, &t.enabled, &t.forced, &t.bypassed,
+// selectTouched says false where there is no such table any more.
+func selectTouched(ctx context.Context, q postgres.Querier, schema, name, role string) (t touched, found bool, err error) {
+	err = q.QueryRow(ctx, selectTouchedSQL, schema, name, role).Scan(&t.oid, &t.label, &t.bare, &t.kind, &t.enabled, &t.forced, &t.bypassed,
 		&t.invoker, &t.owner, &t.privileges, &t.missing)
-	return t, postgres.Fault(err)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t, false, nil
+	}
+	return t, err == nil, postgres.Fault(err)
 }
+
+// quoted writes a name as SQL does.
+func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }
 
 // selectViewsSQL finds the views that a statement was planned through: they are
 // locked until the transaction ends.
@@ -133,7 +140,7 @@ from pg_catalog.pg_policy p where p.polrelid = $1
 order by p.polpermissive desc, p.polname`
 
 func selectPoliciesOf(ctx context.Context, q postgres.Querier, table uint32, role string) (found []Policy, err error) {
-	err = qualify(ctx, q, func() error {
+	err = lint.Qualified(ctx, q, func() error {
 		rows, err := q.Query(ctx, selectPoliciesOfSQL, table, role)
 		if err != nil {
 			return postgres.Fault(err)
@@ -206,9 +213,16 @@ func execute(ctx context.Context, r *postgres.Rehearsal, sql string, reads bool)
 		tag, err := r.Run(ctx, sql)
 		return tag.RowsAffected(), postgres.CallersFault(err)
 	}
-	if _, err := r.Run(ctx, "declare fluxbase_rls no scroll cursor for "+sql); err != nil {
-		return 0, postgres.CallersFault(err)
+	if err := openCursor(ctx, r, sql); err != nil {
+		return 0, err
 	}
 	tag, err := r.Run(ctx, "move forward "+maxRows+" in fluxbase_rls")
 	return tag.RowsAffected(), postgres.CallersFault(err)
+}
+
+// openCursor begins a query without running it. PostgreSQL refuses what makes a
+// table of its rows.
+func openCursor(ctx context.Context, r *postgres.Rehearsal, sql string) error {
+	_, err := r.Run(ctx, "declare fluxbase_rls no scroll cursor for "+sql)
+	return postgres.CallersFault(err)
 }

@@ -72,13 +72,11 @@ func (d *Desk) assemble(ctx context.Context, c *config.Config, logger *slog.Logg
 		return err
 	}
 	secrets := &secret.Service{DB: d.db, Values: values, Now: time.Now}
-	guards := policies(c, d.db, pretending(c, time.Now), time.Now)
-	guards.Tests = true // whoever is here has the database
 	frame := &web.Server{
 		Authenticate: func(*http.Request) (*principal.Principal, error) { return principal.OfOperator(), nil },
 		Logger:       logger, Now: time.Now, MaxBody: int64(c.Server.MaxBodySize), Deadline: time.Minute,
 	}
-	d.Handler = frame.Handler(concat(secrets.Routes(), d.Rotation.Routes(), guards.Routes()))
+	d.Handler = frame.Handler(concat(secrets.Routes(), d.Rotation.Routes(), testing(c, d.db).Routes(), linter(c, d.db).Routes()))
 	return nil
 }
 

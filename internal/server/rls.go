@@ -9,20 +9,25 @@ import (
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/rls"
+	"github.com/fluxbase/fluxbase/internal/rls/lint"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
-// policies makes what explains and lints policies.
-func policies(c *config.Config, db *postgres.DB, sessions *session.Service, now func() time.Time) *rls.Service {
-	return &rls.Service{
-		DB: db, Sessions: sessions, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS), Now: now,
-	}
+// explaining makes what explains policies, and tests them in development.
+func explaining(c *config.Config, db *postgres.DB, sessions *session.Service, now func() time.Time) *rls.Service {
+	return &rls.Service{DB: db, Sessions: sessions, Now: now, Explains: true, Tests: c.Environment == config.Development}
 }
 
-// pretending knows what tokens would say, and issues none.
-func pretending(c *config.Config, now func() time.Time) *session.Service {
-	return &session.Service{Now: now, Config: sessionConfig(c)}
+// testing makes what tests policies for whoever has the database.
+func testing(c *config.Config, db *postgres.DB) *rls.Service {
+	sessions := &session.Service{Now: time.Now, Config: sessionConfig(c)} // knows what tokens would say, and issues none
+	return &rls.Service{DB: db, Sessions: sessions, Now: time.Now, Tests: true}
+}
+
+// linter makes what finds faults with policies.
+func linter(c *config.Config, db *postgres.DB) *lint.Service {
+	return &lint.Service{DB: db, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS)}
 }
 
 func sessionConfig(c *config.Config) session.Config {
@@ -35,7 +40,7 @@ func sessionConfig(c *config.Config) session.Config {
 
 // logPolicies says at the start what the linter finds. A server that cannot look
 // starts all the same.
-func logPolicies(ctx context.Context, s *rls.Service, logger *slog.Logger) {
+func logPolicies(ctx context.Context, s *lint.Service, logger *slog.Logger) {
 	found, err := s.Lint(ctx)
 	if err != nil && ctx.Err() != nil {
 		return // stopping
@@ -44,7 +49,7 @@ func logPolicies(ctx context.Context, s *rls.Service, logger *slog.Logger) {
 		logger.WarnContext(ctx, "policies could not be looked at", slog.Any("error", err))
 		return
 	}
-	problems, warnings, _ := rls.Summary(found)
+	problems, warnings, _ := lint.Summary(found)
 	if problems+warnings == 0 {
 		return
 	}
@@ -61,13 +66,13 @@ func logPolicies(ctx context.Context, s *rls.Service, logger *slog.Logger) {
 // diagnosePolicies has the linter's problems and warnings; notices may be meant.
 func diagnosePolicies(ctx context.Context, c *config.Config, db *postgres.DB) []telemetry.Finding {
 	const subject = "policies"
-	linted, err := policies(c, db, nil, time.Now).Lint(ctx)
+	linted, err := linter(c, db).Lint(ctx)
 	if err != nil {
 		return []telemetry.Finding{{Severity: telemetry.Problem, Subject: subject, Detail: err.Error()}}
 	}
 	var found []telemetry.Finding
 	for _, f := range linted {
-		severity := map[rls.Severity]telemetry.Severity{rls.Problem: telemetry.Problem, rls.Warning: telemetry.Warning}[f.Severity]
+		severity := map[lint.Severity]telemetry.Severity{lint.Problem: telemetry.Problem, lint.Warning: telemetry.Warning}[f.Severity]
 		if severity == "" {
 			continue
 		}
@@ -78,7 +83,7 @@ func diagnosePolicies(ctx context.Context, c *config.Config, db *postgres.DB) []
 		found = append(found, telemetry.Finding{Severity: severity, Subject: subject, Detail: object + ": " + f.Detail, Fix: f.SQL})
 	}
 	if len(found) == 0 {
-		_, _, notices := rls.Summary(linted)
+		_, _, notices := lint.Summary(linted)
 		found = append(found, telemetry.Finding{Severity: telemetry.Fine, Subject: subject, Detail: fmt.Sprintf("Nothing wrong with them; %d notices (fluxbase-cli rls lint).", notices)})
 	}
 	return found

@@ -44,7 +44,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		s.rotation.Wait()
 	})
 	background.Go(func() { s.serveAdmin(watching, admin) })
-	background.Go(func() { logPolicies(working, s.policies, s.logger) })
+	background.Go(func() { logPolicies(working, s.linter, s.logger) })
 
 	c := s.config.Server
 	h := &http.Server{

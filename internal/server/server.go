@@ -30,7 +30,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
-	"github.com/fluxbase/fluxbase/internal/rls"
+	"github.com/fluxbase/fluxbase/internal/rls/lint"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 	"github.com/fluxbase/fluxbase/internal/sealed"
 	"github.com/fluxbase/fluxbase/internal/secret"
@@ -68,7 +68,7 @@ type Server struct {
 	metrics    *prometheus.Registry
 	revoked    *session.Revoked
 	catalog    *catalog.Service
-	policies   *rls.Service
+	linter     *lint.Service
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -190,8 +190,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		Schemas: c.Data.Schemas, Now: now,
 	}
 	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
-	s.policies = policies(c, s.db, sessions, now)
-	s.policies.Explains, s.policies.Tests = true, c.Environment == config.Development
+	s.linter = linter(c, s.db)
 	health := &telemetry.Health{Checks: []telemetry.Check{
 		{Name: "the database does not answer", Run: s.db.Ping},
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
@@ -200,7 +199,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if err := s.measure(passwords); err != nil {
 		return err
 	}
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), s.policies.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err

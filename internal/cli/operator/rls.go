@@ -14,6 +14,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/cli"
 	"github.com/fluxbase/fluxbase/internal/rls"
+	"github.com/fluxbase/fluxbase/internal/rls/lint"
 )
 
 func rlsCommand() *cobra.Command {
@@ -131,8 +132,8 @@ func lintCommand() *cobra.Command {
 				return errors.New("--apply goes with --fix")
 			}
 			return withDesk(cmd, func(d *desk) error {
-				var found rls.Findings
-				if err := d.send(cmd.Context(), http.MethodPost, "/rls/lint", rls.Request{Apply: apply}, &found); err != nil {
+				var found lint.Findings
+				if err := d.send(cmd.Context(), http.MethodPost, "/rls/lint", lint.Request{Apply: apply}, &found); err != nil {
 					return err
 				}
 				return lintAnswer(cmd, found, fix)
@@ -144,7 +145,7 @@ func lintCommand() *cobra.Command {
 	return cmd
 }
 
-func lintAnswer(cmd *cobra.Command, found rls.Findings, fix bool) error {
+func lintAnswer(cmd *cobra.Command, found lint.Findings, fix bool) error {
 	w := cmd.OutOrStdout()
 	switch {
 	case wantsJSON(cmd):
@@ -161,7 +162,7 @@ func lintAnswer(cmd *cobra.Command, found rls.Findings, fix bool) error {
 	default:
 		printFindings(w, found.Items)
 	}
-	problems, warnings, _ := rls.Summary(found.Items)
+	problems, warnings, _ := lint.Summary(found.Items)
 	switch {
 	case problems > 0:
 		return cli.Status(1)
@@ -171,7 +172,7 @@ func lintAnswer(cmd *cobra.Command, found rls.Findings, fix bool) error {
 	return nil
 }
 
-func printFindings(w io.Writer, found []rls.Finding) {
+func printFindings(w io.Writer, found []lint.Finding) {
 	for _, f := range found {
 		object := f.Object
 		if f.Policy != "" {
@@ -182,7 +183,7 @@ func printFindings(w io.Writer, found []rls.Finding) {
 			_, _ = fmt.Fprintf(w, "         %s\n", printable(strings.Join(strings.Fields(f.SQL), " ")))
 		}
 	}
-	problems, warnings, notices := rls.Summary(found)
+	problems, warnings, notices := lint.Summary(found)
 	_, _ = fmt.Fprintf(w, "%s, %s, %s\n", number(int64(problems), "problem"), number(int64(warnings), "warning"), number(int64(notices), "notice"))
 }
 

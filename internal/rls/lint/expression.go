@@ -1,4 +1,4 @@
-package rls
+package lint
 
 import (
 	"slices"
@@ -141,7 +141,11 @@ func compared(n *node, ns names) (int64, bool) {
 		if n.word("subLinkType") != "2" || len(tests) != 1 || len(selects) != 1 || !contains(ns.equals, tests[0].number("opno")) {
 			return 0, false
 		}
-		sides = []*node{tests[0].nodes("args")[0], selects[0]}
+		tested := tests[0].nodes("args")
+		if len(tested) == 0 {
+			return 0, false
+		}
+		sides = []*node{tested[0], selects[0]}
 	default:
 		return 0, false
 	}

@@ -1,4 +1,9 @@
-package rls
+// Package lint finds what is wrong with Row-Level Security by the looks of it:
+// policies, and the tables, views and functions around them.
+//
+// It decides on the parsed form in which PostgreSQL keeps a policy, and has
+// PostgreSQL print what it rewrites.
+package lint
 
 import (
 	"context"
@@ -31,6 +36,19 @@ type Finding struct {
 	Detail   string   `json:"detail"`
 	SQL      string   `json:"sql,omitempty"` // that mends it, or shows how
 	Safe     bool     `json:"safe"`          // the SQL changes nothing about who may do what
+}
+
+// Database is the owner's door.
+type Database interface {
+	InTx(ctx context.Context, f func(postgres.Querier) error) error
+	Single() postgres.Querier
+}
+
+// Service is the linter. It is safe for concurrent use.
+type Service struct {
+	DB              Database
+	Schemas         []string        // that are exposed
+	AllowWithoutRLS map[string]bool // by table, or schema.table
 }
 
 // Lint looks at policies, tables, views and functions, and changes nothing.
@@ -76,7 +94,7 @@ func (l *linter) load(ctx context.Context, q postgres.Querier, schemas []string)
 		l.tables[r.OID] = r
 	}
 	var policies []*policyRow
-	err = qualify(ctx, q, func() error {
+	err = Qualified(ctx, q, func() error {
 		if policies, err = selectPolicies(ctx, q); err != nil {
 			return err
 		}

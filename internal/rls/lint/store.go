@@ -1,4 +1,4 @@
-package rls
+package lint
 
 import (
 	"context"
@@ -152,8 +152,8 @@ const qualifySQL = `select current_setting('search_path'), set_config('search_pa
 
 const searchPathSQL = `select set_config('search_path', $1, true)`
 
-// qualify runs f while expressions are printed with all names qualified.
-func qualify(ctx context.Context, q postgres.Querier, f func() error) error {
+// Qualified runs f while expressions are printed with all names qualified.
+func Qualified(ctx context.Context, q postgres.Querier, f func() error) error {
 	var before, now string
 	if err := q.QueryRow(ctx, qualifySQL).Scan(&before, &now); err != nil {
 		return postgres.Fault(err)
