@@ -21,6 +21,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/signing"
+	"github.com/fluxbase/fluxbase/internal/web"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -224,7 +225,7 @@ func TestPublicKeyVerifiesElsewhere(t *testing.T) {
 	t.Parallel()
 	s := load(t, service(pgtest.New(t)))
 	w := httptest.NewRecorder()
-	if err := s.Routes()[0].Serve(w, httptest.NewRequest(http.MethodGet, "/oauth/jwks", nil), nil); err != nil {
+	if err := s.Routes()[0].Serve(w, httptest.NewRequest(http.MethodGet, "/oauth/jwks", nil), &web.Call{}); err != nil {
 		t.Fatal(err)
 	}
 	var set struct{ Keys []map[string]string }
