@@ -51,7 +51,7 @@ func (sweep) Kind() string { return "auth.sweep" }
 
 const (
 	sweepInterval = 10 * time.Minute
-	sweepBatch    = 500
+	sweepBatch    = 200
 	// sweepPause is how long a sweep rests after a batch, so that people do not
 	// notice it.
 	sweepPause = 20 * time.Millisecond
