@@ -33,6 +33,10 @@ type entry struct {
 	user id.User
 	amr  string     // RFC 8176, where that has a word
 	stay id.Session // the user's own session that goes on, instead of a new one
+
+	// locked is what is left to be done once nobody else changes the user, which
+	// is locked before anything of theirs; nil is nothing.
+	locked func(postgres.Querier) error
 }
 
 // secondFactorLife is how long a second factor is waited for.
@@ -59,6 +63,11 @@ func (s *Service) enter(ctx context.Context, from session.Origin, action audit.A
 		// A factor that is being confirmed right now counts.
 		if err := s.Users.Lock(ctx, q, e.user); err != nil {
 			return err
+		}
+		if e.locked != nil {
+			if err := e.locked(q); err != nil {
+				return err
+			}
 		}
 		enabled, err := s.Factors.Enabled(ctx, q, e.user)
 		if err != nil {

@@ -176,15 +176,14 @@ func (s *Service) signIn(ctx context.Context, c Credentials, from session.Origin
 	if stale {
 		renewed = s.renew(ctx, c.Password)
 	}
-	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
-		e := entry{user: found.User, amr: password.AMR}
-		if err := s.Users.Lock(ctx, q, found.User); err != nil { // first, as everybody does who changes a user
-			return e, err
-		}
+	held := func(q postgres.Querier) error {
 		if err := s.Passwords.Hold(ctx, q, found.User, found.Digest); err != nil || renewed == "" {
-			return e, err
+			return err
 		}
-		return e, s.Passwords.Replace(ctx, q, found.User, found.Digest, renewed)
+		return s.Passwords.Replace(ctx, q, found.User, found.Digest, renewed)
+	}
+	return s.enter(ctx, from, audit.UserSignedIn, func(postgres.Querier) (entry, error) {
+		return entry{user: found.User, amr: password.AMR, locked: held}, nil
 	})
 }
 

@@ -22,7 +22,7 @@ import (
 // write has messages written on the database of a server, which sends them.
 func write(t *testing.T, db *pgtest.Database, to ...string) {
 	t.Helper()
-	s, _, err := instance(db.DB, mail.Config{}, nil, &locked{})
+	s, _, err := instance(db.DB, mail.Config{}, nil, &pgtest.Log{})
 	if err != nil {
 		t.Fatal(err)
 	}

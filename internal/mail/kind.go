@@ -37,9 +37,6 @@ var kinds = []Kind{
 	PasswordChanged, EmailChanged, FactorAdded, FactorRemoved, RecoveryCodesUsed, RecoveryCodesMade, AccountDeleted, AccountExists, SignInElsewhere,
 }
 
-// Kinds are all kinds of message.
-func Kinds() []Kind { return slices.Clone(kinds) }
-
 func (k Kind) known() bool { return slices.Contains(kinds, k) }
 
 // Vars are the variables of a template. Which of them a kind has depends on what

@@ -1,13 +1,11 @@
 package mail_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,24 +24,6 @@ func TestMain(m *testing.M) {
 }
 
 const wait = 20 * time.Second
-
-// locked is a log that can be read.
-type locked struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *locked) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // instance makes the services of one server; they do not run yet.
 func instance(db *postgres.DB, c mail.Config, box *mail.Mailbox, log io.Writer) (*mail.Service, *job.Service, error) {
@@ -65,12 +45,12 @@ type house struct {
 
 	db   *pgtest.Database
 	jobs *job.Service
-	log  *locked
+	log  *pgtest.Log
 }
 
 func newHouse(t *testing.T, c mail.Config, box *mail.Mailbox) *house {
 	t.Helper()
-	h := &house{db: pgtest.New(t), log: &locked{}}
+	h := &house{db: pgtest.New(t), log: &pgtest.Log{}}
 	var err error
 	if h.Service, h.jobs, err = instance(h.db.DB, c, box, h.log); err != nil {
 		t.Fatal(err)

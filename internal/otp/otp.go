@@ -257,7 +257,7 @@ func (s *Service) Of(ctx context.Context, q postgres.Querier, waiter string) (Fl
 	return selectOf(ctx, q, digest(waiter))
 }
 
-// Cancel ends the open flows of a user, but for some kinds.
+// Cancel ends the open flows of a user that are of one of the kinds.
 func (s *Service) Cancel(ctx context.Context, q postgres.Querier, userID id.User, kinds ...Kind) error {
 	return cancel(ctx, q, userID, kinds)
 }

@@ -32,7 +32,7 @@ type Server struct {
 	ClientKey  string
 	ServiceKey string
 
-	log  *locked
+	log  *pgtest.Log
 	t    *testing.T
 	stop func()
 }
@@ -57,7 +57,7 @@ func On(t *testing.T, db *pgtest.Database, options ...Option) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{DB: db, t: t, URL: "http://" + listener.Addr().String(), log: &locked{}}
+	s := &Server{DB: db, t: t, URL: "http://" + listener.Addr().String(), log: &pgtest.Log{}}
 	if c.PublicURL == "" {
 		c.PublicURL = s.URL
 	}

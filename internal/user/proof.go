@@ -26,7 +26,7 @@ func (s *Service) NewID() id.User { return id.User(id.New(s.Now())) }
 
 // CheckMetadata returns the metadata of an account that will be made as JSON,
 // or the fault of one that is too large.
-func CheckMetadata(metadata Metadata) (string, error) { return encodeMetadata(metadata) }
+func CheckMetadata(metadata Metadata) (string, error) { return Encode("/data", metadata) }
 
 // Convert gives an anonymous account an address and with it an identity. It
 // returns ErrExists if the address belongs to somebody else, and ErrNotFound

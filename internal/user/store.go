@@ -13,7 +13,7 @@ import (
 // tooLarge tells metadata over its limit from other refusals.
 func tooLarge(err error) error {
 	if report := postgres.Report(err); report != nil && report.State == "23514" {
-		return errMetadataSize
+		return TooMuch("/data")
 	}
 	return postgres.Fault(err)
 }

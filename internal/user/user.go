@@ -24,8 +24,6 @@ import (
 // prints it. The table has the same limit.
 const MaxMetadata = 16 << 10
 
-var errMetadataSize = fault.Input("/data", "metadata_too_large", fmt.Sprintf("Keep all metadata together under %d bytes.", MaxMetadata))
-
 // EmailIssuer is the issuer of accounts that this server vouches for itself:
 // their subject is the user's identifier.
 const EmailIssuer = "email"
@@ -118,7 +116,7 @@ func (s *Service) GetIn(ctx context.Context, q postgres.Querier, userID id.User)
 // Merge replaces the named members of a user's own metadata; a null removes
 // one. The whole may not exceed MaxMetadata.
 func (s *Service) Merge(ctx context.Context, q postgres.Querier, userID id.User, metadata Metadata) error {
-	text, err := encodeMetadata(metadata)
+	text, err := Encode("/data", metadata)
 	if err != nil {
 		return err
 	}
@@ -130,5 +128,3 @@ func (s *Service) Merge(ctx context.Context, q postgres.Querier, userID id.User,
 	}
 	return updateMetadata(ctx, q, userID, text, remove)
 }
-
-func encodeMetadata(metadata Metadata) (string, error) { return Encode("/data", metadata) }

@@ -1,14 +1,12 @@
 package webhook_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -35,24 +33,6 @@ func TestMain(m *testing.M) {
 
 const wait = 20 * time.Second
 
-// locked is a log that can be read.
-type locked struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *locked) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // instance makes the services of one server; they do not run yet.
 func instance(db *postgres.DB, log io.Writer) (*webhook.Service, *job.Service, error) {
 	jobs, err := job.New(db, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), time.Second, time.Now)
@@ -73,14 +53,14 @@ type house struct {
 
 	db     *pgtest.Database
 	jobs   *job.Service
-	log    *locked
+	log    *pgtest.Log
 	secret string
 	sealed id.Sealed
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{db: pgtest.New(t), log: &locked{}, secret: webhook.NewSecret()}
+	h := &house{db: pgtest.New(t), log: &pgtest.Log{}, secret: webhook.NewSecret()}
 	var err error
 	if h.Service, h.jobs, err = instance(h.db.DB, h.log); err != nil {
 		t.Fatal(err)

@@ -1,25 +1,26 @@
-package servertest
+package pgtest
 
 import (
 	"bytes"
 	"sync"
 )
 
-// locked is a buffer that several goroutines write to.
-type locked struct {
+// Log is what a logger has written, to be read meanwhile. The zero value is
+// empty, and it is safe for concurrent use.
+type Log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
 // Write implements io.Writer.
-func (l *locked) Write(p []byte) (int, error) {
+func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
 // String returns what has been written.
-func (l *locked) String() string {
+func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
