@@ -50,6 +50,7 @@ type options struct {
 	users     int    // of the full database; it has twice as many sessions
 	over      int    // sessions to clean up
 	server    string // the program
+	postgres  string // settings of its PostgreSQL, as "fluxbase dev" takes them
 }
 
 // wants says whether a scenario was asked for.
@@ -72,6 +73,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	flags.IntVar(&o.over, "over", 100_000, "how many sessions are long over in clean-up")
 	flags.StringVar(&o.json, "json", "", "write the results to this file, too")
 	flags.StringVar(&o.server, "server", "bin/fluxbase", "the server's program")
+	flags.StringVar(&o.postgres, "postgres", "", "settings of its PostgreSQL, such as shared_buffers=4GB,max_wal_size=8GB")
 	if err := flags.Parse(args); err != nil {
 		return nil, err //nolint:wrapcheck // says what is wrong with the command line
 	}

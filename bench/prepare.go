@@ -61,11 +61,7 @@ func (b *rig) begin(ctx context.Context) error {
 	if err := os.Chmod(b.dir, 0o711); err != nil { //nolint:gosec // PostgreSQL, another user, works below it
 		return fmt.Errorf("opening the temporary folder: %w", err)
 	}
-	program, err := filepath.Abs(b.options.server)
-	if err != nil {
-		return fmt.Errorf("locating the server: %w", err)
-	}
-	if b.server, err = startServer(ctx, program, b.dir, "FLUXBASE_AUTH_BCRYPT_COST=4"); err != nil {
+	if err := b.start(ctx, "FLUXBASE_AUTH_BCRYPT_COST=4"); err != nil {
 		return err
 	}
 	if err := b.populate(ctx, slices.Max(b.options.workers)); err != nil {
@@ -76,7 +72,7 @@ func (b *rig) begin(ctx context.Context) error {
 	if err := first.stop(); err != nil {
 		return err
 	}
-	if b.server, err = startServer(ctx, program, b.dir); err != nil {
+	if err := b.start(ctx); err != nil {
 		return err
 	}
 	if err := b.weigh(ctx); err != nil {
@@ -89,6 +85,12 @@ func (b *rig) begin(ctx context.Context) error {
 		return err
 	}
 	return b.furnish(ctx)
+}
+
+// start starts the server; settings are environment variables.
+func (b *rig) start(ctx context.Context, settings ...string) (err error) {
+	b.server, err = startServer(ctx, b.options, b.dir, settings...)
+	return err
 }
 
 // weigh measures the memory of a server that has done nothing yet.

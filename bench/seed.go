@@ -89,11 +89,7 @@ func (b *rig) restart(ctx context.Context, settings ...string) error {
 	if err := before.stop(); err != nil {
 		return err
 	}
-	program, err := filepath.Abs(b.options.server)
-	if err != nil {
-		return fmt.Errorf("locating the server: %w", err)
-	}
-	if b.server, err = startServer(ctx, program, b.dir, settings...); err != nil {
+	if err := b.start(ctx, settings...); err != nil {
 		return err
 	}
 	return b.connect(ctx)

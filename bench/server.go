@@ -41,14 +41,22 @@ const (
 // startServer runs "fluxbase dev" in a folder and returns once it is ready.
 // Its log, warnings and worse, goes to a file there. Settings are environment
 // variables, and no others of Fluxbase's reach it.
-func startServer(ctx context.Context, program, dir string, settings ...string) (*server, error) {
+func startServer(ctx context.Context, o *options, dir string, settings ...string) (*server, error) {
+	program, err := filepath.Abs(o.server)
+	if err != nil {
+		return nil, fmt.Errorf("locating the server: %w", err)
+	}
+	args := []string{"dev", "--json", "--address", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "data")}
+	if o.postgres != "" {
+		args = append(args, "--postgres", o.postgres)
+	}
 	log, err := os.OpenFile(filepath.Join(dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // a temporary folder of ours
 	if err != nil {
 		return nil, fmt.Errorf("opening the server's log: %w", err)
 	}
 	defer func() { _ = log.Close() }()
 	s := &server{exited: make(chan error, 1)}
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, "dev", "--json", "--address", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "data")) //nolint:gosec // the program to measure
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...) //nolint:gosec // the program to measure
 	s.cmd.Dir, s.cmd.Stderr = dir, log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for bench, which stops it
 	s.cmd.Env = append(environment(), "FLUXBASE_LOG_LEVEL=warn", "FLUXBASE_AUTH_JWT_EXPIRY=12h")

@@ -13,7 +13,10 @@ import (
 )
 
 func devCommand() *cobra.Command {
-	var asJSON bool
+	var (
+		asJSON   bool
+		postgres map[string]string
+	)
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a development server with a PostgreSQL of its own",
@@ -35,7 +38,7 @@ func devCommand() *cobra.Command {
 				return err
 			}
 			err = dev.Run(cmd.Context(), c, dev.Options{
-				BundleRoots: bundleRoots(), Logger: Logger(c, cmd.ErrOrStderr()),
+				BundleRoots: bundleRoots(), Settings: postgres, Logger: Logger(c, cmd.ErrOrStderr()),
 				Ready: func(r dev.Ready) error { return announce(cmd, r, asJSON) },
 			})
 			if interrupted(err) {
@@ -46,6 +49,7 @@ func devCommand() *cobra.Command {
 	}
 	cmd.Flags().String("address", "", "address to listen on (default 127.0.0.1:8080; port 0 picks a free one)")
 	cmd.Flags().String("data-dir", "", "folder of the database and the keys (default .fluxbase)")
+	cmd.Flags().StringToStringVar(&postgres, "postgres", nil, "settings of its PostgreSQL, such as shared_buffers=1GB")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print where the server is as one JSON object")
 	return cmd
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -22,11 +23,21 @@ func fakeBin(t *testing.T, version string) string {
 	}
 	script := fmt.Sprintf("#!/bin/sh\necho 'postgres (PostgreSQL) %s (Debian)'\n", version)
 	for _, name := range []string{"postgres", "initdb"} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		writeProgram(t, filepath.Join(bin, name), script)
 	}
 	return bin
+}
+
+// writeProgram writes a file to run. Nothing may fork meanwhile: a child would
+// hold the file open for writing until it becomes another program, and the file
+// would be "busy" as long.
+func writeProgram(t *testing.T, path, text string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func targetAccount(t *testing.T) *account {
@@ -88,9 +99,7 @@ func TestNewestInstalledIsPreferred(t *testing.T) {
 func TestBrokenProgramsArePassedOver(t *testing.T) {
 	t.Parallel()
 	broken := fakeBin(t, "18.1")
-	if err := os.WriteFile(filepath.Join(broken, "postgres"), []byte("#!/bin/sh\nexit 127\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, filepath.Join(broken, "postgres"), "#!/bin/sh\nexit 127\n")
 	h := host{programs: []string{broken, fakeBin(t, "16.1")}}
 	v, err := h.find(t.Context(), silent(), 0, targetAccount(t))
 	if err != nil || v.version != "16.1" {
