@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
 // checks are the rules that a check tag can name, for values on their own;
@@ -68,7 +70,7 @@ func checkAddress(value any) error {
 }
 
 func isPort(text string) bool {
-	n, err := parseInt(text)
+	n, err := setting.ParseInt(text)
 	return err == nil && n >= 0 && n <= 65535
 }
 

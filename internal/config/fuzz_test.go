@@ -8,7 +8,7 @@ import (
 
 // No file makes Load panic, and none is accepted that Show cannot write.
 func FuzzFile(f *testing.F) {
-	f.Add(exampleFile())
+	f.Add(keys().Example(page))
 	f.Add("auth:\n  jwt: &a\n    secret: ${X:-y}\nlog: *a\n")
 	f.Add("server: {security_headers: {a: b}, trusted_proxies: [10.0.0.0/8]}\n---\n")
 	f.Add(keyInFile + ": x\n        key_file: y\n      - &a {version: 1}\n      - *a\n")

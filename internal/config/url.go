@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
 var errPublicURL = errors.New("must be an http or https URL of scheme, host and port only, in lower case, such as https://api.example.com: no user, path, trailing slash, query or fragment")
@@ -96,13 +98,13 @@ var openParameters = []string{
 func redactURL(text string) string {
 	u, err := parseDatabaseURL(text)
 	if err != nil {
-		return redacted
+		return setting.Redacted
 	}
 	out := u.Scheme + "://"
 	if u.User != nil {
 		out += url.User(u.User.Username()).String()
 		if _, has := u.User.Password(); has {
-			out += ":" + redacted
+			out += ":" + setting.Redacted
 		}
 		out += "@"
 	}
@@ -113,7 +115,7 @@ func redactURL(text string) string {
 			continue
 		}
 		if name, _, _ := strings.Cut(pair, "="); !slices.Contains(openParameters, name) {
-			pair = redacted
+			pair = setting.Redacted
 		}
 		out += separator + pair
 		separator = "&"
@@ -126,11 +128,11 @@ func redactURL(text string) string {
 func originOf(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Host == "" {
-		return redacted
+		return setting.Redacted
 	}
 	origin := u.Scheme + "://" + u.Host
 	if text == origin || text == origin+"/" {
 		return text
 	}
-	return origin + "/" + redacted
+	return origin + "/" + setting.Redacted
 }
