@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/fluxbase/fluxbase/internal/config/rule"
 )
 
 // No file makes Load panic, and none is accepted that Show cannot write.
@@ -71,7 +73,7 @@ func refuseMarker(t *testing.T, c *Config, lines []string, marker, where string)
 			return // no secret either
 		}
 	}
-	user := strings.Contains(redactURL(c.Database.URL.Reveal()), marker) // in a part that is no secret
+	user := strings.Contains(rule.RedactURL(c.Database.URL.Reveal()), marker) // in a part that is no secret
 	if shown := showEverything(t, c); strings.Contains(shown, marker) && !user {
 		t.Fatalf("%s: the value is shown: %s", where, shown)
 	}

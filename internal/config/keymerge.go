@@ -65,8 +65,8 @@ type claim struct {
 func claimsOf(r *setting.Reading) []claim {
 	var claims []claim
 	for _, a := range r.Given {
-		switch {
-		case a.Field.Key == keysPath:
+		switch a.Field.Key {
+		case keysPath:
 			keys, _ := a.Value().([]EncryptionKey)
 			for _, k := range keys {
 				name := versioned(k.Version)
@@ -75,7 +75,7 @@ func claimsOf(r *setting.Reading) []claim {
 				}
 				claims = append(claims, claim{k, a.Level, name, true})
 			}
-		case a.Field.Key == "secret_key":
+		case "secret_key":
 			claims = slices.DeleteFunc(claims, func(c claim) bool { return !c.inList })
 			if text, _ := a.Value().(Secret); text != "" {
 				claims = append(claims, claim{EncryptionKey{1, text, a.Place}, a.Level, a.Name, false})

@@ -2,10 +2,12 @@ package config
 
 import (
 	"cmp"
+	"maps"
 	"os"
 	"reflect"
 	"sync"
 
+	"github.com/fluxbase/fluxbase/internal/config/rule"
 	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
@@ -29,13 +31,21 @@ type (
 	Size = setting.Size
 )
 
+// checks are the rules that a check tag can name, for values on their own; rules
+// of an environment are in Validate.
+func checks() map[string]func(value any) error {
+	all := maps.Clone(rule.Rules)
+	all["secret_key"] = checkSecretKey
+	return all
+}
+
 // keys returns the schema of Config, made once.
 var keys = sync.OnceValue(func() *setting.Schema {
 	return setting.New(reflect.TypeFor[Config](), setting.Options{
 		Prefix:   envPrefix,
 		Foreign:  []string{"FLUXBASE_URL", "FLUXBASE_SERVICE_KEY"}, // of fluxbase-cli
-		Rules:    checks,
-		Shown:    map[string]func(string) string{"password": redactURL, "url": originOf, "key": shownMaterial},
+		Rules:    checks(),
+		Shown:    map[string]func(string) string{"password": rule.RedactURL, "url": rule.OriginOf, "key": shownMaterial},
 		Forms:    map[reflect.Type]setting.Form{reflect.TypeFor[[]EncryptionKey](): keyForm},
 		Variable: keyVariable,
 	})

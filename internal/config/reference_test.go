@@ -106,7 +106,7 @@ func TestSchema(t *testing.T) {
 		if f.Doc == "" || !strings.HasSuffix(f.Doc, ".") {
 			t.Errorf("%s: doc %q is not a sentence", f.Key, f.Doc)
 		}
-		if f.Check != "" && checks[f.Check] == nil {
+		if f.Check != "" && checks()[f.Check] == nil {
 			t.Errorf("%s: no rule is called %s", f.Key, f.Check)
 		}
 		if f.Type.Kind() == reflect.String && (f.Secret != "") != (f.Type == reflect.TypeFor[Secret]()) {

@@ -1,4 +1,4 @@
-package config
+package rule
 
 import (
 	"errors"
@@ -63,7 +63,7 @@ func originScheme(text string) (string, bool) {
 var errDatabaseURL = errors.New("must be a URL such as postgres://user:password@host:5432/database, with special characters of the password percent-encoded")
 
 func checkDatabaseURL(value any) error {
-	secret, _ := value.(Secret)
+	secret, _ := value.(setting.Secret)
 	if secret == "" {
 		return nil
 	}
@@ -93,9 +93,9 @@ var openParameters = []string{
 	"application_name", "connect_timeout", "dbname", "host", "port", "search_path", "sslmode", "sslrootcert", "target_session_attrs", "user",
 }
 
-// redactURL shows a database URL without its password and without parameters
+// RedactURL shows a database URL without its password and without parameters
 // that it does not know.
-func redactURL(text string) string {
+func RedactURL(text string) string {
 	u, err := parseDatabaseURL(text)
 	if err != nil {
 		return setting.Redacted
@@ -123,9 +123,9 @@ func redactURL(text string) string {
 	return out
 }
 
-// originOf shows a URL that may hold a secret anywhere but in its scheme, host
+// OriginOf shows a URL that may hold a secret anywhere but in its scheme, host
 // and port.
-func originOf(text string) string {
+func OriginOf(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		return setting.Redacted
