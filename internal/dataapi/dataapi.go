@@ -97,7 +97,7 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	r.Window.narrow(&q)
-	st, err := plan.Read(table, q, s.MaxRows, s.answer(r))
+	st, err := plan.Read(table, q, s.MaxRows, s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -116,11 +116,10 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 	return result, nil
 }
 
-// answer is the shape of an answer, with what it may be made of.
-func (s *Service) answer(r Request) plan.Answer {
-	a := r.Answer
+// answer is the shape of an answer, with what it may be made of for somebody.
+func (s *Service) answer(p *principal.Principal, a plan.Answer) plan.Answer {
 	a.Aggregates = s.Aggregates
-	a.Serves = func(t *catalog.Table) bool { return s.guarded(r.Principal, t, t.Schema, t.Name) }
+	a.Serves = func(t *catalog.Table) bool { return s.guarded(p, t, t.Schema, t.Name) }
 	return a
 }
 
@@ -165,7 +164,7 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	if len(object.columns) == 0 {
 		return nothing(r, table)
 	}
-	st, err := plan.Update(table, q, object.columns, string(r.Body), s.answer(r))
+	st, err := plan.Update(table, q, object.columns, string(r.Body), s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -188,7 +187,7 @@ func (s *Service) Delete(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	st, err := plan.Delete(table, q, s.answer(r))
+	st, err := plan.Delete(table, q, s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}

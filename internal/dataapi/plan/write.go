@@ -143,13 +143,14 @@ func (b *builder) written() *level {
 
 // answered is the answer of a write.
 func (b *builder) answered(q *query.Query, answer Answer, count func()) {
-	selected := query.Query{Select: q.Select, Order: q.Order}
+	selected := query.Query{Select: []query.Item{}}
 	switch answer.Returning {
 	case Rows:
+		selected = query.Query{Select: q.Select, Order: q.Order}
 	case Keys:
 		answer, selected.Select = Answer{Count: answer.Count}, b.keys()
 	default:
-		answer, selected.Select = Answer{Count: answer.Count}, []query.Item{}
+		answer = Answer{Count: answer.Count}
 	}
 	b.envelope(answer, &selected, count)
 	b.selection(&selected)
