@@ -28,9 +28,7 @@ export function referenced(name: string, { referencedTable, foreignTable }: Refe
 
 /** Values by column. */
 type Matched<R> =
-  IsAny<R> extends true
-    ? Readonly<Record<string, FilterValue>>
-    : { readonly [C in keyof R & string]?: Value<R, C> | undefined };
+  IsAny<R> extends true ? Readonly<Record<string, FilterValue>> : { readonly [C in keyof R & string]?: Value<R, C> };
 
 const SEARCHES = { plain: "plfts", phrase: "phfts", websearch: "wfts" };
 
@@ -153,8 +151,7 @@ export class Filters<Src extends Source, T, F extends Face> extends Stage<T, F> 
 
   /** Each column equals its value. */
   match(values: Matched<Src["row"]>): this {
-    const given = Object.entries(values).filter(([, value]) => value !== undefined);
-    return given.reduce((query, [column, value]) => query.#where(column, "eq", value), this);
+    return Object.entries(values).reduce((query, [column, value]) => query.#where(column, "eq", value), this);
   }
   /** The opposite of a condition, by PostgREST's name of the operator. Lists are quoted; a text stays as it is. */
   not(column: Column<Src["row"]>, operator: string, value: unknown): this {
