@@ -9,7 +9,7 @@ import (
 const rows = 100_000
 
 // tablesSQL makes the tables as a user of Fluxbase would: in schema public, with
-// Row-Level Security. Inserts have a table of their own, so that reads find what
+// Row-Level Security. Inserts have tables of their own, so that reads find what
 // they found before.
 const tablesSQL = `
 create table public.bench_rows (
@@ -26,7 +26,15 @@ create policy own on public.bench_rows to authenticated
 create table public.bench_inserts (like public.bench_rows including all);
 alter table public.bench_inserts enable row level security;
 create policy own on public.bench_inserts to authenticated
-	using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));`
+	using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+
+create table public.bench_bulk (like public.bench_rows including all) with (autovacuum_enabled = false);
+alter table public.bench_bulk enable row level security;
+create policy own on public.bench_bulk to authenticated
+	using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+
+create table public.bench_body (body text not null);
+grant select on public.bench_body to ` + benchRole + `;`
 
 // fillSQL gives row n to person n modulo the number of people.
 const fillSQL = `
@@ -58,6 +66,9 @@ func (b *rig) makeTables(ctx context.Context) error {
 		return fmt.Errorf("making tables: %w", err)
 	}
 	if _, err := b.conn.Exec(ctx, fillSQL, ids, rows); err != nil {
+		return fmt.Errorf("filling a table: %w", err)
+	}
+	if _, err := b.conn.Exec(ctx, "insert into public.bench_body values ($1)", bulkBody(b.people[0])); err != nil {
 		return fmt.Errorf("filling a table: %w", err)
 	}
 	if _, err := b.conn.Exec(ctx, floorSessionsSQL, ids, len(b.people)*sessionsEach); err != nil {
