@@ -86,6 +86,8 @@ func thousandRowsFloors(b *rig) []floor {
 	return b.callerFloors(b.plans.manyRows, true, targetManyRows)
 }
 
+func embeddingFloors(b *rig) []floor { return b.callerFloors(b.plans.embedding, true, targetEmbedding) }
+
 func insertFloors(b *rig) []floor { return b.callerFloors(b.plans.insert, false, targetInsert) }
 
 // callerFloors are a statement's two floors, of which the pipelined one is to be

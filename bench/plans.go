@@ -29,6 +29,7 @@ type plans struct {
 	oneRow      plan.Statement
 	hundredRows plan.Statement
 	manyRows    plan.Statement
+	embedding   plan.Statement
 	insert      plan.Statement
 	bulk        plan.Statement
 }
@@ -72,6 +73,7 @@ func (b *rig) planAll() error {
 		{&p.oneRow, "bench_rows", "id=eq.0"},
 		{&p.hundredRows, "bench_rows", pageQuery(100)},
 		{&p.manyRows, "bench_rows", pageQuery(1000)},
+		{&p.embedding, "bench_lists", embeddingQuery},
 	} {
 		var err error
 		if *read.into, err = p.read(read.table, read.query); err != nil {

@@ -18,6 +18,7 @@ var scenarios = []scenario{
 	{name: "one-row", open: opener(oneRow), floors: oneRowFloors},
 	{name: "hundred-rows", open: opener(pages(100)), floors: hundredRowsFloors},
 	{name: "thousand-rows", open: opener(pages(1000)), floors: thousandRowsFloors},
+	{name: "embedding", open: opener(embeddings), floors: embeddingFloors},
 	{name: "insert", open: opener(inserts), floors: insertFloors},
 	{name: "bulk-insert", slow: true, after: emptyBulk, open: opener(bulkInserts), floors: bulkFloors},
 }
@@ -29,7 +30,7 @@ func known() []string {
 		names = append(names, s.name)
 	}
 	return append(names, "storm", "wrong-passwords", "scale", "clean-up",
-		"policy-helper", "parse-plan", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption")
+		"policy-helper", "planning", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption")
 }
 
 // sample is how many answers one body is read of. The status is always checked.
