@@ -33,6 +33,7 @@ type Table struct {
 	Schema     string
 	Name       string
 	Comment    string
+	View       bool // or a materialized view
 	Columns    []Column
 	PrimaryKey []string
 

@@ -41,7 +41,8 @@ type Service struct {
 	Catalog         Catalog
 	Schemas         []string        // that requests may be about, the default first
 	AllowWithoutRLS map[string]bool // by table of the default schema, or schema.table
-	MaxRows         int64           // in one answer to a read; 0 is no bound
+	MaxRows         int64           // in one answer to a read, and of each table in it; 0 is no bound
+	Aggregates      bool            // requests may use functions over rows
 	Development     bool            // say why a table is not served
 	Rollback        bool            // undo writes, unless a request overrides that
 	TxOverride      bool            // requests may say whether their write is undone
@@ -96,7 +97,7 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	r.Window.narrow(&q)
-	st, err := plan.Read(table, q, s.MaxRows, r.Answer)
+	st, err := plan.Read(table, q, s.MaxRows, s.answer(r))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -113,6 +114,14 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 			fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", result.Offset, *result.Total))
 	}
 	return result, nil
+}
+
+// answer is the shape of an answer, with what it may be made of.
+func (s *Service) answer(r Request) plan.Answer {
+	a := r.Answer
+	a.Aggregates = s.Aggregates
+	a.Serves = func(t *catalog.Table) bool { return s.guarded(r.Principal, t, t.Schema, t.Name) }
+	return a
 }
 
 // narrow makes limit and offset those of the rows that are in both ranges.
@@ -156,7 +165,7 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	if len(object.columns) == 0 {
 		return nothing(r, table)
 	}
-	st, err := plan.Update(table, q, object.columns, string(r.Body), r.Answer)
+	st, err := plan.Update(table, q, object.columns, string(r.Body), s.answer(r))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -179,7 +188,7 @@ func (s *Service) Delete(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	st, err := plan.Delete(table, q, r.Answer)
+	st, err := plan.Delete(table, q, s.answer(r))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -223,7 +232,7 @@ func parse(raw string) (query.Query, error) {
 		return q, f
 	}
 	if err != nil {
-		return q, fmt.Errorf("parsing a query: %w", err)
+		return q, planFault(err)
 	}
 	return q, nil
 }
@@ -245,8 +254,7 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 	switch {
 	case table == nil:
 		return f
-	case table.Protected, p.Role == principal.Service,
-		schema == s.Schemas[0] && s.AllowWithoutRLS[name], s.AllowWithoutRLS[schema+"."+name]:
+	case s.guarded(p, table, schema, name):
 		return nil
 	}
 	if s.Development {
@@ -256,6 +264,12 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 			"Or list it in data.allow_without_rls."
 	}
 	return f
+}
+
+// guarded says that somebody may be served a table.
+func (s *Service) guarded(p *principal.Principal, table *catalog.Table, schema, name string) bool {
+	return table.Protected || p.Role == principal.Service ||
+		schema == s.Schemas[0] && s.AllowWithoutRLS[name] || s.AllowWithoutRLS[schema+"."+name]
 }
 
 // run runs a statement. What a write did is undone if it is not what the

@@ -35,7 +35,7 @@ func (s *Service) insertRows(ctx context.Context, r Request, table *catalog.Tabl
 		return nothing(r, table)
 	}
 	if r.Resolution == Refuse {
-		st, err := plan.Insert(table, q, rows.columns, rows.array, r.Answer)
+		st, err := plan.Insert(table, q, rows.columns, rows.array, s.answer(r))
 		if err != nil {
 			return Result{}, planFault(err)
 		}
@@ -43,7 +43,7 @@ func (s *Service) insertRows(ctx context.Context, r Request, table *catalog.Tabl
 		result.Table = table
 		return result, err
 	}
-	st, err := plan.Upsert(table, q, rows.columns, rows.array, r.Resolution == Merge, r.Answer)
+	st, err := plan.Upsert(table, q, rows.columns, rows.array, r.Resolution == Merge, s.answer(r))
 	if err != nil {
 		return Result{}, planFault(err)
 	}

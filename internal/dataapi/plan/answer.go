@@ -8,11 +8,11 @@ import (
 
 // envelope begins a statement whose answer PostgreSQL writes. The rows of the
 // answer follow, as a subquery called t.
-func (b *builder) envelope(answer Answer, items []query.Item, count func()) {
+func (b *builder) envelope(answer Answer, q *query.Query, count func()) {
 	b.text("select ")
 	switch {
 	case answer.CSV:
-		b.header = b.csvHeader(items)
+		b.header = b.csvHeader(q)
 		b.text(csvLines)
 	case answer.Stripped:
 		b.text("coalesce(json_strip_nulls(json_agg(t.*)), '[]')::text")
@@ -35,22 +35,10 @@ const csvLines = "coalesce(string_agg(replace(substr((t.*)::text, 2, length((t.*
 
 // csvHeader is the line of names of an answer. PostgreSQL writes the other
 // lines, as it writes rows, with commas and double quotes.
-func (b *builder) csvHeader(items []query.Item) string {
-	if items == nil {
-		items = []query.Item{{Field: query.Field{Column: "*"}}}
-	}
+func (b *builder) csvHeader(q *query.Query) string {
 	var names []string
-	for _, item := range items {
-		switch {
-		case item.Alias != "":
-			names = append(names, csvName(item.Alias))
-		case item.Column == "*":
-			for _, c := range b.table.Columns {
-				names = append(names, csvName(c.Name))
-			}
-		default:
-			names = append(names, csvName(item.Name()))
-		}
+	for _, o := range b.outputs(q.Select) {
+		names = append(names, csvName(o.key))
 	}
 	return strings.Join(names, ",") + "\n"
 }

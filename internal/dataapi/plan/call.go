@@ -37,20 +37,18 @@ func (a *Arguments) has(name string) bool {
 // The last two are read beside aggregates, which PostgreSQL computes after the
 // function has run to its end.
 func Call(f *catalog.Function, a Arguments, q query.Query, maxRows int64) (Statement, error) {
-	b := &builder{table: f.Result}
+	b := newBuilder(f.Result, Answer{})
 	if b.table == nil {
 		b.table = catalog.NewTable(catalog.Table{Schema: f.Schema, Name: f.Name})
 	}
+	b.maxRows, b.bound = maxRows, maxRows
 	lateral, call := b.call(f, a)
 	switch f.Returns {
 	case catalog.Composite:
 		b.source = lateral + call
-		b.text("select ", body(f.Set, "t.*"), settings, "select ")
-		b.items(q.Select)
-		b.text(" from ", b.from())
-		b.where(q.Where)
-		b.order(q.Order)
-		b.limit(q, maxRows)
+		b.text("select ", body(f.Set, "t.*"), settings)
+		b.selection(&q)
+		b.limit(&q)
 		b.text(") t")
 	case catalog.Void:
 		b.text("select '', count(t.v)", settings, "select ", call, " as v", from(lateral), ") t")
@@ -58,7 +56,7 @@ func Call(f *catalog.Function, a Arguments, q query.Query, maxRows int64) (State
 		b.text("select ", body(f.Set, "t.v"), settings, "select ", call, " as v", from(lateral))
 		b.onlyPages(q)
 		if f.Set {
-			b.limit(q, maxRows)
+			b.limit(&q)
 		}
 		b.text(") t")
 	}
