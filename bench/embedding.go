@@ -15,8 +15,8 @@ const embeddingLists = 100
 var (
 	embeddingQuery = fmt.Sprintf("select=id,name,bench_items(id,note)&order=id&limit=%d", embeddingLists)
 
-	// The list that it finds has number N modulo the number of people, so it
-	// takes a person's own.
+	// It finds the list of a number. The first person has list 0, the second list
+	// 1, and so on.
 	filteredQuery = "select=id,name,bench_items(id,note)&id=eq.%d&archived=is.false&name=like.list*"
 )
 
