@@ -47,6 +47,7 @@ type Config struct {
 	ResetLife  time.Duration // of those that reset a password
 	InviteLife time.Duration // of those that invite
 	MailLimit  int           // messages to one address within an hour
+	NewSignIns bool          // whether the owner of an account is told of a sign-in from somewhere new
 	Redirects  func(url string) bool
 }
 
