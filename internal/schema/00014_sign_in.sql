@@ -16,3 +16,7 @@ comment on view auth.known_places is 'Where users have come in from, as long as 
 alter table auth.users add sign_in_noticed_at timestamptz;
 comment on column auth.users.sign_in_noticed_at is
   'When the owner was last told of a sign-in from a new place; -infinity: never; NULL: nobody has signed in yet';
+
+-- A link that has been confirmed still says where its reader may go back to.
+alter table auth.flows add spent_digest bytea;    -- what token_digest was, of a flow with redirect_to
+create unique index flows_spent_digest on auth.flows (spent_digest) where spent_digest is not null;
