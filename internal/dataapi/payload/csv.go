@@ -142,8 +142,12 @@ func (c *csvRows) record() error {
 			}
 			continue
 		}
-		if !utf8.Valid(c.text) {
-			return c.refuse("The line is not UTF-8.")
+		from := 0
+		for _, f := range c.fields {
+			if !utf8.Valid(c.text[from:f.end]) {
+				return c.refuse("The line is not UTF-8.")
+			}
+			from = f.end
 		}
 		if bytes.IndexByte(c.text, 0) >= 0 {
 			return c.refuse("Text cannot hold the character U+0000.")

@@ -144,5 +144,8 @@ func (j *jsonRows) fault(err error) error {
 	if j.array {
 		f.SQL.Details = fmt.Sprintf("It is about row %d.", j.n+1)
 	}
+	if errors.Is(err, io.EOF) { // it is over before it began: not to be taken for a good end
+		return f
+	}
 	return f.Because(err)
 }

@@ -58,6 +58,7 @@ type Reader struct {
 	columns []string            // the same in order
 	shapes  map[string][]string // the columns of rows that lack some, by which these are
 	n       int
+	ended   bool
 }
 
 // row is one row as a JSON object. It holds until the next one is read.
@@ -92,9 +93,10 @@ func NewReader(media Media, body io.Reader, o Options) *Reader {
 // Next returns the next batch, or io.EOF after the last one.
 func (r *Reader) Next() ([]Run, error) {
 	b := batch{ordered: r.options.Ordered, of: map[string]int{}}
-	for !b.full() {
+	for !b.full() && !r.ended {
 		next, err := r.rows.next()
 		if errors.Is(err, io.EOF) {
+			r.ended = true
 			break
 		}
 		if err != nil {
