@@ -90,7 +90,7 @@ func TestDefaults(t *testing.T) {
 			Locale: "en", Retention: 30 * day,
 			SMTP: SMTP{Security: "starttls", Auth: "auto", ConnectTimeout: 10 * time.Second, Timeout: 30 * time.Second},
 		},
-		Data: Data{Schemas: []string{"public"}, MaxRows: 1000, TxEnd: "commit"},
+		Data: Data{Schemas: []string{"public"}, MaxRows: 1000, MaxBodySize: 128 << 20, TxEnd: "commit"},
 		Security: Security{Encryption: Encryption{
 			Provider: "local", Vault: Vault{TransitMount: "transit"},
 			KeyRotation: KeyRotation{Schedule: "0 2 1 * *", AutoReencrypt: true, RetainOldKeys: 2},
