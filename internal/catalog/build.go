@@ -111,6 +111,7 @@ func (b *builder) face(r *record) {
 		b.faces[r.oid] = append(b.faces[r.oid], f)
 		return
 	}
+	r.View = true
 	beneath := map[uint32]face{}
 	for i, c := range b.trace(r.oid, 0) {
 		if c.relation == 0 || i+1 >= len(r.names) || r.names[i+1] == "" {

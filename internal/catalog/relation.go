@@ -56,8 +56,8 @@ func (r *Relation) Holds() bool { return r.holds }
 // none if there is no such relation, several if the name is ambiguous without
 // a (better) hint.
 //
-// The name is that of a computed relation, of the other table, of the foreign
-// key or, where this table holds it, of its one column. The hint is the name of
+// The name is that of a computed relation, of the other table or, where that is
+// no view, of the foreign key or, where this table holds it, of its one column. The hint is the name of
 // the foreign key, of its column or what it refers to, or of the junction.
 func (t *Table) Related(name, hint string) []*Relation {
 	var computed, found []*Relation
@@ -81,7 +81,7 @@ func (r *Relation) named(name string, loosely bool) bool {
 	if r.Table.Name == name {
 		return true
 	}
-	return loosely && r.Junction == nil && (r.Constraint == name || r.holds && slices.Equal(r.Columns, []string{name}))
+	return loosely && r.Junction == nil && !r.Table.View && (r.Constraint == name || r.holds && slices.Equal(r.Columns, []string{name}))
 }
 
 func (r *Relation) hinted(hint string) bool {
