@@ -122,3 +122,31 @@ func TestKeyTakesItsSessionsAlong(t *testing.T) {
 	want(t, as(s, other, "GET", "/session"), 200, "") // control: of another key
 	want(t, as(s, p, "GET", "/session"), 200, "")     // control: their own
 }
+
+// TestConversionTellsNothing: to a guest an address that somebody has is like any
+// other; its owner gets a notice without a link or a code.
+func TestConversionTellsNothing(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, required)
+	p := confirmed(t, s, "known1@example.com")
+	guest := s.Person("", post(s, "/anonymous"))
+	var answers []string
+	for _, email := range []string{p.Email, "unknown1@example.com"} {
+		a := want(t, as(s, guest, "POST", "/anonymous/convert", "email", email, "password", mallorys), 200, "")
+		want(t, in(s, email, mallorys), 403, "email_not_confirmed")
+		var answer map[string]any
+		a.JSON(t, &answer)
+		delete(answer, "session") // tokens
+		delete(answer, "flow_id")
+		answers = append(answers, fmt.Sprint(answer))
+	}
+	if answers[0] != answers[1] {
+		t.Errorf("%s\n%s", answers[0], answers[1])
+	}
+	if m, token, code := mailed(t, s, p.Email, 2); token != "" || code != "" {
+		t.Error(m.Text)
+	}
+	want(t, in(s, p.Email, servertest.Password), 200, "")
+	_, token, _ := mailed(t, s, "unknown1@example.com", 1) // control: the other address can be confirmed
+	want(t, press(t, s, token, "approve"), 200, "")
+}
