@@ -201,6 +201,12 @@ func (s *Service) create(ctx context.Context, q postgres.Querier, userID id.User
 	return live, nil
 }
 
+// Untold notes that the owner of an account has not been told of a session from
+// somewhere new: it makes the place no known one.
+func (s *Service) Untold(ctx context.Context, q postgres.Querier, sessionID id.Session) error {
+	return clearDevice(ctx, q, sessionID)
+}
+
 // Live reads a session that stands, for its tokens to be issued once more. It
 // returns ErrNotFound.
 func (s *Service) Live(ctx context.Context, q postgres.Querier, userID id.User, sessionID id.Session) (Live, error) {
