@@ -142,6 +142,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
 		Principal: principal.Nobody(),
 	}
+	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies)
 	h := w.Header()
 	for name, values := range s.fields {
 		h[name] = values
