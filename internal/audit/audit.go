@@ -2,7 +2,10 @@
 // record cannot be written, neither is the deed.
 //
 // Records name people and things by identifier and hold no secret, token or
-// e-mail address.
+// e-mail address. Nobody changes them: triggers refuse it, and what somebody
+// does around these is found, since records are sealed in batches within
+// seconds, each seal with the digest of the one before it; see Service.Seal and
+// Service.Verify. Records are let go of by whole months only.
 package audit
 
 import (
@@ -14,69 +17,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/principal"
-)
-
-// Action is what was done, as noun.verb.
-type Action string
-
-// The actions. internal/session also writes "session.reuse_detected", from
-// within the statement that ends the session.
-const (
-	UserSignedUp     Action = "user.signed_up"
-	UserSignedIn     Action = "user.signed_in"
-	UserUpdated      Action = "user.updated"
-	SessionsEnded    Action = "session.ended"
-	UserCreated      Action = "user.created" // by an administrator
-	UserDeleted      Action = "user.deleted"
-	UserBanned       Action = "user.banned"
-	UserUnbanned     Action = "user.unbanned"
-	UserInvited      Action = "user.invited"
-	UserImpersonated Action = "user.impersonated"
-	UsersImported    Action = "user.imported"
-	UsersExported    Action = "user.exported"
-	PasswordSet      Action = "user.password_set" // by an administrator
-
-	KeyCreated     Action = "key.created"
-	KeyRevoked     Action = "key.revoked"
-	SignInRejected Action = "user.sign_in_rejected"
-
-	SignUpRequested      Action = "user.sign_up_requested" // the address has yet to be proven
-	LinkRequested        Action = "user.link_requested"
-	LinkDenied           Action = "user.link_denied" // by whoever has the mailbox
-	AddressProven        Action = "user.address_proven"
-	CredentialsWiped     Action = "user.credentials_wiped" // those from before the address was proven
-	UserConverted        Action = "user.converted"         // from an anonymous one
-	EmailChangeRequested Action = "user.email_change_requested"
-	EmailChanged         Action = "user.email_changed"
-	PasswordChanged      Action = "user.password_changed"
-	PasswordReset        Action = "user.password_reset"
-	Reauthenticated      Action = "user.reauthenticated"
-	SecondFactorRejected Action = "user.second_factor_rejected"
-	FactorEnrolled       Action = "user.factor_enrolled" // and not yet confirmed
-	FactorAdded          Action = "user.factor_added"
-	FactorRemoved        Action = "user.factor_removed"
-	FactorsUnlocked      Action = "user.factors_unlocked" // by an administrator
-	RecoveryCodesMade    Action = "user.recovery_codes_made"
-
-	EncryptionKeyGenerated Action = "encryption.key_generated"
-	EncryptionKeyActivated Action = "encryption.key_activated"
-	EncryptionKeyReplaced  Action = "encryption.key_replaced" // one that had never been used
-	EncryptionKeyDestroyed Action = "encryption.key_destroyed"
-	EncryptionRolledBack   Action = "encryption.rolled_back"
-	EncryptionRunStarted   Action = "encryption.run_started"
-	EncryptionRunFinished  Action = "encryption.run_finished"
-
-	EncryptionSecretReplaced Action = "encryption.notification_secret_replaced"
-
-	PolicyMended Action = "rls.mended"
-
-	MailRetried Action = "mail.retried"
-
-	SecretSet      Action = "secret.set"
-	SecretRead     Action = "secret.read"
-	SecretDeleted  Action = "secret.deleted"
-	SecretRestored Action = "secret.restored"
-	SecretPurged   Action = "secret.purged"
 )
 
 // Actor is who does something, and where the request came from. The zero value
@@ -138,8 +78,12 @@ type Event struct {
 	Details    map[string]string
 }
 
-// Write adds a record to the transaction q.
+// Write adds a record to the transaction q. An action that is not declared is an
+// error.
 func Write(ctx context.Context, q postgres.Querier, e Event) error {
+	if !e.Action.Declared() {
+		return fmt.Errorf("writing the audit record: %q is no declared action", e.Action)
+	}
 	if err := insert(ctx, q, e); err != nil {
 		return fmt.Errorf("writing the audit record: %w", err)
 	}

@@ -2,6 +2,11 @@ package audit
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
@@ -26,4 +31,102 @@ func insert(ctx context.Context, q postgres.Querier, e Event) error {
 	_, err := q.Exec(ctx, insertSQL, string(e.Action), outcome, e.ActorKind, e.Actor.Nullable(),
 		e.TargetKind, e.Target.Nullable(), address, e.RequestID, details)
 	return postgres.Fault(err)
+}
+
+const columns = `l.sequence, l.id, l.at, l.action, l.outcome, l.actor_kind, l.actor_id, l.target_kind, l.target_id, l.ip, l.request_id, l.details::text`
+
+func scan(row pgx.Row) (Record, error) {
+	var r Record
+	var details string
+	var network *netip.Prefix
+	err := row.Scan(&r.Sequence, &r.ID, &r.At, &r.Action, &r.Outcome, &r.ActorKind, &r.ActorID, &r.TargetKind, &r.TargetID, &network,
+		&r.RequestID, &details)
+	r.At, r.Details, r.network = r.At.UTC(), []byte(details), network
+	if network != nil {
+		address := network.Addr()
+		r.IP = &address
+	}
+	return r, err
+}
+
+const selectBetweenSQL = `
+select ` + columns + ` from auth.audit_log l where l.sequence > $1 and l.sequence <= $2 order by l.sequence limit $3`
+
+// selectBetween returns records in their order.
+func selectBetween(ctx context.Context, q postgres.Querier, after, through int64, limit int) ([]Record, error) {
+	return collect(q.Query(ctx, selectBetweenSQL, after, through, limit))
+}
+
+func collect(rows pgx.Rows, err error) ([]Record, error) {
+	if err != nil {
+		return nil, fmt.Errorf("reading audit records: %w", postgres.Fault(err))
+	}
+	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Record, error) { return scan(row) })
+	return records, postgres.Fault(err)
+}
+
+const selectEachSQL = `
+select ` + columns + ` from auth.audit_log l where l.sequence > $1 and l.sequence <= $2 order by l.sequence`
+
+// each hands records to f in their order, one at a time.
+func each(ctx context.Context, q postgres.Querier, after, through int64, f func(*Record) error) error {
+	rows, err := q.Query(ctx, selectEachSQL, after, through)
+	if err != nil {
+		return fmt.Errorf("reading audit records: %w", postgres.Fault(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scan(rows)
+		if err == nil {
+			err = f(&r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return postgres.Fault(rows.Err())
+}
+
+const conditions = `
+where l.at >= coalesce($1, '-infinity'::timestamptz) and l.at < coalesce($2, 'infinity'::timestamptz)
+	and ($3 = '' or l.action = $3) and ($4 = '' or l.outcome = $4) and ($5 = '' or l.request_id = $5)`
+
+const (
+	before      = ` and (l.at, l.sequence) < ($6, $7)`
+	newestFirst = ` order by l.at desc, l.sequence desc limit $8`
+)
+
+const selectNewestSQL = `select ` + columns + ` from auth.audit_log l` + conditions + before + newestFirst
+
+const selectNewestOfActorSQL = `
+select ` + columns + ` from auth.audit_log l` + conditions + before + ` and l.actor_id = $9` + newestFirst
+
+const selectNewestOfTargetSQL = `
+select ` + columns + ` from auth.audit_log l` + conditions + before + ` and l.target_id = $9` + newestFirst
+
+const selectNewestOfBothSQL = `
+select ` + columns + ` from auth.audit_log l` + conditions + before + ` and l.actor_id = $9 and l.target_id = $10` + newestFirst
+
+// selectNewest returns records before an instant and a sequence, newest first.
+func selectNewest(ctx context.Context, q postgres.Querier, f Filter, at time.Time, sequence int64, limit int) ([]Record, error) {
+	sql, args := selectNewestSQL, []any{f.Since, f.Until, string(f.Action), f.Outcome, f.RequestID, at, sequence, limit}
+	switch {
+	case f.Actor != nil && f.Target != nil:
+		sql, args = selectNewestOfBothSQL, append(args, *f.Actor, *f.Target)
+	case f.Actor != nil:
+		sql, args = selectNewestOfActorSQL, append(args, *f.Actor)
+	case f.Target != nil:
+		sql, args = selectNewestOfTargetSQL, append(args, *f.Target)
+	}
+	return collect(q.Query(ctx, sql, args...))
+}
+
+const selectOldestSQL = `select ` + columns + ` from auth.audit_log l` + conditions + `
+	and l.sequence > $6 and l.sequence <= (select max(last_sequence) from auth.audit_seals)
+	and ($7::uuid is null or l.actor_id = $7) and ($8::uuid is null or l.target_id = $8)
+order by l.sequence limit $9`
+
+// selectOldest returns sealed records after a sequence, in their order.
+func selectOldest(ctx context.Context, q postgres.Querier, f Filter, after int64, limit int) ([]Record, error) {
+	return collect(q.Query(ctx, selectOldestSQL, f.Since, f.Until, string(f.Action), f.Outcome, f.RequestID, after, f.Actor, f.Target, limit))
 }

@@ -41,6 +41,7 @@ type Config struct {
 	Database   Database   `key:"database" doc:"The PostgreSQL behind this server."`
 	Auth       Auth       `key:"auth" doc:"Sign-up, passwords, tokens and sessions."`
 	Mail       Mail       `key:"mail" doc:"The messages that the server sends to people: links, codes and notices."`
+	Audit      Audit      `key:"audit" doc:"The record of what happened."`
 	Data       Data       `key:"data" doc:"Which tables and functions the data API offers."`
 	Security   Security   `key:"security" doc:"What protects the server and what it stores."`
 	Migrations Migrations `key:"migrations" doc:"The migrations of your own tables."`

@@ -32,6 +32,7 @@ func (c *Config) Validate() []Problem {
 	c.validateEncryption(refuse)
 	c.validateSecrets(refuse)
 	c.validateMail(refuse)
+	c.validateAudit(refuse)
 	if c.Database.URL == "" {
 		refuse("database.url", "is not set: only development has a PostgreSQL of its own")
 	}

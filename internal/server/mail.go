@@ -21,7 +21,7 @@ import (
 // MailConfig is what a configuration says about mail.
 func MailConfig(c *config.Config) (mail.Config, error) {
 	m := c.Mail
-	roots, err := mailRoots(m.SMTP.CAFile)
+	roots, err := rootsIn("mail.smtp.ca_file", m.SMTP.CAFile)
 	if err != nil {
 		return mail.Config{}, err
 	}
@@ -35,19 +35,19 @@ func MailConfig(c *config.Config) (mail.Config, error) {
 	}, nil
 }
 
-// mailRoots reads the authorities that a mail server's certificate may be of;
-// nil for those of the system.
-func mailRoots(file string) (*x509.CertPool, error) {
+// rootsIn reads the authorities that the certificate of another server may be
+// of, from the file of a setting; nil for those of the system.
+func rootsIn(key, file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil //nolint:nilnil // crypto/tls takes nil for those of the system
 	}
 	pem, err := os.ReadFile(file) //nolint:gosec // a file that the operator named
 	if err != nil {
-		return nil, fmt.Errorf("reading mail.smtp.ca_file: %w", err)
+		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("reading mail.smtp.ca_file: there is no certificate in %s", file)
+		return nil, fmt.Errorf("reading %s: there is no certificate in %s", key, file)
 	}
 	return roots, nil
 }

@@ -35,6 +35,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	defer stopWorking()
 	background.Go(func() { s.watch(watching) })
 	background.Go(func() { s.jobs.Run(working) })
+	background.Go(func() { s.audit.Run(watching) })
 	background.Go(func() {
 		s.encryption.Run(watching, func(turn context.Context) {
 			if working.Err() == nil {

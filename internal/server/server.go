@@ -16,6 +16,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/admin/transfer"
 	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/authn"
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/config"
@@ -65,6 +66,7 @@ type Server struct {
 	jobs       *job.Service
 	webhooks   *webhook.Service
 	mail       *mail.Service
+	audit      *audit.Service
 	metrics    *prometheus.Registry
 	revoked    *session.Revoked
 	catalog    *catalog.Service
@@ -182,6 +184,9 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
 	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
 	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)
+	if s.audit, err = auditing(c, s.background, s.jobs, values, s.logger); err != nil {
+		return err
+	}
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}
@@ -200,7 +205,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if err := s.measure(passwords); err != nil {
 		return err
 	}
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
@@ -161,7 +162,7 @@ rotated as (
 	returning s.*),
 audited as (
 	insert into auth.audit_log (action, outcome, actor_kind, actor_id, target_kind, target_id, ip, request_id, details)
-	select 'session.' || r.end_reason, 'failure', 'user', r.user_id, 'session', r.id, $5, nullif($6, ''),
+	select case r.end_reason when 'expired' then $7::text when 'idle' then $8::text else $9::text end, 'failure', 'user', r.user_id, 'session', r.id, $5, nullif($6, ''),
 		jsonb_build_object('session_ip', r.ip, 'presented_ip', $5::inet)
 	from rotated r where r.end_reason is not null)
 select s.id, s.generation, s.expires_at, s.aal, s.amr, coalesce(s.actor, ''), coalesce(s.end_reason, ''),
@@ -178,7 +179,8 @@ join auth.user_documents d on d.id = s.user_id`
 func rotate(ctx context.Context, q postgres.Querier, sessionID id.Session, generation int64, config Config, from Origin) (Live, Reason, error) {
 	var l Live
 	var reason Reason
-	err := q.QueryRow(ctx, rotateSQL, sessionID, generation, config.Grace, config.IdleTTL, address(from.Address), from.RequestID).
+	err := q.QueryRow(ctx, rotateSQL, sessionID, generation, config.Grace, config.IdleTTL, address(from.Address), from.RequestID,
+		string(audit.SessionExpired), string(audit.SessionIdle), string(audit.SessionReused)).
 		Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR, &l.Actor, &reason,
 			&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), &l.User.Version, (*[]byte)(&l.Document))
 	if errors.Is(err, pgx.ErrNoRows) {

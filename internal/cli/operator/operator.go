@@ -40,7 +40,7 @@ func Root() *cobra.Command {
 	root.PersistentFlags().String("url", os.Getenv("FLUXBASE_URL"), "URL of the server")
 	root.PersistentFlags().String("service-key", "", "service key (better: FLUXBASE_SERVICE_KEY)")
 	root.PersistentFlags().Bool("json", false, "print JSON")
-	root.AddCommand(usersCommand(), sessionsCommand(), keysCommand(), secretsCommand(), rlsCommand(), typesCommand())
+	root.AddCommand(usersCommand(), sessionsCommand(), keysCommand(), secretsCommand(), rlsCommand(), typesCommand(), auditLogCommand())
 	return root
 }
 

@@ -42,7 +42,8 @@ var Rules = map[string]func(value any) error{
 	"mailbox": checkMailbox, "host": checkHost, "locale": checkLocale,
 	"breach_url": checkBreachURL,
 
-	"webhook": checkWebhook, "webhook_secret": checkWebhookSecret, "schedule": checkSchedule,
+	"syslog_url": checkSyslogURL,
+	"webhook":    checkWebhook, "webhook_secret": checkWebhookSecret, "schedule": checkSchedule,
 }
 
 func checkRequired(value any) error {

@@ -136,3 +136,25 @@ func OriginOf(text string) string {
 	}
 	return origin + "/" + setting.Redacted
 }
+
+// checkSyslogURL wants a server by name and port, or a socket by its path.
+func checkSyslogURL(value any) error {
+	text, _ := value.(string)
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err == nil && checkWord(text) == nil && u.User == nil && u.RawQuery == "" && !strings.ContainsAny(text, "?#") {
+		switch u.Scheme {
+		case "unix":
+			if u.Host == "" && strings.HasPrefix(u.Path, "/") {
+				return nil
+			}
+		case "udp", "tcp", "tls":
+			if u.Hostname() != "" && u.Port() != "0" && u.Port() != "" && isPort(u.Port()) && u.Path == "" {
+				return nil
+			}
+		}
+	}
+	return errors.New("must be tls://HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT or unix:///PATH")
+}
