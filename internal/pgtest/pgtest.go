@@ -121,10 +121,23 @@ func New(tb testing.TB) *Database {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(d.Close)
+	tb.Cleanup(func() { d.noteActions(tb) })
 	if err := d.OpenRoles(ctx, d.UserURL, d.ServiceURL); err != nil {
 		tb.Fatal(err)
 	}
 	return d
+}
+
+// noteActions fails the test if it has caused an audit record of an action that
+// there is not.
+func (d *Database) noteActions(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	undeclared, err := NoteActions(ctx, d.Single(), os.Getenv(SeenActions))
+	if err != nil || len(undeclared) > 0 {
+		tb.Errorf("the actions of the audit log: %v %v; internal/audit/action.go has those that there are", undeclared, err)
+	}
 }
 
 // Empty returns the URL of a database that belongs to the owner and has never
