@@ -17,20 +17,19 @@ import (
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
 // Call is a request to run a function.
 type Call struct {
-	Principal *principal.Principal
-	Schema    string // one of the service's, or "" for the default
-	Function  string
-	Query     string // raw
-	Read      bool   // the arguments are in the query, and nothing may change
-	Media     string // of Body: application/json, text/plain or application/octet-stream
-	Body      []byte
-	Single    bool // refuse anything but one row
-	Rollback  bool // undo what it did, once its answer is known
+	Terms
+
+	Schema   string // one of the service's, or "" for the default
+	Function string
+	Query    string // raw
+	Read     bool   // the arguments are in the query, and nothing may change
+	Media    string // of Body: application/json, text/plain or application/octet-stream
+	Body     []byte
+	Single   bool // refuse anything but one row
 }
 
 // Answer is what a function answered with.

@@ -47,20 +47,33 @@ type Service struct {
 	TxOverride      bool            // requests may say whether their write is undone
 }
 
+// Terms are what a request asks of the transaction that it runs in.
+type Terms struct {
+	Principal *principal.Principal
+	Rollback  bool // undo what it did after all, once its answer is known
+	Isolation postgres.Isolation
+}
+
 // Request is a request for rows of one table.
 type Request struct {
-	Principal *principal.Principal
-	Schema    string // one of the service's, or "" for the default
-	Table     string
-	Query     string // as in the URL
-	Body      []byte // JSON, for inserts and updates
-	Answer    plan.Answer
+	Terms
+
+	Schema string // one of the service's, or "" for the default
+	Table  string
+	Query  string // as in the URL
+	Body   []byte // JSON, for inserts and updates
+	Answer plan.Answer
 
 	Resolution  Resolution
-	Rollback    bool    // undo the write after all, once its answer is known
 	Window      *Window // more narrow than limit and offset, for reads
 	Single      bool    // refuse anything but one row
 	MaxAffected *int64  // refuse to change more rows
+
+	// Condition looks at what a read of the same rows answers with, and refuses
+	// the write by an error. Nil is none.
+	Condition func(Result) error
+
+	before []postgres.Step // of the statement
 }
 
 // Resolution is what becomes of rows to insert that are there already.
@@ -153,8 +166,11 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := s.guard(&r, table, q); err != nil {
+		return Result{}, err
+	}
 	if len(object.columns) == 0 {
-		return nothing(r, table)
+		return s.nothing(ctx, r, table)
 	}
 	st, err := plan.Update(table, q, object.columns, string(r.Body), r.Answer)
 	if err != nil {
@@ -164,7 +180,12 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 }
 
 // nothing is the result of a write that has nothing to write.
-func nothing(r Request, table *catalog.Table) (Result, error) {
+func (s *Service) nothing(ctx context.Context, r Request, table *catalog.Table) (Result, error) {
+	if r.before != nil {
+		if _, err := s.run(ctx, r, plan.Statement{SQL: "select"}, true); err != nil {
+			return Result{}, err
+		}
+	}
 	result := Result{Body: []byte("[]"), Table: table}
 	if r.Answer.CSV {
 		result.Body = nil
@@ -177,6 +198,9 @@ func nothing(r Request, table *catalog.Table) (Result, error) {
 func (s *Service) Delete(ctx context.Context, r Request) (Result, error) {
 	table, q, err := s.prepareChange(ctx, r)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := s.guard(&r, table, q); err != nil {
 		return Result{}, err
 	}
 	st, err := plan.Delete(table, q, r.Answer)
@@ -256,20 +280,6 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 			"Or list it in data.allow_without_rls."
 	}
 	return f
-}
-
-// run runs a statement. What a write did is undone if it is not what the
-// request allows.
-func (s *Service) run(ctx context.Context, r Request, st plan.Statement, readOnly bool) (Result, error) {
-	result := Result{Count: -1}
-	err := s.DB.As(ctx, r.Principal, postgres.Statement{
-		SQL: st.SQL, Args: st.Args, ReadOnly: readOnly,
-		Held: !readOnly && (r.Single || r.MaxAffected != nil), Rollback: !readOnly && r.Rollback,
-	}, scanner(st, &result, func() error { return check(r, result) }))
-	if err != nil {
-		return Result{}, s.hinted(sqlFault(err, r.Principal, &st), r.Principal)
-	}
-	return result, nil
 }
 
 // check refuses a number of rows that the request does not allow.

@@ -32,7 +32,8 @@ func (s *Service) Routes() []web.Route {
 		{Name: "on_conflict", In: "query", Description: "For inserts with Prefer: resolution=: the columns of the key that must not occur twice; else the primary key"},
 		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation; count=exact; resolution=merge-duplicates or ignore-duplicates; handling=strict; max-affected=N"},
 		{Name: "Range", In: "header", Description: "For reads: rows, as 0-9"},
-		{Name: "If-None-Match", In: "header", Description: "For reads: the ETag of an answer that is still there"},
+		{Name: "If-Match", In: "header", Description: "For updates, PUT and deletes: the ETag of a read of the same URL with the same Accept; done only if it would still be answered with, else 412. Or *, if there is any row"},
+		{Name: "If-None-Match", In: "header", Description: "For reads: the ETag of an answer that is still there. For PUT: *, to write a row only if it is not there"},
 		{Name: "Accept-Profile", In: "header", Description: "For reads: a schema other than the default one; Content-Profile for writes"},
 	}
 	var routes []web.Route
@@ -100,7 +101,7 @@ func (s *Service) request(w http.ResponseWriter, r *http.Request, c *web.Call, p
 		w.Header().Set("Content-Profile", schema)
 	}
 	return Request{
-		Principal: c.Principal, Schema: r.Header.Get(profile), Table: c.Path("table"), Query: r.URL.RawQuery,
+		Terms: Terms{Principal: c.Principal}, Schema: r.Header.Get(profile), Table: c.Path("table"), Query: r.URL.RawQuery,
 		Answer: plan.Answer{CSV: m.csv, Stripped: m.stripped}, Single: m.single,
 	}, m, nil
 }
@@ -132,6 +133,9 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 		return err
 	}
 	request.Answer.Returning, request.Rollback = p.returning, p.rollback
+	if request.Condition, err = condition(r, media); err != nil {
+		return err
+	}
 	if r.Method == http.MethodPost {
 		request.Resolution = p.resolution
 	}

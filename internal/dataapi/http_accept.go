@@ -1,8 +1,6 @@
 package dataapi
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"mime"
 	"net/http"
@@ -111,24 +109,4 @@ func contentRange(r Result) string {
 		total = strconv.FormatInt(*r.Total, 10)
 	}
 	return rows + "/" + total
-}
-
-// etag names a representation by its content.
-func etag(r Result, m media) string {
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n%s\n", m.name, contentRange(r))
-	hash.Write(r.Body)
-	return `"` + hex.EncodeToString(hash.Sum(nil)[:16]) + `"`
-}
-
-// named says whether a list of tags has one, or stands for any.
-func named(fields []string, tag string) bool {
-	for _, field := range fields {
-		for part := range strings.SplitSeq(field, ",") {
-			if part = strings.TrimPrefix(strings.TrimSpace(part), "W/"); part == tag || part == "*" {
-				return true
-			}
-		}
-	}
-	return false
 }

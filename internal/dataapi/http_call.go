@@ -51,7 +51,7 @@ func refuseCall(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
 }
 
 func (s *Service) callByGet(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	return s.call(w, r, Call{Principal: c.Principal, Schema: r.Header.Get("Accept-Profile"), Function: c.Path("function"), Read: true})
+	return s.call(w, r, Call{Terms: Terms{Principal: c.Principal}, Schema: r.Header.Get("Accept-Profile"), Function: c.Path("function"), Read: true})
 }
 
 func (s *Service) callByPost(w http.ResponseWriter, r *http.Request, c *web.Call) error {
@@ -59,7 +59,7 @@ func (s *Service) callByPost(w http.ResponseWriter, r *http.Request, c *web.Call
 	if err != nil {
 		return err
 	}
-	return s.call(w, r, Call{Principal: c.Principal, Schema: r.Header.Get("Content-Profile"), Function: c.Path("function"), Media: media, Body: body})
+	return s.call(w, r, Call{Terms: Terms{Principal: c.Principal}, Schema: r.Header.Get("Content-Profile"), Function: c.Path("function"), Media: media, Body: body})
 }
 
 func (s *Service) call(w http.ResponseWriter, r *http.Request, call Call) error {

@@ -32,7 +32,7 @@ func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
 
 func (s *Service) insertRows(ctx context.Context, r Request, table *catalog.Table, q query.Query, rows written) (Result, error) {
 	if rows.count == 0 {
-		return nothing(r, table)
+		return s.nothing(ctx, r, table)
 	}
 	if r.Resolution == Refuse {
 		st, err := plan.Insert(table, q, rows.columns, rows.array, r.Answer)
@@ -73,6 +73,9 @@ func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
 	}
 	if rows.count != 1 || !hasKey(rows.array, key) {
 		return Result{}, dataFault(fault.Invalid, "PGRST115", "Payload values do not match URL in primary key column(s)")
+	}
+	if err := s.guard(&r, table, q); err != nil {
+		return Result{}, err
 	}
 	r.Resolution, q.OnConflict = Merge, nil
 	return s.insertRows(ctx, r, table, q, rows)

@@ -21,7 +21,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request, allow string) bool
 	if allowed && r.Header.Get("Access-Control-Request-Method") != "" {
 		h.Set("Access-Control-Allow-Methods", allow)
 		h.Set("Access-Control-Allow-Headers",
-			"Authorization, apikey, X-API-Key, Content-Type, Prefer, Range, Range-Unit, If-None-Match, Accept-Profile, Content-Profile, "+
+			"Authorization, apikey, X-API-Key, Content-Type, Prefer, Range, Range-Unit, If-Match, If-None-Match, Accept-Profile, Content-Profile, "+
 				"X-Client-Info, X-Sub-Tenant-ID, X-Retry-Count")
 		h.Set("Access-Control-Max-Age", "600")
 		h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
