@@ -54,6 +54,11 @@ type Error struct {
 	Reason     string        // why a session is over: "signed_out"; empty elsewhere
 	SQL        *SQL          // what PostgreSQL said, for statements that the caller wrote
 	Err        error         // the cause, for the log; may be nil
+
+	// Status and Header are for an answer over HTTP, where the application's own
+	// SQL has raised the failure and chosen them; 0 is the status of the kind.
+	Status int
+	Header map[string]string
 }
 
 // SQL carries PostgreSQL's own report to the caller of the data API, who runs

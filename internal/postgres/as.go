@@ -87,7 +87,7 @@ func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan
 	}
 	timeout := db.timeout
 	if st.Timeout > 0 {
-		timeout = strconv.AppendInt(nil, st.Timeout.Milliseconds(), 10)
+		timeout = strconv.AppendInt(nil, max(1, st.Timeout.Milliseconds()), 10) // 0 would be none
 	}
 	settings := [][]byte{
 		[]byte(p.Role), []byte(p.Claims), []byte(p.User.String()), []byte(p.Email), []byte(p.Session.String()),

@@ -4,8 +4,9 @@ import "net/http"
 
 // cors answers for browsers of other origins. Credentials are bearer tokens
 // and never cookies, so none are allowed to travel by themselves. It returns
-// true when the request was a preflight and has been answered.
-func (s *Server) cors(w http.ResponseWriter, r *http.Request, allow string) bool {
+// true when the request was a preflight, or one for the methods of a path that
+// has no route for that, and has been answered.
+func (s *Server) cors(w http.ResponseWriter, r *http.Request, route Route, allow string) bool {
 	h := w.Header()
 	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
@@ -15,6 +16,9 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request, allow string) bool
 		h.Set("Access-Control-Expose-Headers", "Content-Profile, Content-Range, ETag, Location, Preference-Applied, Retry-After, X-Request-Id")
 	}
 	if r.Method != http.MethodOptions || allow == "" {
+		return false
+	}
+	if route.Method == http.MethodOptions && (origin == "" || r.Header.Get("Access-Control-Request-Method") == "") {
 		return false
 	}
 	h.Set("Allow", allow)
