@@ -36,10 +36,8 @@ type Call struct {
 type Answer struct {
 	Result
 
-	Set     bool
-	Void    bool
-	Headers string // that the function has set, as a JSON array; "" for none
-	Status  string // that the function has set; "" for none
+	Set  bool
+	Void bool
 }
 
 // Call runs a function as the caller. PostgreSQL checks the privilege to, and
@@ -71,7 +69,7 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 	if c.Read && f.Volatility == catalog.Volatile {
 		return Answer{}, refuseVolatile(f)
 	}
-	st, err := plan.Call(f, given, q, s.MaxRows)
+	st, err := plan.Call(f, given, q, s.maxRows(c.Principal))
 	if err != nil {
 		return Answer{}, planFault(err)
 	}
@@ -81,13 +79,13 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q query.Query, st plan.Statement) (Answer, error) {
 	a := Answer{Result: Result{Count: -1}, Set: f.Set, Void: f.Returns == catalog.Void}
 	single := c.Single && f.Set
-	run := postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: c.Read || f.Volatility != catalog.Volatile}
-	run.Held, run.Rollback = single && !run.ReadOnly, c.Rollback && !run.ReadOnly
-	err := s.DB.As(ctx, c.Principal, run, callScanner(&a.Result, &a.Headers, &a.Status, func() error {
+	do := postgres.Statement{ReadOnly: c.Read || f.Volatility != catalog.Volatile}
+	do.Held, do.Rollback = single && !do.ReadOnly, (c.Rollback || c.Explain != "") && !do.ReadOnly
+	err := s.perform(ctx, c.Terms, do, nil, c.main(st, callScanner(&a.Result, func() error {
 		return check(Request{Single: single}, a.Result)
-	}))
+	}), &a.Result))
 	if err != nil {
-		return Answer{}, sqlFault(err, c.Principal, &st)
+		return Answer{}, err
 	}
 	if q.Offset != nil {
 		a.Offset = *q.Offset

@@ -41,17 +41,16 @@ type Service struct {
 	Catalog         Catalog
 	Schemas         []string        // that requests may be about, the default first
 	AllowWithoutRLS map[string]bool // by table of the default schema, or schema.table
-	MaxRows         int64           // in one answer to a read; 0 is no bound
-	Development     bool            // say why a table is not served
-	Rollback        bool            // undo writes, unless a request overrides that
-	TxOverride      bool            // requests may say whether their write is undone
-}
+	Limits          map[principal.Role]Limits
+	PreRequest      string // a function that runs before each statement, as schema.function; "" for none
+	Development     bool   // say why a table is not served
+	Rollback        bool   // undo writes, unless a request overrides that
+	TxOverride      bool   // requests may say whether their write is undone
 
-// Terms are what a request asks of the transaction that it runs in.
-type Terms struct {
-	Principal *principal.Principal
-	Rollback  bool // undo what it did after all, once its answer is known
-	Isolation postgres.Isolation
+	IsolationOverride bool // requests may choose the isolation of their transaction
+	PlanEnabled       bool // requests may ask for the plan of their statement
+
+	timezones timezones
 }
 
 // Request is a request for rows of one table.
@@ -65,15 +64,16 @@ type Request struct {
 	Answer plan.Answer
 
 	Resolution  Resolution
-	Window      *Window // more narrow than limit and offset, for reads
-	Single      bool    // refuse anything but one row
-	MaxAffected *int64  // refuse to change more rows
+	Count       Counting // of the rows on all pages of a read; "" is none
+	Window      *Window  // more narrow than limit and offset, for reads
+	Single      bool     // refuse anything but one row
+	MaxAffected *int64   // refuse to change more rows
 
 	// Condition looks at what a read of the same rows answers with, and refuses
 	// the write by an error. Nil is none.
 	Condition func(Result) error
 
-	before []postgres.Step // of the statement
+	before, after []step // of the statement
 }
 
 // Resolution is what becomes of rows to insert that are there already.
@@ -94,6 +94,8 @@ type Window struct {
 
 // Result is the answer to a request.
 type Result struct {
+	Outcome
+
 	Body   []byte // a JSON array, or CSV; nil if nothing was asked for
 	Count  int64  // rows in Body, or changed; -1 if not known
 	Total  *int64 // rows on all pages, if that was asked for
@@ -109,7 +111,11 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	r.Window.narrow(&q)
-	st, err := plan.Read(table, q, s.MaxRows, r.Answer)
+	guessed, err := s.count(&r, table, q)
+	if err != nil {
+		return Result{}, err
+	}
+	st, err := plan.Read(table, q, s.maxRows(r.Principal), r.Answer)
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -121,7 +127,14 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 	if q.Offset != nil {
 		result.Offset = *q.Offset
 	}
-	if result.Total != nil && result.Offset > *result.Total {
+	if guessed != nil {
+		known := result.Count
+		if known > 0 {
+			known += result.Offset
+		}
+		result.Total = guessed.total(known)
+	}
+	if guessed == nil && result.Total != nil && result.Offset > *result.Total {
 		return result, detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
 			fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", result.Offset, *result.Total))
 	}

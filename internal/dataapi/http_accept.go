@@ -16,6 +16,7 @@ type media struct {
 	single   bool // one row, and not in an array
 	stripped bool // without members that are null
 	csv      bool
+	explain  string // options of EXPLAIN, to send the plan instead; "" for the rows
 }
 
 // medias are the types by what Accept may call them.
@@ -31,7 +32,7 @@ var medias = map[string]media{
 
 // accept chooses what the caller likes best of what there is; the first of two
 // that are liked equally.
-func accept(r *http.Request) (media, error) {
+func (s *Service) accept(r *http.Request) (media, error) {
 	fields := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(fields) == "" {
 		return medias["*/*"], nil
@@ -39,11 +40,14 @@ func accept(r *http.Request) (media, error) {
 	var best media
 	liked := 0.0
 	for part := range strings.SplitSeq(fields, ",") {
-		name, params, err := mime.ParseMediaType(part)
+		name, params, err := mime.ParseMediaType(noOptions.ReplaceAllString(part, ""))
 		if err != nil {
 			continue
 		}
 		m, ok := medias[strings.TrimSuffix(name, "+json")]
+		if format, plan := strings.CutPrefix(name, planMedia); plan && s.PlanEnabled {
+			m, ok = explained(format, params)
+		}
 		if !ok {
 			continue
 		}
@@ -53,7 +57,7 @@ func accept(r *http.Request) (media, error) {
 				continue
 			}
 		}
-		if params["nulls"] == "stripped" && strings.HasSuffix(m.name, "+json") {
+		if m.explain == "" && params["nulls"] == "stripped" && strings.HasSuffix(m.name, "+json") {
 			m.stripped = true
 			m.name += ";nulls=stripped"
 		}
