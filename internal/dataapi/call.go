@@ -29,7 +29,10 @@ type Call struct {
 	Read     bool   // the arguments are in the query, and nothing may change
 	Media    string // of Body: application/json, text/plain or application/octet-stream
 	Body     []byte
+	Answer   plan.Answer
 	Single   bool // refuse anything but one row
+
+	MaxAffected *int64 // refuse to answer with more rows
 }
 
 // Answer is what a function answered with.
@@ -69,7 +72,10 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 	if c.Read && f.Volatility == catalog.Volatile {
 		return Answer{}, refuseVolatile(f)
 	}
-	st, err := plan.Call(f, given, q, s.maxRows(c.Principal))
+	if c.MaxAffected != nil && !f.Set {
+		return Answer{}, dataFault(fault.Invalid, "PGRST128", "Function must return SETOF or TABLE when max-affected preference is used with handling=strict")
+	}
+	st, err := plan.Call(f, given, q, s.maxRows(c.Principal), s.answer(c.Principal, c.Answer))
 	if err != nil {
 		return Answer{}, planFault(err)
 	}
@@ -78,11 +84,11 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 
 func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q query.Query, st plan.Statement) (Answer, error) {
 	a := Answer{Result: Result{Count: -1}, Set: f.Set, Void: f.Returns == catalog.Void}
-	single := c.Single && f.Set
+	allowed := Request{Single: c.Single && f.Set, MaxAffected: c.MaxAffected}
 	do := postgres.Statement{ReadOnly: c.Read || f.Volatility != catalog.Volatile}
-	do.Held, do.Rollback = single && !do.ReadOnly, (c.Rollback || c.Explain != "") && !do.ReadOnly
-	err := s.perform(ctx, c.Terms, do, nil, c.main(st, callScanner(&a.Result, func() error {
-		return check(Request{Single: single}, a.Result)
+	do.Held, do.Rollback = (allowed.Single || c.MaxAffected != nil) && !do.ReadOnly, (c.Rollback || c.Explain != "") && !do.ReadOnly
+	err := s.perform(ctx, c.Terms, do, nil, c.main(st, callScanner(st, &a.Result, func() error {
+		return check(allowed, a.Result)
 	}), &a.Result))
 	if err != nil {
 		return Answer{}, err

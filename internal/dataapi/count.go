@@ -46,7 +46,7 @@ func (s *Service) count(r *Request, table *catalog.Table, q query.Query) (*guess
 		r.Answer.Count = true
 		return nil, nil //nolint:nilnil // no guess is no error
 	}
-	st, err := plan.Matching(table, q, 0)
+	st, err := plan.Matching(table, q, 0, s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return nil, planFault(err)
 	}
@@ -55,7 +55,7 @@ func (s *Service) count(r *Request, table *catalog.Table, q query.Query) (*guess
 		return nil
 	}))
 	if r.Count == Estimated {
-		if st, err = plan.Matching(table, q, g.bound+1); err != nil {
+		if st, err = plan.Matching(table, q, g.bound+1, s.answer(r.Principal, r.Answer)); err != nil {
 			return nil, planFault(err)
 		}
 		g.counted = new(int64)

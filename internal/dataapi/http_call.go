@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
@@ -19,8 +20,8 @@ func (s *Service) callRoutes() []web.Route {
 		{Name: "select", In: "query", Description: "For rows: as for tables, and so are filters and order"},
 		{Name: "limit", In: "query", Description: "At most this many rows or values"},
 		{Name: "offset", In: "query", Description: "Skip this many"},
-		{Name: "Accept", In: "header", Description: "application/json (default), or application/vnd.pgrst.object+json for exactly one row"},
-		{Name: "Prefer", In: "header", Description: "return=minimal leaves out the answer"},
+		{Name: "Accept", In: "header", Description: "application/json (default), application/vnd.pgrst.object+json for exactly one row, application/vnd.pgrst.array+json;nulls=stripped, or text/csv"},
+		{Name: "Prefer", In: "header", Description: "return=minimal leaves out the answer; count=exact; handling=strict; max-affected=N"},
 		{Name: "Accept-Profile", In: "header", Description: "By GET: a schema other than the default one; Content-Profile by POST"},
 	}
 	var routes []web.Route
@@ -62,16 +63,14 @@ func (s *Service) call(w http.ResponseWriter, r *http.Request, c *web.Call, call
 		return err
 	}
 	m, err := s.accept(r)
-	if err == nil && (m.csv || m.stripped) {
-		err = dataFault(fault.NotAcceptable, "PGRST107", "Functions answer with application/json or application/vnd.pgrst.object+json")
-	}
 	if err != nil {
 		return err
 	}
 	if slices.Contains(s.Schemas, call.Schema) {
 		w.Header().Set("Content-Profile", call.Schema)
 	}
-	call.Function, call.Query, call.Single = c.Path("function"), r.URL.RawQuery, m.single
+	call.Function, call.Query, call.Single, call.MaxAffected = c.Path("function"), r.URL.RawQuery, m.single, p.maxAffected
+	call.Answer = plan.Answer{CSV: m.csv, Stripped: m.stripped, Count: p.count != ""}
 	call.Terms = s.terms(c, r, p, m, "/rpc/"+call.Function)
 	a, err := s.Call(r.Context(), call)
 	if err != nil {
@@ -97,6 +96,9 @@ func (a *Answer) send(w http.ResponseWriter, m media) error {
 	}
 	if a.Set {
 		w.Header()["Content-Range"] = []string{contentRange(a.Result)}
+		if a.Status == "" && a.Total != nil && a.Count < *a.Total {
+			status = http.StatusPartialContent
+		}
 	}
 	if a.Void || bodiless(status) {
 		w.WriteHeader(status)
@@ -128,7 +130,10 @@ func readCall(r *http.Request) (string, []byte, error) {
 // appliedToCall says which preferences a call has honoured.
 func (p *preferences) appliedToCall(h http.Header, read bool) {
 	var list []string
-	for _, words := range []string{p.given["return"], p.given["tx"], p.given["isolation"], p.given["handling"], p.given["timezone"]} {
+	if p.count != "" {
+		p.given["count"] = "count=exact"
+	}
+	for _, words := range []string{p.given["return"], p.given["count"], p.given["tx"], p.given["isolation"], p.given["handling"], p.given["timezone"], p.given["max-affected"]} {
 		switch {
 		case words == "", words == p.given["return"] && words != "return=minimal", words == p.given["tx"] && read:
 		default:

@@ -23,6 +23,7 @@ type preferences struct {
 	maxAffected *int64
 	resolution  Resolution
 	rollback    bool
+	missing     bool // what rows lack is its default
 	timezone    string
 	isolation   postgres.Isolation
 
@@ -87,6 +88,9 @@ func (s *Service) preference(ctx context.Context, caller *principal.Principal, p
 		understood = p.strict || value == "lenient"
 	case "resolution":
 		p.resolution, understood = resolutions[value]
+	case "missing":
+		p.missing = value == "default"
+		understood = p.missing || value == "null"
 	case "tx":
 		if understood = s.TxOverride && (value == "commit" || value == "rollback"); understood {
 			p.rollback = value == "rollback"
@@ -122,7 +126,7 @@ func (p *preferences) applied(h http.Header, method string) {
 	case http.MethodGet, http.MethodHead:
 		names = []string{"count", "isolation", "handling", "timezone"}
 	case http.MethodPost:
-		names = []string{"resolution", "return", "tx", "isolation", "handling", "timezone"}
+		names = []string{"resolution", "missing", "return", "tx", "isolation", "handling", "timezone"}
 	case http.MethodPut:
 		names = []string{"return", "tx", "isolation", "handling", "timezone"}
 	}

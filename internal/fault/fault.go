@@ -54,11 +54,6 @@ type Error struct {
 	Reason     string        // why a session is over: "signed_out"; empty elsewhere
 	SQL        *SQL          // what PostgreSQL said, for statements that the caller wrote
 	Err        error         // the cause, for the log; may be nil
-
-	// Status and Header are for an answer over HTTP, where the application's own
-	// SQL has raised the failure and chosen them; 0 is the status of the kind.
-	Status int
-	Header map[string]string
 }
 
 // SQL carries PostgreSQL's own report to the caller of the data API, who runs
@@ -68,9 +63,22 @@ type SQL struct {
 	Message string
 	Details string
 	Hint    string
+	Status  int               // the HTTP status that the application's own SQL asks for; 0 for that of the kind
+	Header  map[string]string // fields that it wants sent along
+
+	// Candidates are what an ambiguous request may mean; they take the place of
+	// Details.
+	Candidates []Candidate
 
 	Position int    // in the statement, in characters from 1; 0 if not known; not for the caller
 	Context  string // where it was found; not for the caller
+}
+
+// Candidate is one of several relations between two tables.
+type Candidate struct {
+	Cardinality  string `json:"cardinality"`  // one-to-many and so on
+	Embedding    string `json:"embedding"`    // "films with directors"
+	Relationship string `json:"relationship"` // the keys that make it
 }
 
 // New returns a failure of a kind with a code and a sentence for the caller.

@@ -85,14 +85,7 @@ func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan
 	if !ok {
 		return fmt.Errorf("running a statement as a principal: no pool for role %q", p.Role)
 	}
-	timeout := db.timeout
-	if st.Timeout > 0 {
-		timeout = strconv.AppendInt(nil, max(1, st.Timeout.Milliseconds()), 10) // 0 would be none
-	}
-	settings := [][]byte{
-		[]byte(p.Role), []byte(p.Claims), []byte(p.User.String()), []byte(p.Email), []byte(p.Session.String()),
-		[]byte(onOff(st.ReadOnly)), timeout,
-	}
+	settings := db.settings(p, st.ReadOnly, st.Timeout)
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return Fault(err)
@@ -104,6 +97,19 @@ func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan
 		err = db.pipeline(ctx, conn, settings, st, scan)
 	}
 	return faultOf(err, kindOfCallers)
+}
+
+// settings are the arguments of settingsSQL. A time-out of 0 is that of the
+// database.
+func (db *DB) settings(p *principal.Principal, readOnly bool, timeout time.Duration) [][]byte {
+	limit := db.timeout
+	if timeout > 0 {
+		limit = strconv.AppendInt(nil, max(1, timeout.Milliseconds()), 10) // 0 would be none
+	}
+	return [][]byte{
+		[]byte(p.Role), []byte(p.Claims), []byte(p.User.String()), []byte(p.Email), []byte(p.Session.String()),
+		[]byte(onOff(readOnly)), limit,
+	}
 }
 
 // stale says that a prepared statement no longer fits the schema, or is gone.
@@ -123,21 +129,15 @@ func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byt
 	held := st.held()
 	r.makeRoom(append(sqls, settingsSQL)...)
 	if held {
-		r.pipe.SendQueryParams(st.begin(), nil, nil, nil, nil)
+		r.pipe.SendQueryParams(st.Isolation.begin(), nil, nil, nil, nil)
 		r.expect(nil)
 	}
 	r.send(settingsSQL, settings, nil)
 	err := r.all(steps)
-	switch {
-	case held:
+	if held {
 		err = r.end(ctx, pg, st.Rollback, err)
-	case err == nil:
-		if err = r.pipe.Sync(); err == nil {
-			err = r.read()
-		}
-		err = errors.Join(err, r.pipe.Close())
-	default:
-		err = errors.Join(err, r.pipe.Sync(), r.pipe.Close())
+	} else {
+		err = r.finish(err)
 	}
 	if stale(err) && r.prepared != nil {
 		err = errors.Join(err, r.prepared.drop(ctx, pg, r.last, Report(err).State == "26000"))
@@ -161,11 +161,12 @@ func (st *Statement) held() bool {
 	return st.Held || st.Rollback || st.Isolation != "" || slices.ContainsFunc(st.Before, func(s Step) bool { return s.Decides })
 }
 
-func (st *Statement) begin() string {
-	if st.Isolation == "" {
+// begin is the word that begins a transaction.
+func (i Isolation) begin() string {
+	if i == "" {
 		return "begin"
 	}
-	return "begin isolation level " + string(st.Isolation)
+	return "begin isolation level " + string(i)
 }
 
 // texts writes arguments in PostgreSQL's text format.

@@ -127,6 +127,16 @@ func (r *run) result(scan Scan) error {
 	return err
 }
 
+// finish ends an implicit transaction, and reads what is left; err is what has
+// gone wrong already.
+func (r *run) finish(err error) error {
+	synced := r.pipe.Sync()
+	if err == nil && synced == nil {
+		err = r.read()
+	}
+	return errors.Join(err, synced, r.pipe.Close())
+}
+
 // end reads what is left while the transaction is open, and then ends it; err is
 // what has gone wrong already. A connection that is lost or still in a
 // transaction is not used again: the pool looks at that.

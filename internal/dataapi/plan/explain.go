@@ -18,15 +18,20 @@ func (st Statement) Explained(options string) Statement {
 	return st
 }
 
-// Matching plans a SELECT of nothing of the rows that the filters select. A
-// limit above 0 has them counted instead, as far as that.
-func Matching(table *catalog.Table, q query.Query, limit int64) (Statement, error) {
-	b := &builder{table: table}
+// Matching plans a SELECT of the rows that a read has on all its pages, of which
+// nothing is told. A limit above 0 has them counted instead, as far as that.
+func Matching(table *catalog.Table, q query.Query, limit int64, answer Answer) (Statement, error) {
+	b := newBuilder(table, answer)
 	if limit > 0 {
 		b.text("select count(*) from (")
 	}
-	b.text("select from ", b.from())
-	b.where(q.Where)
+	if b.grouped(q.Select) {
+		b.selection(&query.Query{Select: q.Select, Where: q.Where})
+	} else {
+		b.text("select")
+		b.from(nil)
+		b.where(&q)
+	}
 	if limit > 0 {
 		b.mark("")
 		b.text(" limit ", b.arg(limit), ") t")

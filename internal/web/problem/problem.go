@@ -26,7 +26,7 @@ type Document struct {
 	Reason    string        `json:"reason,omitempty"` // why a session is over
 	Errors    []fault.Field `json:"errors,omitempty"` // what is wrong where in the input
 	Message   *string       `json:"message,omitempty"`
-	Details   *string       `json:"details,omitempty"`
+	Details   any           `json:"details,omitempty"` // a sentence, or the candidates that an ambiguous request may mean
 	Hint      *string       `json:"hint,omitempty"`
 }
 
@@ -65,14 +65,19 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 		Type: "about:blank", Status: Status(f.Kind), Detail: f.Detail, Code: f.Code,
 		RequestID: requestID, Reason: f.Reason, Errors: f.Fields,
 	}
-	if f.Status != 0 {
-		doc.Status = f.Status
+	if f.SQL != nil && f.SQL.Status != 0 {
+		doc.Status = f.SQL.Status
 	}
 	doc.Title = http.StatusText(doc.Status)
 	if f.Kind == fault.Internal {
 		doc.Code, doc.Detail, doc.Reason, doc.Errors = "internal_error", "Something went wrong on our side.", "", nil
 	} else if f.SQL != nil {
-		doc.Code, doc.Message, doc.Details, doc.Hint = f.SQL.State, &f.SQL.Message, notEmpty(f.SQL.Details), notEmpty(f.SQL.Hint)
+		doc.Code, doc.Message, doc.Hint = f.SQL.State, &f.SQL.Message, notEmpty(f.SQL.Hint)
+		if f.SQL.Candidates != nil {
+			doc.Details = f.SQL.Candidates
+		} else if f.SQL.Details != "" {
+			doc.Details = f.SQL.Details
+		}
 	}
 	body, err := json.Marshal(doc, jsontext.AllowInvalidUTF8(true)) // names of parameters are whatever was sent
 	if err != nil {
@@ -88,11 +93,8 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 	case f.Kind == fault.TooMany, f.Kind == fault.Unavailable, f.Kind == fault.Conflict && f.RetryAfter > 0:
 		h.Set("Retry-After", seconds(f.RetryAfter))
 	}
-	if f.SQL != nil && isToken(doc.Code) {
-		h.Set("Proxy-Status", "Fluxbase; error="+doc.Code) // as PostgREST does
-	}
-	for name, value := range f.Header {
-		h.Set(name, value)
+	if f.SQL != nil {
+		own(h, f.SQL, doc.Code)
 	}
 	w.WriteHeader(doc.Status)
 	_, _ = w.Write(body)
@@ -110,6 +112,17 @@ func challenge(f *fault.Error) string {
 		return `Bearer realm="fluxbase"`
 	}
 	return `Bearer realm="fluxbase", error="invalid_token", error_description="` + f.Code + `"`
+}
+
+// own sets the fields of a failure of the data API: its code, where PostgREST has
+// it, and what the application wants sent along.
+func own(h http.Header, report *fault.SQL, code string) {
+	if isToken(code) {
+		h.Set("Proxy-Status", "Fluxbase; error="+code)
+	}
+	for name, value := range report.Header {
+		h.Set(name, value)
+	}
 }
 
 // isToken says whether a code is letters, digits and underscores: applications

@@ -194,7 +194,7 @@ func TestProblemReplacesFieldsOfTheAnswer(t *testing.T) {
 func TestChosenByTheApplication(t *testing.T) {
 	t.Parallel()
 	f := fault.New(fault.Invalid, "x", "")
-	f.SQL, f.Status, f.Header = &fault.SQL{State: "PT402"}, 402, map[string]string{"X-Plan": "free", "Cache-Control": "private"}
+	f.SQL = &fault.SQL{State: "PT402", Status: 402, Header: map[string]string{"X-Plan": "free", "Cache-Control": "private"}}
 	w := written(f)
 	if w.Code != 402 || w.Header().Get("X-Plan") != "free" || w.Header().Get("Cache-Control") != "private" || w.Header().Get("Proxy-Status") != "Fluxbase; error=PT402" ||
 		!strings.Contains(w.Body.String(), `"title":"Payment Required","status":402`) {
@@ -206,7 +206,7 @@ func TestChosenByTheApplication(t *testing.T) {
 			t.Errorf("%q: %q", code, got)
 		}
 	}
-	f.Kind, f.Status = fault.Internal, 0
+	f.Kind = fault.Internal
 	if got := written(f).Header().Get("Proxy-Status"); got != "Fluxbase; error=internal_error" {
 		t.Errorf("a failure of ours: %q", got)
 	}

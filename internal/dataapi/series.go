@@ -1,0 +1,123 @@
+package dataapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
+	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
+	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/postgres"
+)
+
+// maxAnswer bounds the answer to an insert of several statements, in bytes. That
+// to one statement is bounded by the door.
+const maxAnswer = 32 << 20
+
+// series is an insert of several statements. Its result means all of them.
+type series struct {
+	request Request
+	table   *catalog.Table
+	query   query.Query
+	rows    *payload.Reader
+	settle  []step // before everything else
+	ended   bool   // there are no more rows
+
+	result Result
+	now    plan.Statement // the one that is run
+	answer bytes.Buffer
+}
+
+func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, rows *payload.Reader) (Result, error) {
+	if r.Explain != "" {
+		return Result{}, dataFault(fault.Invalid, "PGRST107", "There is a plan for inserts of one statement only: the rows are too many, or lack different columns")
+	}
+	in := &series{request: r, table: table, query: q, rows: rows, settle: s.settle(r.Terms)}
+	err := s.DB.InSeries(ctx, r.Principal, postgres.Series{
+		Next: in.next, Check: in.check, Rollback: r.Rollback, Isolation: r.Isolation, Timeout: s.Limits[r.Principal.Role].Timeout,
+	})
+	if err != nil {
+		return Result{}, s.hinted(sqlFault(err, r.Principal, &in.now), r.Principal)
+	}
+	in.result.inserted(r, table)
+	return in.result, nil
+}
+
+// next plans the statements of the next batch. After the last rows it asks what
+// the application wants the answer to be.
+func (in *series) next() ([]postgres.Step, error) {
+	batch, err := in.rows.Next()
+	if errors.Is(err, io.EOF) && !in.ended {
+		in.ended = true
+		return []postgres.Step{{SQL: outcomeSQL, Scan: outcomeScanner(&in.result.Outcome)}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	planned := make([]plan.Statement, len(batch))
+	for i, run := range batch {
+		if planned[i], err = insertion(in.request, in.table, in.query, run); err != nil {
+			return nil, err
+		}
+	}
+	in.now = planned[0]
+	var steps []postgres.Step
+	for _, st := range in.settle {
+		steps = append(steps, postgres.Step{SQL: st.SQL, Args: st.Args})
+	}
+	in.settle = nil
+	for i, st := range planned {
+		var part Result
+		steps = append(steps, postgres.Step{SQL: st.SQL, Args: st.Args, Scan: scanner(st, &part, func() error {
+			if i+1 < len(planned) {
+				in.now = planned[i+1]
+			}
+			return in.add(part, st)
+		})})
+	}
+	return steps, nil
+}
+
+// add makes the answer of one statement part of the whole.
+func (in *series) add(part Result, st plan.Statement) error {
+	in.result.Count += part.Count
+	if part.Total != nil {
+		if in.result.Total == nil {
+			in.result.Total = new(int64)
+		}
+		*in.result.Total += *part.Total
+	}
+	if !st.Returns {
+		return nil
+	}
+	rows := part.Body
+	switch {
+	case st.Header == "": // JSON
+		rows = bytes.TrimSuffix(bytes.TrimPrefix(rows, []byte("[")), []byte("]"))
+		if in.answer.Len() > 0 && len(rows) > 0 {
+			in.answer.WriteByte(',')
+		}
+	case in.answer.Len() > 0:
+		rows = rows[len(st.Header):]
+	}
+	if in.answer.Len()+len(rows) > maxAnswer {
+		return fault.Newf(fault.TooLarge, "answer_too_large", "The answer is larger than %d bytes; nothing has been written.", maxAnswer)
+	}
+	in.answer.Write(rows)
+	return nil
+}
+
+// check makes the result the whole, and asks whether it may stand.
+func (in *series) check() error {
+	if in.now.Returns {
+		in.result.Body = in.answer.Bytes()
+		if in.now.Header == "" {
+			in.result.Body = append(append([]byte("["), in.result.Body...), ']')
+		}
+	}
+	return check(in.request, in.result)
+}
