@@ -101,11 +101,13 @@ func (s *Service) insertRows(ctx context.Context, r Request, table *catalog.Tabl
 	return result, err
 }
 
-// inserted makes what a statement has counted the rows that are new.
+// inserted tells the rows that are new from those that have been merged. A
+// trigger may drop some of the latter, which are counted all the same.
 func (r *Result) inserted(request Request, table *catalog.Table) {
 	r.Table = table
-	if request.Resolution != Refuse {
-		r.New, r.Total = r.Total, nil
+	if request.Resolution != Refuse && r.Total != nil {
+		n := max(0, r.Count-*r.Total)
+		r.New, r.Total = &n, nil
 	}
 }
 

@@ -85,12 +85,7 @@ func (in *series) next() ([]postgres.Step, error) {
 // add makes the answer of one statement part of the whole.
 func (in *series) add(part Result, st plan.Statement) error {
 	in.result.Count += part.Count
-	if part.Total != nil {
-		if in.result.Total == nil {
-			in.result.Total = new(int64)
-		}
-		*in.result.Total += *part.Total
-	}
+	in.result.Total = part.Total // so far
 	if !st.Returns {
 		return nil
 	}
