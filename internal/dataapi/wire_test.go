@@ -209,6 +209,11 @@ func TestTransactionPreferences(t *testing.T) {
 	if a := s.Do("POST", rpc+"setting", s.ServiceKey, `{"name":"TimeZone"}`, "Prefer", "timezone=Asia/Tokyo"); a.Body != `"Asia/Tokyo"` || a.Header.Get("Preference-Applied") != "timezone=Asia/Tokyo" {
 		t.Errorf("a function: %s %v", a.Body, a.Header)
 	}
+	s.DB.Exec(t, `create table public.zones (id int primary key, a text, zone text default current_setting('TimeZone'), isolation text default current_setting('transaction_isolation'))`)
+	if a := s.Do("POST", "/api/v1/tables/zones?columns=id,a&select=zone,isolation", s.ServiceKey, `[{"id":1},{"id":2,"a":"x"}]`,
+		"Prefer", "timezone=Asia/Tokyo, isolation=serializable, missing=default, return=representation"); strings.Count(a.Body, `{"zone":"Asia/Tokyo","isolation":"serializable"}`) != 2 {
+		t.Errorf("rows that take several statements: %d %s", a.Status, a.Body)
+	}
 	if a := s.Do("POST", rpc+"setting", s.ServiceKey, `{"name":"TimeZone"}`); a.Body == `"Asia/Tokyo"` {
 		t.Error("the time zone of one request is left for the next")
 	}
@@ -253,6 +258,8 @@ func TestPreRequest(t *testing.T) {
 		{"GET", one, "", nil, 200, ""},
 		{"PATCH", one, `{"rank":2}`, nil, 204, "authenticated PATCH /todos"},
 		{"POST", todos, `{"task":"x"}`, nil, 201, "authenticated POST /todos"},
+		{"POST", todos + "?columns=task,done", `[{"task":"x"},{"task":"y","done":true},{"task":"z"}]`, []string{"Prefer", "missing=default"}, 201, "authenticated POST /todos"},
+		{"POST", todos + "?columns=task,done", `[{"task":"free"},{"task":"free","done":true}]`, []string{"Prefer", "missing=default", "X-Plan", "free"}, 402, ""},
 		{"POST", rpc + "write", `{"task":"x"}`, nil, 200, "authenticated POST /rpc/write"},
 		{"PATCH", one, `{"rank":2}`, []string{"X-Status", "202"}, 202, "authenticated PATCH /todos"},
 		{"GET", one, "", []string{"X-Status", "203"}, 203, ""},
@@ -274,7 +281,7 @@ func TestPreRequest(t *testing.T) {
 			t.Errorf("%s %s: %s", c.method, c.path, a.Body)
 		}
 		var seen, headers string
-		s.DB.Scan(t, `select coalesce(max(concat_ws(' ', who, method, path)), ''), coalesce(max(headers::text), '') from guard.seen`, nil, &seen, &headers)
+		s.DB.Scan(t, `select coalesce(string_agg(concat_ws(' ', who, method, path), ','), ''), coalesce(max(headers::text), '') from guard.seen`, nil, &seen, &headers)
 		if seen != c.seen {
 			t.Errorf("%s %s: seen %q, want %q", c.method, c.path, seen, c.seen)
 		}
@@ -282,7 +289,7 @@ func TestPreRequest(t *testing.T) {
 			t.Errorf("headers: %s", headers)
 		}
 	}
-	if a := s.Do("GET", one, p.Access, ""); !strings.Contains(a.Body, `"id":1`) {
+	if a := s.Do("GET", todos, p.Access, ""); !strings.Contains(a.Body, `"id":1`) || strings.Contains(a.Body, "free") {
 		t.Errorf("what was refused was done: %s", a.Body)
 	}
 }
