@@ -49,6 +49,9 @@ type Junction struct {
 // ToOne says that a row has at most one related row.
 func (r *Relation) ToOne() bool { return r.Cardinality == ManyToOne || r.Cardinality == OneToOne }
 
+// Holds says that the foreign key is on the side where the relation begins.
+func (r *Relation) Holds() bool { return r.holds }
+
 // Related returns the relations that a request may mean: one if all is well,
 // none if there is no such relation, several if the name is ambiguous without
 // a (better) hint.

@@ -63,6 +63,7 @@ func TestValues(t *testing.T) {
 		"auth.reset_expiry":               {[]string{"1m", "1h"}, []string{"59s", "61m"}},
 		"auth.invite_expiry":              {[]string{"1m", "168h"}, []string{"59s", "169h"}},
 		"auth.mail_limit":                 {[]string{"1", "1000"}, []string{"0", "1001"}},
+		"auth.notify_new_sign_in":         {[]string{"true", "false"}, []string{"", "0"}},
 		"auth.single_session":             {[]string{"true", "false"}, []string{"", "0"}},
 		"auth.session_retention":          {[]string{"1h", "87600h"}, []string{"59m", "87601h"}},
 		"auth.reauthentication_window":    {[]string{"1m", "24h"}, []string{"59s", "25h"}},
@@ -119,6 +120,7 @@ func TestValues(t *testing.T) {
 
 		"data.schemas":           {[]string{"public", "public,shop", "authors", "page"}, []string{"", "auth", "AUTH", "public,pg_catalog", "pg_temp", "information_schema", "fluxbase", "fluxbase_jobs", "public,public", "public,", long}},
 		"data.allow_without_rls": {[]string{"", "countries", "public.countries,shop.rates"}, []string{".a", "a.", "a.b.c", "a,,b", long, long + ".a"}},
+		"data.max_body_size":     {[]string{"1KiB", "16GiB"}, []string{"", "1023", "17GiB"}},
 		"data.max_rows":          {[]string{"0", "1000000"}, []string{"-1"}},
 		"data.tx_end":            {[]string{"commit", "commit-allow-override", "rollback", "rollback-allow-override"}, []string{"", "abort", "allow-override"}},
 		"migrations.dir":         {[]string{"migrations"}, []string{""}},

@@ -73,6 +73,8 @@ type Data struct {
 	MaxRows int `key:"max_rows" default:"1000" min:"0" doc:"The most rows in one answer; 0 is unlimited."`
 	// Aggregates says whether requests may use functions over rows; default false.
 	Aggregates bool `key:"aggregates" default:"false" doc:"Whether requests may use functions over rows in select: count(), sum(), avg(), min() and max(). They look at every row that the caller may see, so a table needs policies and limits that suit."`
+	// MaxBodySize is in bytes, 1KiB to 16GiB; default 128MiB.
+	MaxBodySize Size `key:"max_body_size" default:"128MiB" min:"1KiB" max:"16GiB" doc:"The largest body of an insert. What is larger than 1 MiB waits in a file of the directory for temporary files (TMPDIR), up to eight times this size for all requests together. server.max_body_size is the largest single row, and the largest body of other writes."`
 	// TxEnd says whether writes of the data API last; default commit.
 	TxEnd string `key:"tx_end" default:"commit" enum:"commit|commit-allow-override|rollback|rollback-allow-override" doc:"Whether what a request writes is kept (commit) or undone after it has been answered (rollback, for tests). With allow-override, a request may say so itself: Prefer: tx=commit or tx=rollback."`
 }

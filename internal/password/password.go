@@ -161,13 +161,18 @@ const AMR = "pwd"
 type Found struct {
 	User     id.User // zero: nobody
 	Digest   string  // of the account's password; empty if there is none
-	Pending  string  // of the latest sign-up whose address has yet to be proven; empty if there is none
 	Verified bool    // the address has been proven
 }
 
 // Find looks an address up, which must be normalised.
 func (s *Service) Find(ctx context.Context, q postgres.Querier, email string) (Found, error) {
 	return selectByEmail(ctx, q, email)
+}
+
+// Pending returns the digest of the latest sign-up with an address that has yet
+// to be proven, "" if there is none.
+func (s *Service) Pending(ctx context.Context, q postgres.Querier, email string) (string, error) {
+	return selectPending(ctx, q, email)
 }
 
 // Hold keeps a user's password from being changed until the end of the

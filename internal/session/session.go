@@ -149,6 +149,7 @@ type Live struct {
 	AAL        string
 	AMR        []string
 	Actor      string // who acts as the user; empty: the user
+	Known      bool   // of a new session: its user has come in from the same Place before, as long as sessions are kept
 	User       Subject
 	Document   jsontext.Value // the user, as JSON
 }
@@ -181,22 +182,21 @@ func (s *Service) Impersonate(ctx context.Context, q postgres.Querier, userID id
 
 func (s *Service) create(ctx context.Context, q postgres.Querier, userID id.User, lifetime time.Duration, aal string, amr []string, actor string, from Origin) (Live, error) {
 	now := s.Now()
-	sessionID := id.Session(id.New(now))
-	if s.Config.Single && actor == "" {
-		if err := lockUser(ctx, q, userID); err != nil {
-			return Live{}, fmt.Errorf("creating a session: %w", err)
-		}
-		if _, err := endAll(ctx, q, userID, id.Session{}, Replaced); err != nil {
+	made := Live{ID: id.Session(id.New(now)), ExpiresAt: now.Add(lifetime), AAL: aal, AMR: amr, Actor: actor}
+	known, err := insert(ctx, q, made, userID, from)
+	if err != nil {
+		return Live{}, fmt.Errorf("creating a session: %w", err)
+	}
+	if s.Config.Single && actor == "" { // after the insertion, which has locked the user
+		if _, err := endAll(ctx, q, userID, made.ID, Replaced); err != nil {
 			return Live{}, fmt.Errorf("replacing sessions: %w", err)
 		}
 	}
-	if err := insert(ctx, q, sessionID, userID, now.Add(lifetime), aal, amr, actor, from); err != nil {
-		return Live{}, fmt.Errorf("creating a session: %w", err)
-	}
-	live, err := selectLive(ctx, q, sessionID)
+	live, err := selectLive(ctx, q, made.ID)
 	if err != nil {
 		return Live{}, fmt.Errorf("reading a new session: %w", err)
 	}
+	live.Known = known
 	return live, nil
 }
 

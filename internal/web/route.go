@@ -65,6 +65,10 @@ type Route struct {
 	// are not kept as text.
 	NUL []string
 
+	// MaxBody is how many bytes a body may have where that is not the server's
+	// limit; 0 is the server's.
+	MaxBody int64
+
 	// Stream lets body and answer be of any length; what is limited is the time
 	// in which nothing of them moves. See Upload and Download.
 	Stream bool

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -178,7 +179,7 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, 
 	if route.Stream {
 		w = s.moving(w, r)
 	} else {
-		r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, cmp.Or(route.MaxBody, s.MaxBody))
 	}
 	p, err := s.Authenticate(r)
 	if err != nil {

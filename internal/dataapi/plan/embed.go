@@ -105,8 +105,15 @@ func same(some, others []string) bool {
 	return len(some) == len(others) && !slices.ContainsFunc(some, func(name string) bool { return !slices.Contains(others, name) })
 }
 
-// embedded writes an embedding as one value. What is grouped has to be jsonb,
-// since json cannot be compared.
+// jsonb makes what is grouped jsonb, since json cannot be compared.
+func jsonb(grouped bool) string {
+	if grouped {
+		return "::jsonb"
+	}
+	return ""
+}
+
+// embedded writes an embedding as one value.
 func (b *builder) embedded(item *query.Item, grouped bool) {
 	r := b.relation(item.Embed)
 	if r == nil {
@@ -118,10 +125,7 @@ func (b *builder) embedded(item *query.Item, grouped bool) {
 	} else {
 		b.text("(select coalesce(json_agg(", alias, ".*), '[]')")
 	}
-	if grouped {
-		b.text("::jsonb")
-	}
-	b.text(" from (")
+	b.text(jsonb(grouped), " from (")
 	b.within(b.target(item, r), func() {
 		b.selection(&item.Embed.Query)
 		b.limit(&item.Embed.Query)
@@ -140,7 +144,7 @@ func (b *builder) lateral(s spread) {
 	if !r.ToOne() {
 		b.text("select ")
 		for i, o := range s.outputs {
-			b.text([]string{"", ", "}[min(i, 1)], "coalesce(json_agg(", alias, ".", Quote(o.key), "), '[]') as ", Quote(o.key))
+			b.text([]string{"", ", "}[min(i, 1)], "coalesce(json_agg(", alias, ".", Quote(o.key), "), '[]')", jsonb(s.grouped), " as ", Quote(o.key))
 		}
 		b.text(" from (")
 	}

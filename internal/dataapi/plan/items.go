@@ -31,6 +31,7 @@ type spread struct {
 	item    *query.Item
 	outputs []output
 	alias   string
+	grouped bool // by its columns
 }
 
 // items writes the list after SELECT. It returns what FROM has to have for it
@@ -64,7 +65,7 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 			b.item(item)
 		case item.Embed.Spread:
 			b.spreads++
-			s := spread{item, b.outputsOf(item), "s" + strconv.Itoa(b.spreads)}
+			s := spread{item, b.outputsOf(item), "s" + strconv.Itoa(b.spreads), grouped}
 			for _, o := range s.outputs {
 				next(o.item != nil)
 				b.text(b.spreadOutput(s.alias+"."+Quote(o.key), o), " as ", Quote(o.key))
@@ -73,6 +74,8 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 		case len(item.Embed.Query.Select) > 0:
 			next(false)
 			b.embedded(item, grouped)
+		default: // only for conditions; but a mistake is one
+			b.relation(item.Embed)
 		}
 	}
 	return spreads, groups

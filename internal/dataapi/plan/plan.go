@@ -83,6 +83,9 @@ type builder struct {
 
 	counted bool
 	header  string
+	extra   string // columns beside the answer
+	scalar  bool   // the rows of the answer are values, called v
+	single  bool   // there is one of them, which is no array
 }
 
 // newBuilder begins a statement about a table.

@@ -30,7 +30,8 @@ func (b *builder) insert(columns []string, rows string) {
 
 // Upsert plans an INSERT whose rows may be there already. The key that says so
 // is that of ?on_conflict=, or else the primary one. With merge the rows that
-// are there take the named columns; without, they stay as they are.
+// are there take the named columns, and those of ?columns= that are not named as
+// their defaults; without, they stay as they are.
 //
 // The statement returns, in its third column, how many rows are new.
 func Upsert(table *catalog.Table, q query.Query, columns []string, rows string, merge bool, answer Answer) (Statement, error) {
@@ -40,10 +41,14 @@ func Upsert(table *catalog.Table, q query.Query, columns []string, rows string, 
 	if key == nil {
 		key = table.PrimaryKey
 	}
+	taken := columns
+	if q.Columns != nil {
+		taken = q.Columns
+	}
 	mark := b.unused("new")
 	b.text("with written as (")
 	b.insert(columns, rows)
-	b.conflict(key, columns, merge)
+	b.conflict(key, taken, merge)
 	b.mark("")
 	b.text(" returning *, r.xmax = 0 as ", mark, ") ")
 	b.upserted(q, answer, mark)
@@ -143,13 +148,14 @@ func (b *builder) written() *level {
 
 // answered is the answer of a write.
 func (b *builder) answered(q *query.Query, answer Answer, count func()) {
-	selected := query.Query{Select: q.Select, Order: q.Order}
+	selected := query.Query{Select: []query.Item{}}
 	switch answer.Returning {
 	case Rows:
+		selected = query.Query{Select: q.Select, Order: q.Order}
 	case Keys:
 		answer, selected.Select = Answer{Count: answer.Count}, b.keys()
 	default:
-		answer, selected.Select = Answer{Count: answer.Count}, []query.Item{}
+		answer = Answer{Count: answer.Count}
 	}
 	b.envelope(answer, &selected, count)
 	b.selection(&selected)
