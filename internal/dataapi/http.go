@@ -159,6 +159,9 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 			w.Header().Set("Location", location)
 		}
 	}
+	if p.count {
+		w.Header()["Content-Range"] = []string{changedRange(r.Method, result.Count)}
+	}
 	p.applied(w.Header(), r.Method)
 	if p.returning == plan.Rows {
 		return write(w, status, media, result.Body)

@@ -94,14 +94,14 @@ func printable(s string) string {
 // exact here: what the planner guesses is drawn from all rows, also from those
 // that policies hide from the caller.
 func (p *preferences) applied(h http.Header, method string) {
-	names := []string{"return", "tx", "handling", "max-affected"}
+	names := []string{"return", "count", "tx", "handling", "max-affected"}
 	switch method {
 	case http.MethodGet, http.MethodHead:
 		names = []string{"count", "handling"}
 	case http.MethodPost:
-		names = []string{"resolution", "missing", "return", "tx", "handling"}
+		names = []string{"resolution", "missing", "return", "count", "tx", "handling"}
 	case http.MethodPut:
-		names = []string{"return", "tx", "handling"}
+		names = []string{"return", "count", "tx", "handling"}
 	}
 	var list []string
 	for _, name := range names {

@@ -46,6 +46,7 @@ func TestFaultOfStates(t *testing.T) {
 		"22003": {fault.Invalid, "invalid_value"},
 		"44000": {fault.Invalid, "invalid_statement"},
 		"P0001": {fault.Invalid, "invalid_statement"},
+		"PT402": {fault.Invalid, "invalid_statement"},
 		"25006": {fault.MethodNotAllowed, "read_only_transaction"},
 		"57014": {fault.Timeout, "statement_timeout"},
 		"57P01": {fault.Unavailable, "database_unavailable"},
