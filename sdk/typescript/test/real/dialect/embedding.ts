@@ -50,7 +50,7 @@ export function embedding(speaker: Speaker): void {
     it("within each other", async () => {
       const query = from(
         "genres",
-        "id,books(title,author:authors!books_author(name,mentor:authors!mentor_id(name)),covers(color))",
+        "id,books(title,author:authors!books_author(name,mentor:mentor_id(name)),covers(color))",
       );
       expect(await data(query.eq("id", 2).order("id", { referencedTable: "books" }))).toEqual([
         {
