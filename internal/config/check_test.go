@@ -120,6 +120,7 @@ func TestValues(t *testing.T) {
 
 		"data.schemas":           {[]string{"public", "public,shop", "authors", "page"}, []string{"", "auth", "AUTH", "public,pg_catalog", "pg_temp", "information_schema", "fluxbase", "fluxbase_jobs", "public,public", "public,", long}},
 		"data.allow_without_rls": {[]string{"", "countries", "public.countries,shop.rates"}, []string{".a", "a.", "a.b.c", "a,,b", long, long + ".a"}},
+		"data.aggregates":        {[]string{"true", "false"}, []string{"", "on"}},
 		"data.max_body_size":     {[]string{"1KiB", "16GiB"}, []string{"", "1023", "17GiB"}},
 		"data.max_rows":          {[]string{"0", "1000000"}, []string{"-1"}},
 		"data.tx_end":            {[]string{"commit", "commit-allow-override", "rollback", "rollback-allow-override"}, []string{"", "abort", "allow-override"}},
