@@ -81,7 +81,8 @@ func TestFaultOfStates(t *testing.T) {
 		if report != nil {
 			report.Context = "" // says where the test raised it
 		}
-		if want := (&fault.SQL{State: state, Message: "said", Details: "more", Hint: "do"}); !reflect.DeepEqual(report, want) {
+		status := map[string]int{"PT402": 402}[state]
+		if want := (&fault.SQL{Status: status, State: state, Message: "said", Details: "more", Hint: "do"}); !reflect.DeepEqual(report, want) {
 			t.Errorf("%s: the report is %+v", state, report)
 		}
 		if f.Kind == fault.Unavailable && f.RetryAfter == 0 {
