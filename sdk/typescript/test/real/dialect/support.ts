@@ -69,7 +69,7 @@ export function speak(schema: string, ddl: string, tests: (speaker: Speaker) => 
 }
 
 /** Makes a schema whose tables the API's roles may use, and waits until the server knows the one called `ready`. */
-async function makeSchema(schema: string, ddl: string): Promise<void> {
+export async function makeSchema(schema: string, ddl: string): Promise<void> {
   const roles = "anonymous, authenticated, service_role";
   await sql(`
     drop schema if exists ${schema} cascade;
