@@ -35,7 +35,6 @@ create function public.liar(task text) returns int language plpgsql stable as $$
 create function public.who() returns text language sql stable as 'select current_user || '' '' || coalesce(auth.uid()::text, ''-'')';
 create function public.refused() returns int language sql stable as 'select 1'; revoke execute on function public.refused() from public, anonymous, authenticated;
 create function public.raise() returns int language plpgsql stable as $$ begin raise exception 'no luck' using hint = 'try again', detail = 'dice'; end $$;
-create function public.status(state text) returns int language plpgsql stable as $$ begin raise exception 'as asked' using errcode = state; end $$;
 create function public.tell(headers text, status text) returns text language plpgsql stable as $$ begin
 	perform set_config('response.headers', headers, true), set_config('response.status', status, true); return 'told'; end $$;
 create function public.tell_rows(headers text) returns setof int language plpgsql stable as $$ begin
@@ -178,11 +177,6 @@ func TestCallsThatAreRefused(t *testing.T) {
 		{"DELETE", "add", ``, 405, "PGRST101", "POST"},
 		{"POST", "refused", `{}`, 403, "42501", "refused"},
 		{"POST", "raise", `{}`, 400, "P0001", "try again"},
-		{"POST", "status", `{"state":"PT402"}`, 402, "PT402", "as asked"},
-		{"POST", "status", `{"state":"PT503"}`, 503, "PT503", "as asked"},
-		{"POST", "status", `{"state":"PT200"}`, 400, "PT200", "as asked"},
-		{"POST", "status", `{"state":"PT600"}`, 400, "PT600", "as asked"},
-		{"POST", "status", `{"state":"PTNAY"}`, 400, "PTNAY", "as asked"},
 		{"POST", "trig", `{}`, 404, "PGRST202", ""},
 		{"POST", "proc", `{}`, 404, "PGRST202", ""},
 		{"POST", "secret", `{}`, 404, "PGRST202", ""},

@@ -63,7 +63,6 @@ type SQL struct {
 	Message string
 	Details string
 	Hint    string
-	Status  int // the HTTP status that the application's own SQL asks for; 0 for that of the kind
 
 	// Candidates are what an ambiguous request may mean; they take the place of
 	// Details.

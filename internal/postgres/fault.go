@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -76,23 +74,9 @@ func reported(err *pgconn.PgError, kindOf func(string) (fault.Kind, string)) err
 // ours is made for.
 func Report(err error) *fault.SQL {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return &fault.SQL{
-			State: pgErr.Code, Message: pgErr.Message, Details: pgErr.Detail, Hint: pgErr.Hint, Status: statusOf(pgErr.Code),
-			Position: int(pgErr.Position), Context: pgErr.Where,
-		}
+		return &fault.SQL{State: pgErr.Code, Message: pgErr.Message, Details: pgErr.Detail, Hint: pgErr.Hint, Position: int(pgErr.Position), Context: pgErr.Where}
 	}
 	return nil
-}
-
-// statusOf is the HTTP status in an SQLSTATE such as PT402, with which the
-// application's own SQL asks for one; 0 if there is none, or none of an error.
-func statusOf(state string) int {
-	digits, asked := strings.CutPrefix(state, "PT")
-	status, err := strconv.Atoi(digits)
-	if !asked || err != nil || status < 400 || status > 599 {
-		return 0
-	}
-	return status
 }
 
 // kindOfOurs maps an SQLSTATE (PostgreSQL, appendix A) of a statement of ours to
@@ -141,7 +125,7 @@ func kindOfCallers(state string) (fault.Kind, string) {
 		return fault.Invalid, "invalid_value"
 	case "23":
 		return fault.Invalid, "constraint_violation"
-	case "42", "21", "P0", "PT", "44", "0A", "25", "3F", "54", "55":
+	case "42", "21", "P0", "44", "0A", "25", "3F", "54", "55":
 		return fault.Invalid, "invalid_statement"
 	case "28":
 		return fault.Unavailable, "" // our own login was refused: an outage, not the caller's doing

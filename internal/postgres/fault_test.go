@@ -47,7 +47,6 @@ func TestFaultOfStates(t *testing.T) {
 		"22003": {fault.Invalid, "invalid_value"},
 		"44000": {fault.Invalid, "invalid_statement"},
 		"P0001": {fault.Invalid, "invalid_statement"},
-		"PT402": {fault.Invalid, "invalid_statement"},
 		"25006": {fault.MethodNotAllowed, "read_only_transaction"},
 		"57014": {fault.Timeout, "statement_timeout"},
 		"57P01": {fault.Unavailable, "database_unavailable"},
@@ -81,8 +80,7 @@ func TestFaultOfStates(t *testing.T) {
 		if report != nil {
 			report.Context = "" // says where the test raised it
 		}
-		status := map[string]int{"PT402": 402}[state]
-		if want := (&fault.SQL{Status: status, State: state, Message: "said", Details: "more", Hint: "do"}); !reflect.DeepEqual(report, want) {
+		if want := (&fault.SQL{State: state, Message: "said", Details: "more", Hint: "do"}); !reflect.DeepEqual(report, want) {
 			t.Errorf("%s: the report is %+v", state, report)
 		}
 		if f.Kind == fault.Unavailable && f.RetryAfter == 0 {

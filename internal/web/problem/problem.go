@@ -63,9 +63,6 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 		Type: "about:blank", Status: Status(f.Kind), Detail: f.Detail, Code: f.Code,
 		RequestID: requestID, Reason: f.Reason, Errors: f.Fields,
 	}
-	if f.SQL != nil && f.SQL.Status != 0 {
-		doc.Status = f.SQL.Status
-	}
 	doc.Title = http.StatusText(doc.Status)
 	if f.Kind == fault.Internal {
 		doc.Code, doc.Detail, doc.Reason, doc.Errors = "internal_error", "Something went wrong on our side.", "", nil
@@ -85,10 +82,10 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	switch doc.Status {
-	case http.StatusUnauthorized:
+	switch f.Kind {
+	case fault.Unauthenticated:
 		h.Set("WWW-Authenticate", challenge(f))
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case fault.TooMany, fault.Unavailable:
 		h.Set("Retry-After", seconds(f.RetryAfter))
 	default:
 	}
