@@ -207,6 +207,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	}
 	frame := s.frame(authenticator, now)
 	s.encryption.Requests = frame.Requests
+	passwords.Pool.Busy = func() bool { return frame.Active() > passwords.Pool.Waiting() }
 	s.Handler = frame.Handler(s.Routes)
 	return nil
 }
