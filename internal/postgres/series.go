@@ -42,8 +42,8 @@ type Series struct {
 const undoPatience = 5 * time.Second
 
 // InSeries runs statements as a principal, in one transaction. The settings of
-// the principal travel with each batch anew, so that nothing which a function
-// sets in one is there in the next. Nothing is prepared.
+// the principal travel before each statement anew, so that nothing which a
+// function sets in one is there in the next. Nothing is prepared.
 func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) error {
 	pool, ok := db.roles[p.Role]
 	if !ok {
@@ -96,8 +96,8 @@ func steps(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [
 	}
 }
 
-// together sends settings and steps in one piece. PostgreSQL runs no step after
-// one that failed.
+// together sends steps in one piece, each after the settings. PostgreSQL runs no
+// step after one that failed.
 func together(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [][]byte, batch []Step) error {
 	args := make([][][]byte, len(batch))
 	var err error
@@ -107,16 +107,13 @@ func together(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, setting
 		}
 	}
 	p := pg.StartPipeline(ctx)
-	p.SendQueryParams(settingsSQL, settings, nil, nil, nil)
 	for i, st := range batch {
+		p.SendQueryParams(settingsSQL, settings, nil, nil, nil)
 		p.SendQueryParams(st.SQL, args[i], nil, nil, nil)
 	}
 	err = p.Sync()
-	if err == nil {
-		err = skip(p)
-	}
 	for i := 0; err == nil && i < len(batch); i++ {
-		err = results(p, types, 0, batch[i].Scan)
+		err = results(p, types, 1, batch[i].Scan)
 	}
 	return errors.Join(err, p.Close())
 }

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
 	"slices"
 	"strings"
 
@@ -39,6 +38,7 @@ type Options struct {
 	MaxRow  int64    // bytes of one row
 	Object  bool     // JSON must be an object, and no array
 	Columns []string // to take from rows; nil takes those that all rows have in common
+	JSON    []string // columns whose texts, of CSV and of forms, are JSON themselves
 	Default bool     // what a row lacks of Columns is to be its default, and not null
 	Ordered bool     // rows that lack different columns stay in their order
 }
@@ -83,7 +83,7 @@ func NewReader(media Media, body io.Reader, o Options) *Reader {
 	case CSV:
 		r.rows = newCSV(in, o)
 	case Form:
-		r.rows = &formRows{in: in, max: o.MaxRow}
+		r.rows = &formRows{in: in, max: o.MaxRow, json: o.JSON}
 	default:
 		r.rows = newJSON(in, o)
 	}
