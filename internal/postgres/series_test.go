@@ -93,6 +93,8 @@ func TestSeriesIsOneTransaction(t *testing.T) {
 		create table children (id int references parents deferrable initially deferred); grant all on children to authenticated`)
 	const one, two = "insert into notes values (1)", "insert into notes values (2)"
 	fails := func() error { return errOnPurpose }
+	db := open(t, d, 5*time.Second)
+	pid := as(t, db, alice(), "select pg_backend_pid()::text")[0]
 	for name, c := range map[string]struct {
 		batches [][]string
 		change  func(*postgres.Series)
@@ -131,29 +133,25 @@ func TestSeriesIsOneTransaction(t *testing.T) {
 			}
 		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			db := open(t, d, 5*time.Second)
-			pid := as(t, db, alice(), "select pg_backend_pid()::text")[0]
-			s := batches(c.batches...)
-			if c.change != nil {
-				c.change(&s)
-			}
-			err := db.InSeries(t.Context(), alice(), s)
-			switch {
-			case c.state != "":
-				refused(t, name, err, c.state)
-			case !errors.Is(err, c.err):
-				t.Errorf("%v, want %v", err, c.err)
-			}
-			if again := as(t, db, alice(), "select pg_backend_pid()::text")[0]; again != pid {
-				t.Error("the connection is lost")
-			}
-			var n int
-			if d.Scan(t, "with gone as (delete from notes returning 1) select (select count(*) from notes) + (select count(*) from children)", nil, &n); n != c.rows {
-				t.Errorf("%d rows, want %d", n, c.rows)
-			}
-			d.Exec(t, "delete from children")
-		})
+		s := batches(c.batches...)
+		if c.change != nil {
+			c.change(&s)
+		}
+		err := db.InSeries(t.Context(), alice(), s)
+		switch {
+		case c.state != "":
+			refused(t, name, err, c.state)
+		case !errors.Is(err, c.err):
+			t.Errorf("%s: %v, want %v", name, err, c.err)
+		}
+		if again := as(t, db, alice(), "select pg_backend_pid()::text")[0]; again != pid {
+			t.Errorf("%s: the connection is lost", name)
+		}
+		var n int
+		if d.Scan(t, "with gone as (delete from notes returning 1) select (select count(*) from notes) + (select count(*) from children)", nil, &n); n != c.rows {
+			t.Errorf("%s: %d rows, want %d", name, n, c.rows)
+		}
+		d.Exec(t, "delete from children")
 	}
 }
 
