@@ -50,10 +50,7 @@ func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
 		return Result{}, detailed(fault.Invalid, "PGRST100", "order is for inserts of one statement",
 			"The rows are too many, or lack different columns.")
 	}
-	if err := kept.rewind(); err != nil {
-		return Result{}, err
-	}
-	return s.insertSeries(ctx, r, table, q, s.rows(r, table, q, kept))
+	return s.insertSeries(ctx, r, table, q, kept)
 }
 
 func (s *Service) rows(r Request, table *catalog.Table, q query.Query, from io.Reader) *payload.Reader {

@@ -16,6 +16,10 @@ import (
 // to one statement is bounded by the door.
 const maxAnswer = 32 << 20
 
+// A batch has no more different statements than may travel together: one for
+// each set of columns.
+const _ = uint(postgres.MaxShapes - payload.MaxShapes)
+
 // series is an insert of several statements. Its result means all of them.
 type series struct {
 	request Request
@@ -28,10 +32,21 @@ type series struct {
 	answer bytes.Buffer
 }
 
-func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, rows *payload.Reader) (Result, error) {
-	in := &series{request: r, table: table, query: q, rows: rows}
-	err := s.DB.InSeries(ctx, r.Principal, postgres.Series{Next: in.next, Check: in.check, Rollback: r.Rollback})
+func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, kept *spool) (Result, error) {
+	var in *series
+	err := s.DB.InSeries(ctx, r.Principal, postgres.Series{
+		Begin: func() error {
+			in = &series{request: r, table: table, query: q, rows: s.rows(r, table, q, kept)}
+			return kept.rewind()
+		},
+		Next:     func() ([]postgres.Step, error) { return in.next() },
+		Check:    func() error { return in.check() },
+		Rollback: r.Rollback,
+	})
 	if err != nil {
+		if in == nil { // it did not begin
+			return Result{}, err
+		}
 		return Result{}, s.hinted(sqlFault(err, r.Principal, &in.now), r.Principal)
 	}
 	in.result.inserted(r, table)

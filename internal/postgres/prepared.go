@@ -67,3 +67,12 @@ func (p *prepared) forget(sql string) {
 	}
 	delete(p.of, sql)
 }
+
+// forget makes a connection prepare statements anew.
+func forget(pg *pgconn.PgConn, statements []string) {
+	if p, ok := pg.CustomData()[preparedKey].(*prepared); ok {
+		for _, sql := range statements {
+			p.forget(sql)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,8 +27,12 @@ type Step struct {
 // Series is statements that a caller has asked for at once. They are one
 // transaction: any error undoes them all.
 type Series struct {
-	// Next returns the steps that travel together next, and io.EOF after the last
-	// ones. The transaction is open meanwhile, so it must not wait for anybody.
+	// Begin makes the next steps the first ones. It is called once more if nothing
+	// has happened because what was prepared was gone.
+	Begin func() error
+
+	// Next returns the steps that travel together next, of no more than MaxShapes
+	// different statements, and io.EOF after the last ones. The transaction is open meanwhile, so it must not wait for anybody.
 	Next func() ([]Step, error)
 
 	// Check is asked after the last step whether it may stand.
@@ -37,13 +42,17 @@ type Series struct {
 	Rollback bool
 }
 
+// MaxShapes bounds how many different statements travel together: all of them
+// stay prepared meanwhile.
+const MaxShapes = preparedStatements / 2
+
 // undoPatience is how long a connection may take to undo a transaction before it
 // is given up, which undoes it too.
 const undoPatience = 5 * time.Second
 
 // InSeries runs statements as a principal, in one transaction. The settings of
 // the principal travel before each statement anew, so that nothing which a
-// function sets in one is there in the next. Nothing is prepared.
+// function sets in one is there in the next.
 func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) error {
 	pool, ok := db.roles[p.Role]
 	if !ok {
@@ -55,33 +64,49 @@ func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) er
 	}
 	defer conn.Release() // closes what is still in a transaction
 
-	err = series(ctx, conn.Conn().PgConn(), conn.Conn().TypeMap(), db.settings(p, false), s)
+	run := &runner{ctx: ctx, pg: conn.Conn().PgConn(), types: conn.Conn().TypeMap(), settings: db.settings(p, false), prepares: !db.config.Pooled}
+	err = run.series(s)
+	if stale(err) { // it was refused before it ran, and what ran before has been undone
+		err = run.series(s)
+	}
 	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
 		return fault.Newf(fault.TooLarge, "answer_too_large", "An answer is larger than %d bytes; nothing has been written.", maxAnswer).Because(err)
 	}
 	return faultOf(err, kindOfCallers)
 }
 
-func series(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [][]byte, s Series) error {
-	if err := command(ctx, pg, "begin"); err != nil {
-		return err
-	}
-	err := steps(ctx, pg, types, settings, s)
-	if err == nil && s.Rollback {
-		err = command(ctx, pg, "set constraints all immediate")
-	}
-	if err == nil && !s.Rollback {
-		return command(ctx, pg, "commit")
-	}
-	if pg.IsClosed() { // PostgreSQL undoes what nobody commits
-		return err
-	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoPatience)
-	defer cancel()
-	return errors.Join(err, command(ending, pg, "rollback"))
+// runner runs a series on one connection.
+type runner struct {
+	ctx      context.Context //nolint:containedctx // of the one call that it serves
+	pg       *pgconn.PgConn
+	types    *pgtype.Map
+	settings [][]byte
+	prepares bool
 }
 
-func steps(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [][]byte, s Series) error {
+func (r *runner) series(s Series) error {
+	if err := s.Begin(); err != nil {
+		return err
+	}
+	if err := command(r.ctx, r.pg, "begin"); err != nil {
+		return err
+	}
+	err := r.steps(s)
+	if err == nil && s.Rollback {
+		err = command(r.ctx, r.pg, "set constraints all immediate")
+	}
+	if err == nil && !s.Rollback {
+		return command(r.ctx, r.pg, "commit")
+	}
+	if r.pg.IsClosed() { // PostgreSQL undoes what nobody commits
+		return err
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), undoPatience)
+	defer cancel()
+	return errors.Join(err, command(ending, r.pg, "rollback"))
+}
+
+func (r *runner) steps(s Series) error {
 	for {
 		batch, err := s.Next()
 		if errors.Is(err, io.EOF) {
@@ -90,7 +115,7 @@ func steps(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [
 		if err != nil {
 			return err
 		}
-		if err := together(ctx, pg, types, settings, batch); err != nil {
+		if err := r.together(batch); err != nil {
 			return err
 		}
 	}
@@ -98,24 +123,42 @@ func steps(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [
 
 // together sends steps in one piece, each after the settings. PostgreSQL runs no
 // step after one that failed.
-func together(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [][]byte, batch []Step) error {
+func (r *runner) together(batch []Step) error {
 	args := make([][][]byte, len(batch))
+	statements := []string{settingsSQL}
 	var err error
 	for i, st := range batch {
 		if args[i], err = texts(st.Args); err != nil {
 			return err
 		}
+		if !slices.Contains(statements, st.SQL) {
+			statements = append(statements, st.SQL)
+		}
 	}
-	p := pg.StartPipeline(ctx)
+	send := func(p *pgconn.Pipeline, sql string, args [][]byte) { p.SendQueryParams(sql, args, nil, nil, nil) }
+	if r.prepares {
+		names, err := prepare(r.ctx, r.pg, statements...)
+		if err != nil {
+			return err
+		}
+		send = func(p *pgconn.Pipeline, sql string, args [][]byte) {
+			p.SendQueryPrepared(names.of[sql], args, nil, nil)
+		}
+	}
+	p := r.pg.StartPipeline(r.ctx)
 	for i, st := range batch {
-		p.SendQueryParams(settingsSQL, settings, nil, nil, nil)
-		p.SendQueryParams(st.SQL, args[i], nil, nil, nil)
+		send(p, settingsSQL, r.settings)
+		send(p, st.SQL, args[i])
 	}
 	err = p.Sync()
 	for i := 0; err == nil && i < len(batch); i++ {
-		err = results(p, types, 1, batch[i].Scan)
+		err = results(p, r.types, 1, batch[i].Scan)
 	}
-	return errors.Join(err, p.Close())
+	err = errors.Join(err, p.Close())
+	if stale(err) && r.prepares {
+		forget(r.pg, statements)
+	}
+	return err
 }
 
 // command runs what ends or begins a transaction. PostgreSQL answers a commit

@@ -20,6 +20,7 @@ import (
 func batches(all ...[]string) postgres.Series {
 	i := 0
 	return postgres.Series{
+		Begin: func() error { i = 0; return nil },
 		Check: func() error { return nil },
 		Next: func() ([]postgres.Step, error) {
 			if i == len(all) {
@@ -66,7 +67,7 @@ func TestSeriesIsTheCallers(t *testing.T) {
 	steps, _ := pose.Next()
 	series := [][]postgres.Step{{look, look}, {steps[0], look}, {look, steps[0]}, {look}}
 	i := 0
-	err := db.InSeries(t.Context(), a, postgres.Series{Check: func() error { return nil }, Next: func() ([]postgres.Step, error) {
+	err := db.InSeries(t.Context(), a, postgres.Series{Begin: func() error { return nil }, Check: func() error { return nil }, Next: func() ([]postgres.Step, error) {
 		if i++; i > len(series) {
 			return nil, io.EOF
 		}
@@ -152,6 +153,31 @@ func TestSeriesIsOneTransaction(t *testing.T) {
 			t.Errorf("%s: %d rows, want %d", name, n, c.rows)
 		}
 		d.Exec(t, "delete from children")
+	}
+}
+
+// TestSeriesBeginsAgain where somebody has taken away what was prepared.
+func TestSeriesBeginsAgain(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	script(t, d, guarded)
+	db := open(t, d, 5*time.Second)
+	a := alice()
+	for i := range 3 {
+		begun := 0
+		s := batches([]string{"insert into notes select coalesce(max(id), 0) + 1 from notes"}, []string{"insert into notes select max(id) + 1 from notes"})
+		begin := s.Begin
+		s.Begin = func() error { begun++; return begin() }
+		if err := db.InSeries(t.Context(), a, s); err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if d.Scan(t, "select count(*) from notes", nil, &n); n != 2*(i+1) || begun != 1+min(i, 1) {
+			t.Errorf("%d rows, begun %d times", n, begun)
+		}
+		if err := run(t.Context(), db, alice(), postgres.Statement{SQL: "deallocate all"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

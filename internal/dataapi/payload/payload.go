@@ -30,8 +30,12 @@ const (
 // begins within it is still in it.
 const BatchSize = 1 << 20
 
-// maxRuns bounds the runs of one batch.
-const maxRuns = 500
+// maxRuns bounds the runs of one batch, and MaxShapes the different sets of
+// columns that they have.
+const (
+	maxRuns   = 500
+	MaxShapes = 32
+)
 
 // Options say how rows are to be read.
 type Options struct {
@@ -169,7 +173,9 @@ type batch struct {
 	size    int
 }
 
-func (b *batch) full() bool { return b.size >= BatchSize || len(b.runs) >= maxRuns }
+func (b *batch) full() bool {
+	return b.size >= BatchSize || len(b.runs) >= maxRuns || len(b.of) >= MaxShapes
+}
 
 func (b *batch) add(columns []string, shape string, text []byte) {
 	i, ok := b.of[shape]
