@@ -45,7 +45,8 @@ type Service struct {
 	Catalog         Catalog
 	Schemas         []string        // that requests may be about, the default first
 	AllowWithoutRLS map[string]bool // by table of the default schema, or schema.table
-	MaxRows         int64           // in one answer to a read; 0 is no bound
+	MaxRows         int64           // in one answer to a read, and of each table in it; 0 is no bound
+	Aggregates      bool            // requests may use functions over rows
 	MaxRow          int64           // bytes of one row that is sent, and of a body that is one
 	MaxBody         int64           // bytes of the rows of one insert
 	Development     bool            // say why a table is not served
@@ -111,7 +112,7 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	r.Window.narrow(&q)
-	st, err := plan.Read(table, q, s.MaxRows, r.Answer)
+	st, err := plan.Read(table, q, s.MaxRows, s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -128,6 +129,13 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 			fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", result.Offset, *result.Total))
 	}
 	return result, nil
+}
+
+// answer is the shape of an answer, with what it may be made of for somebody.
+func (s *Service) answer(p *principal.Principal, a plan.Answer) plan.Answer {
+	a.Aggregates = s.Aggregates
+	a.Serves = func(t *catalog.Table) bool { return s.guarded(p, t, t.Schema, t.Name) }
+	return a
 }
 
 // narrow makes limit and offset those of the rows that are in both ranges.
@@ -171,7 +179,7 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	if len(row.Columns) == 0 {
 		return nothing(r, table)
 	}
-	st, err := plan.Update(table, q, row.Columns, row.Rows[1:len(row.Rows)-1], r.Answer)
+	st, err := plan.Update(table, q, row.Columns, row.Rows[1:len(row.Rows)-1], s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -194,7 +202,7 @@ func (s *Service) Delete(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	st, err := plan.Delete(table, q, r.Answer)
+	st, err := plan.Delete(table, q, s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -238,7 +246,7 @@ func parse(raw string) (query.Query, error) {
 		return q, f
 	}
 	if err != nil {
-		return q, fmt.Errorf("parsing a query: %w", err)
+		return q, planFault(err)
 	}
 	return q, nil
 }
@@ -260,8 +268,7 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 	switch {
 	case table == nil:
 		return f
-	case table.Protected, p.Role == principal.Service,
-		schema == s.Schemas[0] && s.AllowWithoutRLS[name], s.AllowWithoutRLS[schema+"."+name]:
+	case s.guarded(p, table, schema, name):
 		return nil
 	}
 	if s.Development {
@@ -271,6 +278,12 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 			"Or list it in data.allow_without_rls."
 	}
 	return f
+}
+
+// guarded says that somebody may be served a table.
+func (s *Service) guarded(p *principal.Principal, table *catalog.Table, schema, name string) bool {
+	return table.Protected || p.Role == principal.Service ||
+		schema == s.Schemas[0] && s.AllowWithoutRLS[name] || s.AllowWithoutRLS[schema+"."+name]
 }
 
 // run runs a statement. What a write did is undone if it is not what the

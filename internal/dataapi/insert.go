@@ -21,6 +21,7 @@ import (
 // transaction, which begins when all of the body is here and has been found
 // well-formed, so that no client can keep it open.
 func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
+	r.Answer = s.answer(r.Principal, r.Answer)
 	table, q, err := s.prepare(ctx, r)
 	if err != nil {
 		return Result{}, err
@@ -108,6 +109,7 @@ func (r *Result) inserted(request Request, table *catalog.Table) {
 // Put writes the row that the filters name by its whole primary key, whether it
 // is there or not.
 func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
+	r.Answer = s.answer(r.Principal, r.Answer)
 	table, q, err := s.prepare(ctx, r)
 	if err != nil {
 		return Result{}, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/principal"
@@ -33,6 +34,7 @@ type entry struct {
 	user id.User
 	amr  string     // RFC 8176, where that has a word
 	stay id.Session // the user's own session that goes on, instead of a new one
+	told bool       // the owner of the account is mailed about it already
 
 	// locked is what is left to be done once nobody else changes the user, which
 	// is locked before anything of theirs; nil is nothing.
@@ -77,7 +79,7 @@ func (s *Service) enter(ctx context.Context, from session.Origin, action audit.A
 			answer, err = s.askSecondFactor(ctx, q, e, from)
 			return err
 		}
-		live, err = s.begin(ctx, q, e.user, "aal1", []string{e.amr}, from, action)
+		live, err = s.begin(ctx, q, e, "aal1", []string{e.amr}, from, action)
 		return err
 	})
 	if err != nil {
@@ -89,17 +91,43 @@ func (s *Service) enter(ctx context.Context, from session.Origin, action audit.A
 	return s.answer(live)
 }
 
-// begin makes a session, and its audit record.
-func (s *Service) begin(ctx context.Context, q postgres.Querier, userID id.User, aal string, amr []string, from session.Origin, action audit.Action,
+// begin makes a session, and its audit record, and tells the owner if it is from
+// somewhere new.
+func (s *Service) begin(ctx context.Context, q postgres.Querier, e entry, aal string, amr []string, from session.Origin, action audit.Action,
 ) (session.Live, error) {
-	if err := s.Users.SignedIn(ctx, q, userID, user.EmailIssuer, userID.String()); err != nil {
+	first, err := s.Users.SignedIn(ctx, q, e.user, user.EmailIssuer, e.user.String())
+	if err != nil {
 		return session.Live{}, err
 	}
-	live, err := s.Sessions.Create(ctx, q, userID, aal, amr, from)
+	live, err := s.Sessions.Create(ctx, q, e.user, aal, amr, from)
 	if err != nil {
 		return live, err
 	}
-	return live, audit.Write(ctx, q, By(userID, from).Did(action, "session", id.UUID(live.ID)))
+	if s.Config.NewSignIns && !first && !live.Known && !e.told {
+		if err := s.notice(ctx, q, live, from); err != nil {
+			return live, err
+		}
+	}
+	return live, audit.Write(ctx, q, By(e.user, from).Did(action, "session", id.UUID(live.ID)))
+}
+
+// noticeWindow is the time in which an account gets one message about sign-ins,
+// wherever they come from.
+const noticeWindow = time.Hour
+
+// notice tells the owner of an account of a session from somewhere new.
+func (s *Service) notice(ctx context.Context, q postgres.Querier, live session.Live, from session.Origin) error {
+	if live.User.Email == "" || !s.Mail.Configured() {
+		return nil
+	}
+	due, err := s.Users.Noticed(ctx, q, live.User.ID, noticeWindow)
+	if err != nil {
+		return err
+	}
+	if !due { // but next time: nobody has told the owner of this place
+		return s.Sessions.Untold(ctx, q, live.ID)
+	}
+	return s.Notify(ctx, q, mail.SignInElsewhere, live.User.Email, mail.Vars{}, from)
 }
 
 // By is a user who does something, from somewhere.
@@ -144,7 +172,7 @@ func (s *Service) VerifySecondFactor(ctx context.Context, second SecondFactor, f
 		if err := s.NoticeRecoveryCode(ctx, q, flow.User, used, from); err != nil {
 			return err
 		}
-		live, err = s.begin(ctx, q, flow.User, "aal2", append(flow.AMR, AMROf(used), "mfa"), from, audit.UserSignedIn)
+		live, err = s.begin(ctx, q, entry{user: flow.User}, "aal2", append(flow.AMR, AMROf(used), "mfa"), from, audit.UserSignedIn)
 		return err
 	})
 	if err != nil {

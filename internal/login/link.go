@@ -24,6 +24,18 @@ func (s *Service) Look(ctx context.Context, token string) (otp.Flow, error) {
 	return flow, err
 }
 
+// Back returns where somebody may go on who has opened a link that is good for
+// nothing: to the application, with what has happened in the fragment, in the
+// words of RFC 6749, section 4.2.2.1, or nowhere, "". It changes nothing.
+func (s *Service) Back(ctx context.Context, token string) (string, error) {
+	to, err := s.Flows.Redirect(ctx, token)
+	if err != nil || to == "" || !s.Config.Redirects(to) {
+		return "", err
+	}
+	fragment := url.Values{"error": {"access_denied"}, "error_code": {otp.ErrExpired.Code}, "error_description": {otp.ErrExpired.Detail}}
+	return to + "#" + fragment.Encode(), nil
+}
+
 // Confirm takes a link as confirmed, and lets the page in that asked.
 func (s *Service) Confirm(ctx context.Context, token, chosen string, from session.Origin) (otp.Flow, error) {
 	flow, err := s.Flows.Find(ctx, token)

@@ -47,6 +47,7 @@ type Config struct {
 	ResetLife  time.Duration // of those that reset a password
 	InviteLife time.Duration // of those that invite
 	MailLimit  int           // messages to one address within an hour
+	NewSignIns bool          // whether the owner of an account is told of a sign-in from somewhere new
 	Redirects  func(url string) bool
 }
 
@@ -206,14 +207,18 @@ func (s *Service) mismatch(ctx context.Context, email string, found password.Fou
 	if !s.Config.Verify {
 		return s.reject(ctx, found.User, from)
 	}
-	_, err := s.Passwords.Verify(ctx, found.Pending, text)
+	pending, err := s.Passwords.Pending(ctx, s.DB.Single(), email)
+	if err != nil {
+		return err
+	}
+	_, err = s.Passwords.Verify(ctx, pending, text)
 	switch {
 	case errors.Is(err, password.ErrMismatch):
 		return s.reject(ctx, found.User, from)
 	case err != nil:
 		return err
 	}
-	return s.remind(ctx, email, found, found.Pending, from)
+	return s.remind(ctx, email, found, pending, from)
 }
 
 func (s *Service) reject(ctx context.Context, userID id.User, from session.Origin) error {

@@ -288,3 +288,20 @@ func TestHashingIsBounded(t *testing.T) {
 		t.Errorf("statuses %v", statuses)
 	}
 }
+
+// TestSignInReadsNoFlows hides the table of flows: only where addresses have to be
+// proven a wrong password may be that of a sign-up.
+func TestSignInReadsNoFlows(t *testing.T) {
+	t.Parallel()
+	for verification, status := range map[string]int{"off": 401, "required": 500} {
+		s := servertest.New(t, servertest.With("auth.email_verification", verification))
+		s.DB.Exec(t, `alter table auth.flows rename to hidden`)
+		if a := in(s, "alice@example.com", "not-the-password"); a.Status != status {
+			t.Errorf("%s: %d %s", verification, a.Status, a.Body)
+		}
+		if verification == "off" {
+			p := s.SignUp()
+			want(t, in(s, p.Email, servertest.Password), 200, "")
+		}
+	}
+}

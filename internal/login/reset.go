@@ -28,7 +28,7 @@ func (s *Service) Reset(ctx context.Context, r Reset, from session.Origin) (Answ
 	}
 	return s.enter(ctx, from, audit.UserSignedIn, func(q postgres.Querier) (entry, error) {
 		userID, err := set(q)
-		return entry{user: userID, amr: "email"}, err
+		return entry{user: userID, amr: "email", told: true}, err
 	})
 }
 

@@ -210,3 +210,13 @@ func redirected(t *testing.T, a servertest.Answer) string {
 	}
 	return token
 }
+
+// contains says whether a text has each of some words.
+func contains(text string, words ...string) bool {
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			return false
+		}
+	}
+	return true
+}

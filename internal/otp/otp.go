@@ -144,6 +144,12 @@ func (s *Service) Find(ctx context.Context, token string) (Flow, error) {
 	return selectOpen(ctx, s.DB.Single(), digest(token))
 }
 
+// Redirect returns where the link of a flow was to lead, whatever has become of
+// it, for as long as the flow is kept; "" is nowhere.
+func (s *Service) Redirect(ctx context.Context, token string) (string, error) {
+	return selectRedirect(ctx, s.DB.Single(), digest(token))
+}
+
 // Consume consumes the flow of a link, if it is of one of the kinds. It returns
 // ErrExpired.
 func (s *Service) Consume(ctx context.Context, q postgres.Querier, token string, kinds ...Kind) (Flow, error) {

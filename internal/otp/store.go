@@ -120,6 +120,7 @@ const settleSQL = `
 with owner as (
 	select u.id from auth.users u where u.id = (select user_id from auth.flows where token_digest = $1) for no key update)
 update auth.flows f set proven_at = now(), token_digest = $2, code_digest = null,
+	spent_digest = case when f.redirect_to is not null then f.token_digest end,
 	waiter_digest = case when $2::bytea is null then f.waiter_digest end,
 	expires_at = case when $2::bytea is null then greatest(f.expires_at, now() + $3::interval) else now() + $3::interval end
 where f.token_digest = $1 and f.kind = any ($4) and f.proven_at is null and ` + open + held + `
@@ -127,6 +128,18 @@ returning ` + columns
 
 func settle(ctx context.Context, q postgres.Querier, token, fresh []byte, life time.Duration, kinds []Kind) (Flow, error) {
 	return scan(q.QueryRow(ctx, settleSQL, token, fresh, life, kinds))
+}
+
+const selectRedirectSQL = `
+select redirect_to from auth.flows
+where (token_digest = $1 or spent_digest = $1) and redirect_to is not null and kind not in ('second_factor', 'reauthentication')`
+
+func selectRedirect(ctx context.Context, q postgres.Querier, token []byte) (url string, err error) {
+	err = q.QueryRow(ctx, selectRedirectSQL, token).Scan(&url)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return url, postgres.Fault(err)
 }
 
 const updateUserSQL = `
@@ -138,7 +151,9 @@ func updateUser(ctx context.Context, q postgres.Querier, flow id.Flow, userID id
 }
 
 const denySQL = `
-update auth.flows f set denied_at = now() where f.token_digest = $1 and f.kind <> 'second_factor' and ` + open + `
+with owner as (
+	select u.id from auth.users u where u.id = (select user_id from auth.flows where token_digest = $1) for no key update)
+update auth.flows f set denied_at = now() where f.token_digest = $1 and f.kind <> 'second_factor' and ` + open + held + `
 returning ` + columns
 
 func deny(ctx context.Context, q postgres.Querier, token []byte) (Flow, error) {

@@ -19,20 +19,30 @@ func upsert(ctx context.Context, q postgres.Querier, userID id.User, digest stri
 	return postgres.Fault(err)
 }
 
-// A sign-up whose address has yet to be proven is no account; its password is
-// known by the latest flow.
 const selectByEmailSQL = `
-select coalesce(u.id, '00000000-0000-0000-0000-000000000000'), coalesce(u.email_verified_at is not null, false), coalesce(p.digest, ''),
-	coalesce((select f.password_digest from auth.flows f
-		where f.email = $1 and f.kind = 'signup' and f.password_digest is not null
-			and f.denied_at is null and f.consumed_at is null and f.proven_at is null
-		order by f.created_at desc limit 1), '')
+select coalesce(u.id, '00000000-0000-0000-0000-000000000000'), coalesce(u.email_verified_at is not null, false), coalesce(p.digest, '')
 from (select) one left join auth.users u on u.email = $1 left join auth.passwords p on p.user_id = u.id`
 
 func selectByEmail(ctx context.Context, q postgres.Querier, email string) (Found, error) {
 	var f Found
-	err := q.QueryRow(ctx, selectByEmailSQL, email).Scan(&f.User, &f.Verified, &f.Digest, &f.Pending)
+	err := q.QueryRow(ctx, selectByEmailSQL, email).Scan(&f.User, &f.Verified, &f.Digest)
 	return f, postgres.Fault(err)
+}
+
+// A sign-up whose address has yet to be proven is no account; its password is
+// known by the latest flow.
+const selectPendingSQL = `
+select f.password_digest from auth.flows f
+where f.email = $1 and f.kind = 'signup' and f.password_digest is not null
+	and f.denied_at is null and f.consumed_at is null and f.proven_at is null
+order by f.created_at desc limit 1`
+
+func selectPending(ctx context.Context, q postgres.Querier, email string) (digest string, err error) {
+	err = q.QueryRow(ctx, selectPendingSQL, email).Scan(&digest)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return digest, postgres.Fault(err)
 }
 
 // Sign-ins of one user wait for each other, and for a change of the password.

@@ -68,11 +68,10 @@ func (p *prepared) forget(sql string) {
 	delete(p.of, sql)
 }
 
-// forget makes a connection prepare statements anew.
-func forget(pg *pgconn.PgConn, statements []string) {
+// forgetAll makes a connection prepare everything anew, under names that it has
+// not had.
+func forgetAll(pg *pgconn.PgConn) {
 	if p, ok := pg.CustomData()[preparedKey].(*prepared); ok {
-		for _, sql := range statements {
-			p.forget(sql)
-		}
+		p.of, p.recent = map[string]string{}, nil
 	}
 }

@@ -156,7 +156,7 @@ func (r *runner) together(batch []Step) error {
 	}
 	err = errors.Join(err, p.Close())
 	if stale(err) && r.prepares {
-		forget(r.pg, statements)
+		forgetAll(r.pg)
 	}
 	return err
 }

@@ -19,7 +19,8 @@ func loginConfig(c *config.Config) login.Config {
 	a := c.Auth
 	return login.Config{
 		SignUps: a.SignupEnabled, Verify: verifies(c), MagicLinks: a.EnableMagicLink, Anonymous: a.EnableAnonymous,
-		PublicURL: c.PublicURL, LinkLife: a.LinkExpiry, ResetLife: a.ResetExpiry, InviteLife: a.InviteExpiry, MailLimit: a.MailLimit, Redirects: redirects(c),
+		PublicURL: c.PublicURL, LinkLife: a.LinkExpiry, ResetLife: a.ResetExpiry, InviteLife: a.InviteExpiry, MailLimit: a.MailLimit,
+		NewSignIns: a.NotifyNewSignIn, Redirects: redirects(c),
 	}
 }
 

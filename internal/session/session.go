@@ -102,6 +102,7 @@ type Tokens struct {
 // Origin is where a request about a session came from.
 type Origin struct {
 	Address   netip.Addr
+	Shared    bool // the address is that of a proxy: it says nothing about who is there
 	UserAgent string
 	RequestID string
 	Language  string // the field Accept-Language; for mail
@@ -149,6 +150,7 @@ type Live struct {
 	AAL        string
 	AMR        []string
 	Actor      string // who acts as the user; empty: the user
+	Known      bool   // of a new session: its user has come in from the same Place before, as long as sessions are kept
 	User       Subject
 	Document   jsontext.Value // the user, as JSON
 }
@@ -181,23 +183,28 @@ func (s *Service) Impersonate(ctx context.Context, q postgres.Querier, userID id
 
 func (s *Service) create(ctx context.Context, q postgres.Querier, userID id.User, lifetime time.Duration, aal string, amr []string, actor string, from Origin) (Live, error) {
 	now := s.Now()
-	sessionID := id.Session(id.New(now))
-	if s.Config.Single && actor == "" {
-		if err := lockUser(ctx, q, userID); err != nil {
-			return Live{}, fmt.Errorf("creating a session: %w", err)
-		}
-		if _, err := endAll(ctx, q, userID, id.Session{}, Replaced); err != nil {
+	made := Live{ID: id.Session(id.New(now)), ExpiresAt: now.Add(lifetime), AAL: aal, AMR: amr, Actor: actor}
+	known, err := insert(ctx, q, made, userID, from)
+	if err != nil {
+		return Live{}, fmt.Errorf("creating a session: %w", err)
+	}
+	if s.Config.Single && actor == "" { // after the insertion, which has locked the user
+		if _, err := endAll(ctx, q, userID, made.ID, Replaced); err != nil {
 			return Live{}, fmt.Errorf("replacing sessions: %w", err)
 		}
 	}
-	if err := insert(ctx, q, sessionID, userID, now.Add(lifetime), aal, amr, actor, from); err != nil {
-		return Live{}, fmt.Errorf("creating a session: %w", err)
-	}
-	live, err := selectLive(ctx, q, sessionID)
+	live, err := selectLive(ctx, q, made.ID)
 	if err != nil {
 		return Live{}, fmt.Errorf("reading a new session: %w", err)
 	}
+	live.Known = known
 	return live, nil
+}
+
+// Untold notes that the owner of an account has not been told of a session from
+// somewhere new: it makes the place no known one.
+func (s *Service) Untold(ctx context.Context, q postgres.Querier, sessionID id.Session) error {
+	return clearDevice(ctx, q, sessionID)
 }
 
 // Live reads a session that stands, for its tokens to be issued once more. It

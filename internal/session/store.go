@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,25 +15,38 @@ import (
 var errNoSession = errors.New("no such session")
 
 // insertSQL makes no session for somebody who is banned. It locks the user, so
-// that a ban either sees the session and ends it, or is seen here.
+// that a ban either sees the session and ends it, or is seen here, and sign-ins
+// of one user wait for each other.
 const insertSQL = `
 with holder as (
 	select id, coalesce(banned_until > now(), false) as banned from auth.users where id = $2 for no key update),
 made as (
-	insert into auth.sessions (id, user_id, expires_at, aal, amr, ip, user_agent, actor)
-	select $1, h.id, $3, $4, $5, $6, nullif($7, ''), nullif($8, '') from holder h where not h.banned)
-select banned from holder`
+	insert into auth.sessions (id, user_id, expires_at, aal, amr, ip, user_agent, actor, device)
+	select $1, h.id, $3, $4, $5, $6, nullif($7, ''), nullif($8, ''), $9 from holder h where not h.banned)
+select h.banned, exists (
+	select from auth.known_places k where k.user_id = h.id and k.device = $9 and k.ip between $10::inet and $11::inet)
+from holder h`
 
-// insert returns ErrBanned, or errNoSession if there is no such user.
-func insert(ctx context.Context, q postgres.Querier, sessionID id.Session, userID id.User, expires time.Time, aal string, amr []string, actor string, from Origin) error {
+// insert says whether the user has come in from the place before. It returns
+// ErrBanned, or errNoSession if there is no such user.
+func insert(ctx context.Context, q postgres.Querier, l Live, userID id.User, from Origin) (known bool, err error) {
 	var banned bool
-	err := q.QueryRow(ctx, insertSQL, sessionID, userID, expires, aal, amr, address(from), from.UserAgent, actor).Scan(&banned)
+	place := from.Place()
+	err = q.QueryRow(ctx, insertSQL, l.ID, userID, l.ExpiresAt, l.AAL, l.AMR, address(from.Address), from.UserAgent, l.Actor,
+		place.Device, address(place.First), address(place.Last)).Scan(&banned, &known)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return errNoSession
+		return false, errNoSession
 	case err == nil && banned:
-		return ErrBanned
+		return false, ErrBanned
 	}
+	return known, postgres.Fault(err)
+}
+
+const clearDeviceSQL = `update auth.sessions set device = null where id = $1`
+
+func clearDevice(ctx context.Context, q postgres.Querier, sessionID id.Session) error {
+	_, err := q.Exec(ctx, clearDeviceSQL, sessionID)
 	return postgres.Fault(err)
 }
 
@@ -52,14 +66,6 @@ func selectLive(ctx context.Context, q postgres.Querier, sessionID id.Session) (
 		return l, errNoSession
 	}
 	return l, postgres.Fault(err)
-}
-
-const lockUserSQL = `select from auth.users where id = $1 for no key update`
-
-// lockUser makes sign-ins of one user wait for each other.
-func lockUser(ctx context.Context, q postgres.Querier, userID id.User) error {
-	_, err := q.Exec(ctx, lockUserSQL, userID)
-	return postgres.Fault(err)
 }
 
 const selectFreshSQL = `
@@ -172,7 +178,7 @@ join auth.user_documents d on d.id = s.user_id`
 func rotate(ctx context.Context, q postgres.Querier, sessionID id.Session, generation int64, config Config, from Origin) (Live, Reason, error) {
 	var l Live
 	var reason Reason
-	err := q.QueryRow(ctx, rotateSQL, sessionID, generation, config.Grace, config.IdleTTL, address(from), from.RequestID).
+	err := q.QueryRow(ctx, rotateSQL, sessionID, generation, config.Grace, config.IdleTTL, address(from.Address), from.RequestID).
 		Scan(&l.ID, &l.Generation, &l.ExpiresAt, &l.AAL, &l.AMR, &l.Actor, &reason,
 			&l.User.ID, &l.User.Email, &l.User.Anonymous, (*[]byte)(&l.User.AppMetadata), &l.User.Version, (*[]byte)(&l.Document))
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -281,11 +287,11 @@ func deleteRevocations(ctx context.Context, q postgres.Querier, age time.Duratio
 	return postgres.Fault(err)
 }
 
-func address(from Origin) any {
-	if !from.Address.IsValid() {
+func address(a netip.Addr) any {
+	if !a.IsValid() {
 		return nil
 	}
-	return from.Address
+	return a
 }
 
 // The statement is planned for whether there is a user: their sessions are few,

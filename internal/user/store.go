@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -21,14 +22,24 @@ func tooLarge(err error) error {
 const updateSignInSQL = `
 with identity as (
 	update auth.identities set last_sign_in_at = now() where user_id = $1 and issuer = $2 and subject = $3)
-update auth.users set last_sign_in_at = now() where id = $1`
+update auth.users u set last_sign_in_at = now(), sign_in_noticed_at = coalesce(u.sign_in_noticed_at, '-infinity')
+from auth.users before where u.id = $1 and before.id = u.id
+returning before.sign_in_noticed_at is null`
 
-func updateSignIn(ctx context.Context, q postgres.Querier, userID id.User, issuer, subject string) error {
-	tag, err := q.Exec(ctx, updateSignInSQL, userID, issuer, subject)
-	if err == nil && tag.RowsAffected() == 0 {
-		return ErrNotFound
+func updateSignIn(ctx context.Context, q postgres.Querier, userID id.User, issuer, subject string) (first bool, err error) {
+	err = q.QueryRow(ctx, updateSignInSQL, userID, issuer, subject).Scan(&first)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, ErrNotFound
 	}
-	return postgres.Fault(err)
+	return first, postgres.Fault(err)
+}
+
+const updateNoticedSQL = `
+update auth.users set sign_in_noticed_at = now() where id = $1 and sign_in_noticed_at <= now() - $2::interval`
+
+func updateNoticed(ctx context.Context, q postgres.Querier, userID id.User, window time.Duration) (bool, error) {
+	tag, err := q.Exec(ctx, updateNoticedSQL, userID, window)
+	return tag.RowsAffected() == 1, postgres.Fault(err)
 }
 
 const selectDocumentSQL = `

@@ -94,9 +94,16 @@ type Service struct {
 	Now      func() time.Time
 }
 
-// SignedIn notes that a user has just signed in with an identity.
-func (s *Service) SignedIn(ctx context.Context, q postgres.Querier, userID id.User, issuer, subject string) error {
+// SignedIn notes that a user has just signed in with an identity, and says
+// whether nobody had signed in to the account here before.
+func (s *Service) SignedIn(ctx context.Context, q postgres.Querier, userID id.User, issuer, subject string) (first bool, err error) {
 	return updateSignIn(ctx, q, userID, issuer, subject)
+}
+
+// Noticed notes that the owner of an account is told of a sign-in, and says no if
+// that was so within the window before.
+func (s *Service) Noticed(ctx context.Context, q postgres.Querier, userID id.User, window time.Duration) (bool, error) {
+	return updateNoticed(ctx, q, userID, window)
 }
 
 // Get returns an account in one statement. It returns ErrNotFound.

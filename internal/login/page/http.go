@@ -32,7 +32,11 @@ func (s *Service) show(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 	flow, err := s.Links.Look(r.Context(), token)
 	switch {
 	case errors.Is(err, otp.ErrExpired) || err == nil && wording[flow.Kind].title == "":
-		return render(w, http.StatusNotFound, s.over())
+		v, err := s.over(r.Context(), token)
+		if err != nil {
+			return err
+		}
+		return render(w, http.StatusNotFound, v)
 	case err != nil:
 		return err
 	}

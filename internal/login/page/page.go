@@ -33,6 +33,7 @@ var tmpl = template.Must(template.New("page").Parse(source))
 // Links is what the page asks of internal/login.
 type Links interface {
 	Look(ctx context.Context, token string) (otp.Flow, error)
+	Back(ctx context.Context, token string) (string, error)
 	Confirm(ctx context.Context, token, chosen string, from session.Origin) (otp.Flow, error)
 	Continue(ctx context.Context, token, chosen string, from session.Origin) (string, error)
 	Deny(ctx context.Context, token string, from session.Origin) error
@@ -60,6 +61,7 @@ type view struct {
 	Email, NewEmail   string
 	Asked             string // when
 	Bad               bool
+	Back              template.URL // of a link that is good for nothing: to the application
 	redirectTo        string
 }
 
@@ -154,17 +156,19 @@ func (s *Service) said(title, text string) view {
 }
 
 // over is the page of a link that is good for nothing.
-func (s *Service) over() view {
+func (s *Service) over(ctx context.Context, token string) (view, error) {
 	v := s.said("This link does not work any more", "It has been used, or its time is over. Ask for a new one where you asked for this one.")
 	v.Bad = true
-	return v
+	back, err := s.Links.Back(ctx, token)
+	v.Back = template.URL(back) //nolint:gosec // Back has held it against the list, which may have schemes of applications
+	return v, err
 }
 
 // refused is the page of a link, with what was wrong about what was sent. What
 // is nobody's fault here is passed on.
 func (s *Service) refused(ctx context.Context, token string, from session.Origin, err error) (view, error) {
 	if errors.Is(err, otp.ErrExpired) {
-		return s.over(), nil
+		return s.over(ctx, token)
 	}
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok || f.Kind != fault.Invalid && f.Kind != fault.Unavailable {
@@ -172,7 +176,7 @@ func (s *Service) refused(ctx context.Context, token string, from session.Origin
 	}
 	flow, err := s.Links.Look(ctx, token)
 	if errors.Is(err, otp.ErrExpired) {
-		return s.over(), nil
+		return s.over(ctx, token)
 	}
 	v := s.ask(flow, token, from)
 	v.Problem = f.Detail

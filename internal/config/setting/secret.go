@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"fmt"
@@ -6,10 +6,10 @@ import (
 	"log/slog"
 )
 
-const (
-	redacted = "[redacted]"
-	unset    = "(unset)"
-)
+// Redacted stands for a secret.
+const Redacted = "[redacted]"
+
+const unset = "(unset)"
 
 // Secret is text that fmt, encoding/json and log/slog write as [redacted], or
 // as (unset) when it is empty. Convert a string to make one; Reveal is the only
@@ -24,7 +24,7 @@ func (s Secret) String() string {
 	if s == "" {
 		return unset
 	}
-	return redacted
+	return Redacted
 }
 
 // Format implements fmt.Formatter for every verb, since %d or %#v would show

@@ -1,4 +1,4 @@
-package config
+package rule
 
 import (
 	"encoding/base64"
@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
 var (
@@ -60,10 +62,10 @@ func checkBreachURL(value any) error {
 }
 
 func checkWebhook(value any) error {
-	secret, _ := value.(Secret)
+	secret, _ := value.(setting.Secret)
 	text := secret.Reveal()
 	u, ok := webURL(text)
-	if text == "" || ok && (u.Scheme == "https" || isLoopback(u.Hostname())) {
+	if text == "" || ok && (u.Scheme == "https" || IsLoopback(u.Hostname())) {
 		return nil
 	}
 	return errWebhook
@@ -82,14 +84,15 @@ func webURL(text string) (*url.URL, bool) {
 	return u, ok
 }
 
-func isLoopback(host string) bool {
+// IsLoopback says whether a host, by name or address, is this machine.
+func IsLoopback(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && address.Unmap().IsLoopback()
 }
 
 // checkWebhookSecret is the form of a symmetric secret of Standard Webhooks.
 func checkWebhookSecret(value any) error {
-	secret, _ := value.(Secret)
+	secret, _ := value.(setting.Secret)
 	if secret == "" {
 		return nil
 	}

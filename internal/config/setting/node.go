@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"errors"
@@ -11,10 +11,10 @@ import (
 )
 
 // node turns a YAML value into a checked value of the field's type.
-func (f *field) node(n *yaml.Node, environ map[string]string) (reflect.Value, error) {
+func (f *Field) node(n *yaml.Node, environ map[string]string) (reflect.Value, error) {
 	switch {
 	case n.Kind == yaml.ScalarNode:
-		text, err := scalar(n, f.kind, environ)
+		text, err := scalar(n, f.kind, f.kind.expected(), environ)
 		if err != nil {
 			return reflect.Value{}, err
 		}
@@ -27,10 +27,10 @@ func (f *field) node(n *yaml.Node, environ map[string]string) (reflect.Value, er
 	return reflect.Value{}, errors.New("must be " + f.expected())
 }
 
-func (f *field) sequence(n *yaml.Node, environ map[string]string) (reflect.Value, error) {
+func (f *Field) sequence(n *yaml.Node, environ map[string]string) (reflect.Value, error) {
 	items := make([]string, 0, len(n.Content))
 	for i, element := range n.Content {
-		item, err := scalar(target(element), kindText, environ)
+		item, err := scalar(target(element), kindText, kindText.expected(), environ)
 		if err != nil {
 			return reflect.Value{}, fmt.Errorf("%w (element %d)", err, i+1)
 		}
@@ -39,7 +39,7 @@ func (f *field) sequence(n *yaml.Node, environ map[string]string) (reflect.Value
 	return f.list(items)
 }
 
-func (f *field) mapping(n *yaml.Node, environ map[string]string) (reflect.Value, error) {
+func (f *Field) mapping(n *yaml.Node, environ map[string]string) (reflect.Value, error) {
 	entries := map[string]string{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name := target(n.Content[i])
@@ -49,7 +49,7 @@ func (f *field) mapping(n *yaml.Node, environ map[string]string) (reflect.Value,
 		if _, twice := entries[name.Value]; twice {
 			return reflect.Value{}, fmt.Errorf("has the same name twice (entry %d)", i/2+1)
 		}
-		text, err := scalar(target(n.Content[i+1]), kindText, environ)
+		text, err := scalar(target(n.Content[i+1]), kindText, kindText.expected(), environ)
 		if err != nil {
 			return reflect.Value{}, fmt.Errorf("%w (entry %d)", err, i/2+1)
 		}
@@ -60,7 +60,7 @@ func (f *field) mapping(n *yaml.Node, environ map[string]string) (reflect.Value,
 
 // mapText reads a map written in one line, as a JSON object; a JSON object is
 // YAML too.
-func (f *field) mapText(text string) (reflect.Value, error) {
+func (f *Field) mapText(text string) (reflect.Value, error) {
 	trimmed := strings.TrimSpace(text)
 	if trimmed == "" {
 		return f.verify(reflect.ValueOf(map[string]string{}), nil)
@@ -72,10 +72,10 @@ func (f *field) mapText(text string) (reflect.Value, error) {
 	return f.mapping(root, nil)
 }
 
-// scalar returns the text of a YAML value that fits the kind, with variables
-// expanded. A number or truth value in quotes is text and does not fit, unless
+// scalar returns the text of a YAML value that fits the kind, which is wanted in
+// other words, with variables expanded. A number or truth value in quotes is text and does not fit, unless
 // it was put together from variables.
-func scalar(n *yaml.Node, k kind, environ map[string]string) (string, error) {
+func scalar(n *yaml.Node, k kind, wanted string, environ map[string]string) (string, error) {
 	if n.Kind != yaml.ScalarNode || n.Style&yaml.TaggedStyle != 0 {
 		return "", errors.New("must be a plain value, not a list, a section or a tagged value")
 	}
@@ -91,7 +91,7 @@ func scalar(n *yaml.Node, k kind, environ map[string]string) (string, error) {
 		}
 	}
 	if !replaced && !slices.Contains(fitting(k), tag) {
-		return "", mismatch(k, tag)
+		return "", mismatch(k, wanted, tag)
 	}
 	return text, nil
 }
@@ -106,14 +106,13 @@ func fitting(k kind) []string {
 		return []string{"!!bool"}
 	case kindText, kindDuration, kindSize:
 		return []string{"!!str", "!!int", "!!float", "!!timestamp"}
-	case kindList, kindMap, kindKeys:
+	case kindList, kindMap, kindForm:
 		return []string{"!!str"}
 	}
 	return nil
 }
 
-func mismatch(k kind, tag string) error {
-	wanted := (&field{kind: k}).expected()
+func mismatch(k kind, wanted, tag string) error {
 	switch {
 	case tag == "!!str":
 		return errors.New("must be " + wanted + ", without quotes")

@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"errors"
@@ -39,22 +39,22 @@ func parseSize(text string) (int64, error) {
 		if !ok {
 			continue
 		}
-		n, err := parseInt(digits)
+		n, err := ParseInt(digits)
 		if err != nil || n < 0 || n > math.MaxInt64/unit.bytes {
 			return 0, errSize
 		}
 		return n * unit.bytes, nil
 	}
-	n, err := parseInt(text)
+	n, err := ParseInt(text)
 	if err != nil || n < 0 {
 		return 0, errSize
 	}
 	return n, nil
 }
 
-// parseInt reads a decimal number in its one usual form: 010 and 1_0 mean
+// ParseInt reads a decimal number in its one usual form: 010 and 1_0 mean
 // different things to different readers and are refused.
-func parseInt(text string) (int64, error) {
+func ParseInt(text string) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || strconv.FormatInt(n, 10) != text {
 		return 0, errInt
@@ -70,7 +70,7 @@ func parseDuration(text string) (time.Duration, error) {
 	if !ok {
 		days, rest = "0", text
 	}
-	n, err := parseInt(days)
+	n, err := ParseInt(days)
 	if err != nil || n < 0 || n > int64(math.MaxInt64/day) {
 		return 0, errDuration
 	}

@@ -1,4 +1,4 @@
-package config
+package rule
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
 var errPublicURL = errors.New("must be an http or https URL of scheme, host and port only, in lower case, such as https://api.example.com: no user, path, trailing slash, query or fragment")
@@ -61,7 +63,7 @@ func originScheme(text string) (string, bool) {
 var errDatabaseURL = errors.New("must be a URL such as postgres://user:password@host:5432/database, with special characters of the password percent-encoded")
 
 func checkDatabaseURL(value any) error {
-	secret, _ := value.(Secret)
+	secret, _ := value.(setting.Secret)
 	if secret == "" {
 		return nil
 	}
@@ -91,18 +93,18 @@ var openParameters = []string{
 	"application_name", "connect_timeout", "dbname", "host", "port", "search_path", "sslmode", "sslrootcert", "target_session_attrs", "user",
 }
 
-// redactURL shows a database URL without its password and without parameters
+// RedactURL shows a database URL without its password and without parameters
 // that it does not know.
-func redactURL(text string) string {
+func RedactURL(text string) string {
 	u, err := parseDatabaseURL(text)
 	if err != nil {
-		return redacted
+		return setting.Redacted
 	}
 	out := u.Scheme + "://"
 	if u.User != nil {
 		out += url.User(u.User.Username()).String()
 		if _, has := u.User.Password(); has {
-			out += ":" + redacted
+			out += ":" + setting.Redacted
 		}
 		out += "@"
 	}
@@ -113,7 +115,7 @@ func redactURL(text string) string {
 			continue
 		}
 		if name, _, _ := strings.Cut(pair, "="); !slices.Contains(openParameters, name) {
-			pair = redacted
+			pair = setting.Redacted
 		}
 		out += separator + pair
 		separator = "&"
@@ -121,16 +123,16 @@ func redactURL(text string) string {
 	return out
 }
 
-// originOf shows a URL that may hold a secret anywhere but in its scheme, host
+// OriginOf shows a URL that may hold a secret anywhere but in its scheme, host
 // and port.
-func originOf(text string) string {
+func OriginOf(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Host == "" {
-		return redacted
+		return setting.Redacted
 	}
 	origin := u.Scheme + "://" + u.Host
 	if text == origin || text == origin+"/" {
 		return text
 	}
-	return origin + "/" + redacted
+	return origin + "/" + setting.Redacted
 }

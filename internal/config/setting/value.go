@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"errors"
@@ -11,15 +11,25 @@ import (
 	"unicode/utf8"
 )
 
+// Parse turns text into a checked value of the field's type, or that of its
+// form. Its errors never repeat the text.
+func (f *Field) Parse(text string) (any, error) {
+	v, err := f.parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return v.Interface(), nil
+}
+
 // parse turns text into a checked value of the field's type. Its errors never
 // repeat the text.
-func (f *field) parse(text string) (reflect.Value, error) {
-	v := reflect.New(f.goType).Elem()
+func (f *Field) parse(text string) (reflect.Value, error) {
+	v := reflect.New(f.Type).Elem()
 	switch f.kind {
 	case kindText:
 		return f.verify(v, f.setText(v, text))
 	case kindInt:
-		n, err := parseInt(text)
+		n, err := ParseInt(text)
 		v.SetInt(n)
 		return f.verify(v, err)
 	case kindSize:
@@ -40,17 +50,21 @@ func (f *field) parse(text string) (reflect.Value, error) {
 		return f.list(splitList(text))
 	case kindMap:
 		return f.mapText(text)
-	case kindKeys:
-		return f.keyText(text)
+	case kindForm:
+		value, problems := f.form().Parse(text, "")
+		if len(problems) > 0 {
+			return v, errors.New(strings.TrimPrefix(problems[0].Key+" "+problems[0].Detail, f.Key+" "))
+		}
+		return reflect.ValueOf(value), nil
 	}
 	return v, fmt.Errorf("has no reader for its kind %d", f.kind)
 }
 
-func (f *field) setText(v reflect.Value, text string) error {
+func (f *Field) setText(v reflect.Value, text string) error {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return errors.New("must be UTF-8 text without NUL")
 	}
-	if f.secret == "" && strings.ContainsFunc(text, unicode.IsControl) {
+	if f.Secret == "" && strings.ContainsFunc(text, unicode.IsControl) {
 		return errors.New("must not contain control characters")
 	}
 	if len(f.enum) > 0 && !slices.Contains(f.enum, text) {
@@ -61,34 +75,34 @@ func (f *field) setText(v reflect.Value, text string) error {
 }
 
 // verify holds a parsed value against the field's limits and its rule.
-func (f *field) verify(v reflect.Value, err error) (reflect.Value, error) {
+func (f *Field) verify(v reflect.Value, err error) (reflect.Value, error) {
 	if err != nil {
 		return v, err
 	}
 	if v.CanInt() && !f.within(v.Int()) {
 		return v, errors.New("must be " + f.limits())
 	}
-	if rule := checks[f.check]; rule != nil {
+	if rule := f.schema.options.Rules[f.Check]; rule != nil {
 		return v, rule(v.Interface())
 	}
 	return v, nil
 }
 
-func (f *field) within(n int64) bool {
+func (f *Field) within(n int64) bool {
 	return (f.min == "" || n >= f.limit(f.min)) && (f.max == "" || n <= f.limit(f.max))
 }
 
-func (f *field) limit(text string) int64 {
-	unlimited := field{kind: f.kind, goType: f.goType}
+func (f *Field) limit(text string) int64 {
+	unlimited := Field{schema: f.schema, kind: f.kind, Type: f.Type}
 	v, err := unlimited.parse(text)
 	if err != nil {
-		panic("config: limit of " + f.key + ": " + err.Error()) // a defect in a struct tag, found by any test
+		panic("setting: limit of " + f.Key + ": " + err.Error()) // a defect in a struct tag, found by any test
 	}
 	return v.Int()
 }
 
 // limits says in words what min and max allow, "" for nothing special.
-func (f *field) limits() string {
+func (f *Field) limits() string {
 	switch {
 	case f.min != "" && f.max != "":
 		return f.min + " to " + f.max
@@ -101,13 +115,13 @@ func (f *field) limits() string {
 }
 
 // list makes the value of a list from its elements.
-func (f *field) list(items []string) (reflect.Value, error) {
+func (f *Field) list(items []string) (reflect.Value, error) {
 	for i, item := range items {
 		if item == "" || !utf8.ValidString(item) || strings.ContainsFunc(item, unicode.IsControl) {
 			return reflect.Value{}, fmt.Errorf("has an empty or unprintable element, number %d", i+1)
 		}
 	}
-	if f.goType == reflect.TypeFor[[]string]() {
+	if f.Type == reflect.TypeFor[[]string]() {
 		return f.verify(reflect.ValueOf(items), nil)
 	}
 	networks := make([]netip.Prefix, 0, len(items))

@@ -1,8 +1,7 @@
-package config
+package rule
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -15,13 +14,13 @@ var (
 	errNever    = errors.New("never comes: no such day")
 )
 
-// Next returns the first time after a given one that the schedule names, in
-// UTC. It is an error only for a schedule that Load would refuse.
-func (k KeyRotation) Next(after time.Time) (time.Time, error) {
-	if err := checkSchedule(k.Schedule); err != nil {
-		return time.Time{}, fmt.Errorf("security.encryption.key_rotation.schedule %w", err)
+// Next returns the first time after a given one that a schedule names, in UTC.
+// It is an error only for a schedule that is against the rule.
+func Next(schedule string, after time.Time) (time.Time, error) {
+	if err := checkSchedule(schedule); err != nil {
+		return time.Time{}, err
 	}
-	return nextTick(k.Schedule, after)
+	return nextTick(schedule, after)
 }
 
 // maxSchedule is the length of one, in bytes, that has room for every sensible

@@ -1,4 +1,10 @@
-package config
+// Package rule says what the value of a setting must be on its own: addresses,
+// URLs, names, schedules. What values must be together, or for an environment, is
+// not its business.
+//
+// The error of a rule is the rest of a sentence about the setting, and never
+// repeats the value.
+package rule
 
 import (
 	"errors"
@@ -9,14 +15,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
-// checks are the rules that a check tag can name, for values on their own;
-// rules of an environment are in Validate.
-var checks = map[string]func(value any) error{
+// Rules are what a check tag can name. A rule takes a value of the setting's
+// type.
+var Rules = map[string]func(value any) error{
 	"required":   checkRequired,
 	"public_url": checkPublicURL,
-	"secret_key": checkSecretKey,
 	"address":    checkAddress,
 	"admin_address": func(value any) error {
 		if value == "" {
@@ -68,7 +75,7 @@ func checkAddress(value any) error {
 }
 
 func isPort(text string) bool {
-	n, err := parseInt(text)
+	n, err := setting.ParseInt(text)
 	return err == nil && n >= 0 && n <= 65535
 }
 

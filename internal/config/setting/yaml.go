@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"bytes"
@@ -15,12 +15,12 @@ import (
 
 // document is the file being read.
 type document struct {
-	*loader
+	*Reading
 	path string
 }
 
 // file takes every key of the YAML file at path.
-func (l *loader) file(path string, required bool) {
+func (r *Reading) file(path string, required bool) {
 	if path == "" {
 		return
 	}
@@ -29,13 +29,13 @@ func (l *loader) file(path string, required bool) {
 		return
 	}
 	if err != nil {
-		l.problem(path, "", err.Error())
+		r.Refuse(path, "", err.Error())
 		return
 	}
 	root, line, err := parseYAML(text)
-	d := document{l, path}
+	d := document{r, path}
 	if err != nil {
-		l.problem(d.at(line), "", err.Error())
+		r.Refuse(d.at(line), "", err.Error())
 		return
 	}
 	d.section(root, "")
@@ -55,14 +55,14 @@ func (d document) section(n *yaml.Node, path string) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		d.problem(d.at(n.Line), path, "must be a section: indented lines of \"key: value\", with a space after the colon")
+		d.Refuse(d.at(n.Line), path, "must be a section: indented lines of \"key: value\", with a space after the colon")
 		return
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := target(n.Content[i]), n.Content[i+1]
 		if first, twice := seen[key.Value]; twice {
-			d.problem(d.at(n.Content[i].Line), join(path, shown(key.Value)), "is given twice, first on line "+strconv.Itoa(first))
+			d.Refuse(d.at(n.Content[i].Line), join(path, shown(key.Value)), "is given twice, first on line "+strconv.Itoa(first))
 			continue
 		}
 		seen[key.Value] = n.Content[i].Line
@@ -75,24 +75,26 @@ func (d document) pair(line int, path string, key, value *yaml.Node) {
 	f := d.schema.byKey[full]
 	switch {
 	case key.Kind != yaml.ScalarNode || !printableKey.MatchString(key.Value):
-		d.problem(d.at(line), path, "has a key that cannot be one and is not repeated here, as it may hold a value; a colon needs a space after it")
+		d.Refuse(d.at(line), path, "has a key that cannot be one and is not repeated here, as it may hold a value; a colon needs a space after it")
 	case strings.Contains(key.Value, "."):
-		d.problem(d.at(line), full, "has a dot in it; write each part on a line of its own, indented under the one before")
+		d.Refuse(d.at(line), full, "has a dot in it; write each part on a line of its own, indented under the one before")
 	case d.schema.bySection[full]:
 		d.section(value, full)
 	case f == nil:
 		d.unknown(d.at(line), full)
 	default:
-		d.value(assignment{field: f, keys: []string{full}, name: full, place: d.at(line), level: levelFile}, target(value))
+		d.value(Assignment{Field: f, keys: []string{full}, Name: full, Place: d.at(line), Level: levelFile}, target(value))
 	}
 }
 
-func (d document) value(a assignment, n *yaml.Node) {
-	if a.field.kind == kindKeys {
-		d.keyList(a, n)
+func (d document) value(a Assignment, n *yaml.Node) {
+	if a.Field.kind == kindForm {
+		form := a.Field.form()
+		value, problems := form.Read(Node{n, d.environ, form.Words}, d.at)
+		d.keep(a, value, problems)
 		return
 	}
-	v, err := a.field.node(n, d.environ)
+	v, err := a.Field.node(n, d.environ)
 	a.value = v
 	d.assign(a, err)
 }

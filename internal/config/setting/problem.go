@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"fmt"
@@ -25,7 +25,7 @@ func (p Problem) String() string {
 }
 
 // Error is every problem found, in the order of defaults, file, environment,
-// flags. It is the only type of error that Load returns.
+// flags.
 type Error struct {
 	Problems []Problem
 }
@@ -43,9 +43,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// nearest returns the candidate with the fewest edits from name; the first of
+// Nearest returns the candidate with the fewest edits from name; the first of
 // several.
-func nearest(name string, candidates []string) string {
+func Nearest(name string, candidates []string) string {
 	best, least := "", -1
 	for _, candidate := range candidates {
 		if n := distance(name, candidate); least < 0 || n < least {
