@@ -64,10 +64,10 @@ func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) er
 	}
 	defer conn.Release() // closes what is still in a transaction
 
-	run := &runner{ctx: ctx, pg: conn.Conn().PgConn(), types: conn.Conn().TypeMap(), settings: db.settings(p, false), prepares: !db.config.Pooled}
-	err = run.series(s)
+	run := &runner{pg: conn.Conn().PgConn(), types: conn.Conn().TypeMap(), settings: db.settings(p, false), prepares: !db.config.Pooled}
+	err = run.series(ctx, s)
 	if stale(err) { // it was refused before it ran, and what ran before has been undone
-		err = run.series(s)
+		err = run.series(ctx, s)
 	}
 	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
 		return fault.Newf(fault.TooLarge, "answer_too_large", "An answer is larger than %d bytes; nothing has been written.", maxAnswer).Because(err)
@@ -77,36 +77,35 @@ func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) er
 
 // runner runs a series on one connection.
 type runner struct {
-	ctx      context.Context //nolint:containedctx // of the one call that it serves
 	pg       *pgconn.PgConn
 	types    *pgtype.Map
 	settings [][]byte
 	prepares bool
 }
 
-func (r *runner) series(s Series) error {
+func (r *runner) series(ctx context.Context, s Series) error {
 	if err := s.Begin(); err != nil {
 		return err
 	}
-	if err := command(r.ctx, r.pg, "begin"); err != nil {
+	if err := command(ctx, r.pg, "begin"); err != nil {
 		return err
 	}
-	err := r.steps(s)
+	err := r.steps(ctx, s)
 	if err == nil && s.Rollback {
-		err = command(r.ctx, r.pg, "set constraints all immediate")
+		err = command(ctx, r.pg, "set constraints all immediate")
 	}
 	if err == nil && !s.Rollback {
-		return command(r.ctx, r.pg, "commit")
+		return command(ctx, r.pg, "commit")
 	}
 	if r.pg.IsClosed() { // PostgreSQL undoes what nobody commits
 		return err
 	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), undoPatience)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoPatience)
 	defer cancel()
 	return errors.Join(err, command(ending, r.pg, "rollback"))
 }
 
-func (r *runner) steps(s Series) error {
+func (r *runner) steps(ctx context.Context, s Series) error {
 	for {
 		batch, err := s.Next()
 		if errors.Is(err, io.EOF) {
@@ -115,7 +114,7 @@ func (r *runner) steps(s Series) error {
 		if err != nil {
 			return err
 		}
-		if err := r.together(batch); err != nil {
+		if err := r.together(ctx, batch); err != nil {
 			return err
 		}
 	}
@@ -123,7 +122,7 @@ func (r *runner) steps(s Series) error {
 
 // together sends steps in one piece, each after the settings. PostgreSQL runs no
 // step after one that failed.
-func (r *runner) together(batch []Step) error {
+func (r *runner) together(ctx context.Context, batch []Step) error {
 	args := make([][][]byte, len(batch))
 	statements := []string{settingsSQL}
 	var err error
@@ -137,7 +136,7 @@ func (r *runner) together(batch []Step) error {
 	}
 	send := func(p *pgconn.Pipeline, sql string, args [][]byte) { p.SendQueryParams(sql, args, nil, nil, nil) }
 	if r.prepares {
-		names, err := prepare(r.ctx, r.pg, statements...)
+		names, err := prepare(ctx, r.pg, statements...)
 		if err != nil {
 			return err
 		}
@@ -145,7 +144,7 @@ func (r *runner) together(batch []Step) error {
 			p.SendQueryPrepared(names.of[sql], args, nil, nil)
 		}
 	}
-	p := r.pg.StartPipeline(r.ctx)
+	p := r.pg.StartPipeline(ctx)
 	for i, st := range batch {
 		send(p, settingsSQL, r.settings)
 		send(p, st.SQL, args[i])

@@ -181,6 +181,31 @@ func TestSeriesBeginsAgain(t *testing.T) {
 	}
 }
 
+// TestSeriesBehindAPooler prepares nothing.
+func TestSeriesBehindAPooler(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	script(t, d, guarded)
+	db, err := postgres.Open(t.Context(), postgres.Config{OwnerURL: d.OwnerURL, MaxConns: 1, StatementTimeout: 5 * time.Second, Pooled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	if err := db.OpenRoles(t.Context(), d.UserURL, d.ServiceURL); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.InSeries(t.Context(), alice(), batches([]string{"insert into notes values (1)"}, []string{"insert into notes values (2)"})); err != nil {
+		t.Error(err)
+	}
+	var n int
+	if d.Scan(t, "select count(*) from notes", nil, &n); n != 2 {
+		t.Errorf("%d rows", n)
+	}
+	if row := as(t, db, alice(), "select count(*)::text from pg_prepared_statements"); row[0] != "0" {
+		t.Errorf("%s statements stay prepared", row[0])
+	}
+}
+
 // TestSeriesIsGivenUp by whoever asked for it: between two batches, and while a
 // statement runs.
 func TestSeriesIsGivenUp(t *testing.T) {
