@@ -339,3 +339,44 @@ func TestClientsThatGo(t *testing.T) {
 	}
 	afterwards("while it is written")
 }
+
+// TestWhatSeveralStatementsChange holds what the documentation says of large
+// inserts against what they do.
+func TestWhatSeveralStatementsChange(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.DB.Exec(t, notesSQL+`; create table public.nodes (id int primary key, parent int references public.nodes, body text);
+		alter table public.nodes enable row level security; create policy everybody on public.nodes using (true)`)
+	p := s.SignUp()
+	node := func(n int) func(int) string { // whose first row refers to the last one
+		return func(i int) string {
+			return fmt.Sprintf(`{"id":%d,"parent":%s,"body":%q}`, i, map[bool]string{false: "null", true: fmt.Sprint(n - 1)}[i == 0], filler)
+		}
+	}
+	twice := func(n int) func(int) string {
+		return func(i int) string { return fmt.Sprintf(`{"id":%d,"body":"%d %s"}`, i%(n-1), i, filler) }
+	}
+	const nodes, merge = "/api/v1/tables/nodes", "resolution=merge-duplicates"
+	for _, c := range []struct {
+		path, prefer string
+		n            int
+		row          func(n int) func(int) string
+		status       int
+		code         string
+	}{
+		{nodes, "", 1000, node, 201, ""},
+		{nodes, "", 10_000, node, 409, "23503"},
+		{notes, merge, 1000, twice, 400, "21000"},
+		{notes, merge, 10_000, twice, 201, ""},
+	} {
+		s.DB.Exec(t, `truncate public.nodes, public.notes`)
+		a := send(t, s, c.path, p.Access, bulk(c.n, c.row(c.n)), "Prefer", c.prefer)
+		if a.Status != c.status || c.code != "" && a.Code() != c.code {
+			t.Errorf("%s, %d rows: %d %s", c.path, c.n, a.Status, a.Body)
+		}
+	}
+	var body string
+	if s.DB.Scan(t, `select left(body, 5) from public.notes where id = 0`, nil, &body); body != "9999 " {
+		t.Errorf("of two rows with a key %q stands", body)
+	}
+}
