@@ -40,6 +40,8 @@ type Auth struct {
 	EnableMagicLink bool `key:"enable_magic_link" default:"true" doc:"Whether a mailed link, or the code beside it, signs in."`
 	// EnableAnonymous lets people in without an account; default true.
 	EnableAnonymous bool `key:"enable_anonymous" default:"true" doc:"Whether people may sign in without saying who they are, as an anonymous user who can become a permanent one. It needs signup_enabled."`
+	// AnonymousRetention is how long anonymous users are kept whom nobody is any more, 0 to 87600h; default 720h (30 days). 0 keeps them.
+	AnonymousRetention time.Duration `key:"anonymous_retention" default:"720h" min:"0" max:"87600h" doc:"How long after its last use an anonymous user without a live session is removed, and with it what its rows' foreign keys say; 0 keeps them for good."`
 	// EmailVerification is auto, required or off; default auto.
 	EmailVerification string `key:"email_verification" default:"auto" enum:"auto|required|off" doc:"Whether an e-mail address has to be proven before it signs in. auto is required where mail.smtp.host is set, outside development. Where it is off, sign-up has to tell whether an address is taken."`
 	// RedirectURLs are where mailed links may lead to; default none.

@@ -65,6 +65,7 @@ func TestValues(t *testing.T) {
 		"auth.mail_limit":                 {[]string{"1", "1000"}, []string{"0", "1001"}},
 		"auth.notify_new_sign_in":         {[]string{"true", "false"}, []string{"", "0"}},
 		"auth.single_session":             {[]string{"true", "false"}, []string{"", "0"}},
+		"auth.anonymous_retention":        {[]string{"0", "24h", "87600h"}, []string{"-1s", "87601h"}},
 		"auth.session_retention":          {[]string{"1h", "87600h"}, []string{"59m", "87601h"}},
 		"auth.reauthentication_window":    {[]string{"1m", "24h"}, []string{"59s", "25h"}},
 		"auth.totp_issuer":                {[]string{"Fluxbase"}, []string{""}},

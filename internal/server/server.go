@@ -189,6 +189,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		Inviter: people, Links: linkDesk{flows}, Notices: people,
 		Schemas: c.Data.Schemas, Now: now,
 	}
+	sweepsGuests(s.jobs, operators, c.Auth.AnonymousRetention, s.logger)
 	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
 	s.linter = linter(c, s.db)
 	health := &telemetry.Health{Checks: []telemetry.Check{
