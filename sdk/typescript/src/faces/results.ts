@@ -90,7 +90,7 @@ export class ResultClient<DB = Loose> {
   constructor(url: string, key?: string | undefined, options: ClientOptions = {}) {
     this.#core = createCore({ ...options, url, ...(key === undefined ? {} : keyOption(key)) });
     this.auth = resultAuth(this.#core);
-    this.admin = settled(this.#core.admin, {});
+    this.admin = settled(this.#core.admin, { impersonateUser: true });
   }
 
   /** A table or view of schema `public`. Awaiting the query yields `{data, error, count, status, statusText}`. */
