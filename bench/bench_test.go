@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"path/filepath"
@@ -162,6 +163,76 @@ func TestDriveStopsAtAnError(t *testing.T) {
 	l, err := drive(context.Background(), workers, time.Minute)
 	if !errors.Is(err, failure) || l.latencies.Count() < 3 {
 		t.Errorf("got %d and %v", l.latencies.Count(), err)
+	}
+}
+
+// The body of a bulk insert is within what the server takes.
+func TestBulkBody(t *testing.T) {
+	t.Parallel()
+	body := bulkBody(&person{id: "01a200dc-7648-7e7c-aa74-bdfb128d3d64"})
+	var rows []map[string]string
+	if err := json.Unmarshal([]byte(body), &rows); err != nil || len(rows) != bulkRows || len(body) > 1<<20 {
+		t.Errorf("got %d rows in %d bytes, %v", len(rows), len(body), err)
+	}
+	if last := rows[bulkRows-1]; len(last) != 2 || last["user_id"] == "" || last["title"] == rows[0]["title"] {
+		t.Errorf("got the row %v", last)
+	}
+}
+
+// A pass comes to each member once, whatever the number of workers.
+func TestPass(t *testing.T) {
+	t.Parallel()
+	pool := make([]member, 11)
+	for i := range pool {
+		pool[i].team = string(rune('a' + i))
+	}
+	seen := ""
+	for i := range 3 {
+		part, next := share(pool, i, 3), new(sequence)
+		for range part {
+			seen += part[next.below(len(part))].team
+		}
+	}
+	if seen != "abcdefghijk" {
+		t.Errorf("got %q", seen)
+	}
+}
+
+// What follows each turn ends a comparison by its error, in either order.
+func TestInTurn(t *testing.T) {
+	t.Parallel()
+	order := ""
+	turns := func() []func() error {
+		return []func() error{
+			func() error { order += "s"; return nil },
+			func() error { order += "f"; return nil },
+		}
+	}
+	s := &scenario{after: func(context.Context, *rig) error { order += "."; return nil }}
+	b := &rig{}
+	err := errors.Join(b.inTurn(t.Context(), s, turns(), false), b.inTurn(t.Context(), s, turns(), true))
+	if err != nil || order != "s.f.f.s." {
+		t.Errorf("got %q, %v", order, err)
+	}
+	failure := errors.New("too few rows")
+	s.after = func(context.Context, *rig) error { return failure }
+	if err := b.inTurn(t.Context(), s, turns(), false); !errors.Is(err, failure) || order != "s.f.f.s.s" {
+		t.Errorf("got %q, %v", order, err)
+	}
+}
+
+// Figures say under which settings they were made.
+func TestHeaderNamesTheSettings(t *testing.T) {
+	t.Parallel()
+	for settings, want := range map[string]string{
+		"":                   "P 15 with the settings of fluxbase dev, ",
+		"shared_buffers=4GB": "P 15 with the settings of fluxbase dev but for shared_buffers=4GB, ",
+	} {
+		var out strings.Builder
+		printHeader(&out, &Machine{PostgreSQL: "P 15", Settings: settings})
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in %q", want, out.String())
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func (b *rig) memberWorkers(ctx context.Context, count int) ([]worker, error) {
 			return workers, err
 		}
 		chance := random(i)
-		workers[i].step = memberRefreshes(b, &workers[i], pool[i*len(pool)/count:(i+1)*len(pool)/count], &chance)
+		workers[i].step = memberRefreshes(b, &workers[i], share(pool, i, count), &chance)
 	}
 	return workers, nil
 }

@@ -18,7 +18,8 @@ type floor struct {
 // scenario is something that clients do all day.
 type scenario struct {
 	name   string
-	slow   bool // takes a good part of a second for each worker
+	slow   bool                                    // takes a good part of a second for each worker
+	after  func(ctx context.Context, b *rig) error // each turn, server's or floor's, unmeasured; nil for nothing
 	open   func(ctx context.Context, b *rig, workers int) ([]worker, error)
 	floors func(b *rig) []floor
 }
@@ -65,7 +66,7 @@ func (b *rig) compare(ctx context.Context, s *scenario, count int) ([]Run, error
 				return err
 			})
 		}
-		if err := inTurn(turns, round%2 == 1); err != nil {
+		if err := b.inTurn(ctx, s, turns, round%2 == 1); err != nil {
 			return nil, err
 		}
 	}
@@ -76,12 +77,18 @@ func (b *rig) compare(ctx context.Context, s *scenario, count int) ([]Run, error
 	return runs, nil
 }
 
-func inTurn(turns []func() error, backwards bool) error {
+func (b *rig) inTurn(ctx context.Context, s *scenario, turns []func() error, backwards bool) error {
 	if backwards {
 		slices.Reverse(turns)
 	}
 	for _, turn := range turns {
 		if err := turn(); err != nil {
+			return err
+		}
+		if s.after == nil {
+			continue
+		}
+		if err := s.after(ctx, b); err != nil {
 			return err
 		}
 	}
@@ -125,7 +132,7 @@ func (b *rig) measure(ctx context.Context, out io.Writer, results *Results) erro
 		}
 	}
 	for _, step := range []func(context.Context, io.Writer, *Results) error{
-		b.storms, b.footprint, b.wrongPasswords, b.scale, b.cleanUp, b.sealing, b.reEncryption, b.requestsMeanwhile,
+		b.storms, b.policyHelper, b.planning, b.footprint, b.wrongPasswords, b.scale, b.cleanUp, b.sealing, b.reEncryption, b.requestsMeanwhile,
 	} {
 		if err := step(ctx, out, results); err != nil {
 			return err

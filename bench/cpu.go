@@ -56,14 +56,20 @@ func (b *rig) spent() usage {
 			sum.postgres += p.used // the postmaster and its processes
 		}
 	}
-	var self syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &self) == nil {
-		sum.generator = time.Duration(self.Utime.Nano() + self.Stime.Nano())
-	}
+	sum.generator = ownTime()
 	if text, err := os.ReadFile("/proc/stat"); err == nil {
 		sum.machine = parseMachine(string(text))
 	}
 	return sum
+}
+
+// ownTime is the processor time of this process so far.
+func ownTime() time.Duration {
+	var self syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &self) != nil {
+		return 0
+	}
+	return time.Duration(self.Utime.Nano() + self.Stime.Nano())
 }
 
 // since returns what was spent after an earlier look.

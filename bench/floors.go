@@ -14,7 +14,12 @@ import (
 // The ratios to reach.
 const (
 	targetTransaction = 1.2
-	targetPipelined   = 0.35
+	targetOneRow      = 0.4
+	targetHundredRows = 0.7
+	targetManyRows    = 0.85
+	targetEmbedding   = 0.85
+	targetInsert      = 0.4
+	targetBulk        = 0.8
 	targetUser        = 0.2
 	targetRefresh     = 0.3
 	targetSignIn      = 0.9
@@ -69,19 +74,28 @@ func userFloor(b *rig) []floor {
 func oneRowFloors(b *rig) []floor {
 	return []floor{
 		b.byPgbench(transaction, targetTransaction, b.caller, b.oneRowScript(transaction)),
-		b.byPgbench(pipelined, targetPipelined, b.caller, b.oneRowScript(pipelined)),
+		b.byPgbench(pipelined, targetOneRow, b.caller, b.oneRowScript(pipelined)),
 	}
 }
 
-func thousandRowsFloors(b *rig) []floor { return b.callerFloors(b.plans.manyRows, true) }
+func hundredRowsFloors(b *rig) []floor {
+	return b.callerFloors(b.plans.hundredRows, true, targetHundredRows)
+}
 
-func insertFloors(b *rig) []floor { return b.callerFloors(b.plans.insert, false) }
+func thousandRowsFloors(b *rig) []floor {
+	return b.callerFloors(b.plans.manyRows, true, targetManyRows)
+}
 
-// callerFloors are a statement's two floors, neither with a ratio to reach.
-func (b *rig) callerFloors(st plan.Statement, readOnly bool) []floor {
+func embeddingFloors(b *rig) []floor { return b.callerFloors(b.plans.embedding, true, targetEmbedding) }
+
+func insertFloors(b *rig) []floor { return b.callerFloors(b.plans.insert, false, targetInsert) }
+
+// callerFloors are a statement's two floors, of which the pipelined one is to be
+// reached.
+func (b *rig) callerFloors(st plan.Statement, readOnly bool, target float64) []floor {
 	return []floor{
 		b.byPgbench(transaction, 0, b.caller, b.callerScript(transaction, st, readOnly)),
-		b.byPgbench(pipelined, 0, b.caller, b.callerScript(pipelined, st, readOnly)),
+		b.byPgbench(pipelined, target, b.caller, b.callerScript(pipelined, st, readOnly)),
 	}
 }
 

@@ -49,25 +49,33 @@ func drive(ctx context.Context, workers []worker, d time.Duration) (*load, error
 	until := began.Add(d)
 	histograms := make([]histogram.Histogram, len(workers))
 	ends := make([]time.Time, len(workers))
-	failures := make([]error, len(workers))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var all sync.WaitGroup
-	for i, w := range workers {
-		all.Go(func() {
-			ends[i], failures[i] = w.work(ctx, until, &histograms[i])
-			if failures[i] != nil {
-				cancel()
-			}
-		})
-	}
-	all.Wait()
+	err := together(ctx, len(workers), func(ctx context.Context, i int) (err error) {
+		ends[i], err = workers[i].work(ctx, until, &histograms[i])
+		return err
+	})
 	l := &load{}
 	for i := range workers {
 		l.latencies.Merge(&histograms[i])
 		l.elapsed = max(l.elapsed, ends[i].Sub(began))
 	}
-	return l, first(failures)
+	return l, err
+}
+
+// together does several things at once. The first error ends all.
+func together(ctx context.Context, count int, do func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failures := make([]error, count)
+	var all sync.WaitGroup
+	for i := range count {
+		all.Go(func() {
+			if failures[i] = do(ctx, i); failures[i] != nil {
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	return first(failures)
 }
 
 func (w *worker) work(ctx context.Context, until time.Time, h *histogram.Histogram) (end time.Time, err error) {

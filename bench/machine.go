@@ -16,7 +16,8 @@ type Machine struct {
 	OS         string    `json:"os"` // and architecture
 	Go         string    `json:"go"` // that bench was built with
 	PostgreSQL string    `json:"postgresql"`
-	Transport  string    `json:"transport"` // between the floors, and the server, and PostgreSQL
+	Settings   string    `json:"postgresql_settings"` // that -postgres has changed from those of "fluxbase dev"
+	Transport  string    `json:"transport"`           // between the floors, and the server, and PostgreSQL
 	Load       string    `json:"load_average"`
 	At         time.Time `json:"at"`
 }
@@ -24,7 +25,7 @@ type Machine struct {
 func describeMachine(ctx context.Context, b *rig) Machine {
 	m := Machine{
 		CPU: field("/proc/cpuinfo", "model name"), CPUs: runtime.NumCPU(), OS: runtime.GOOS + "/" + runtime.GOARCH,
-		Go: runtime.Version(), Transport: "TCP on the loopback", At: now().UTC().Truncate(time.Second),
+		Go: runtime.Version(), Settings: b.options.postgres, Transport: "TCP on the loopback", At: now().UTC().Truncate(time.Second),
 	}
 	if filepath.IsAbs(b.owner.Host) {
 		m.Transport = "unix socket"

@@ -24,17 +24,20 @@ import (
 type plans struct {
 	settings string // as a caller
 	rotate   string // the rule of refreshing
-	oneRow   plan.Statement
-	manyRows plan.Statement
-	insert   plan.Statement
+	snapshot *catalog.Snapshot
+
+	oneRow      plan.Statement
+	hundredRows plan.Statement
+	manyRows    plan.Statement
+	embedding   plan.Statement
+	insert      plan.Statement
+	bulk        plan.Statement
 }
 
 // The requests behind the plans.
-const (
-	manyRows      = 1000
-	manyRowsQuery = "order=id&limit=1000"
-	insertBody    = `{"user_id":"%s","title":"a row that was inserted"}`
-)
+const insertBody = `{"user_id":"%s","title":"a row that was inserted"}`
+
+func pageQuery(count int) string { return "order=id&limit=" + strconv.Itoa(count) }
 
 func (b *rig) makePlans(ctx context.Context) error {
 	root, err := moduleRoot()
@@ -56,34 +59,67 @@ func (b *rig) makePlans(ctx context.Context) error {
 	if err := tables.Load(ctx); err != nil {
 		return fmt.Errorf("reading the catalog: %w", err)
 	}
-	return b.planFor(tables.Snapshot())
+	b.plans.snapshot = tables.Snapshot()
+	return b.planAll()
 }
 
-// planFor plans the statements of the data scenarios.
-func (b *rig) planFor(snapshot *catalog.Snapshot) error {
-	readable, writable := snapshot.Table("public", "bench_rows"), snapshot.Table("public", "bench_inserts")
-	if readable == nil || writable == nil {
-		return errors.New("planning: the tables are not in the catalog")
+// planAll plans the statements of the data scenarios.
+func (b *rig) planAll() error {
+	p := &b.plans
+	for _, read := range []struct {
+		into         *plan.Statement
+		table, query string
+	}{
+		{&p.oneRow, "bench_rows", "id=eq.0"},
+		{&p.hundredRows, "bench_rows", pageQuery(100)},
+		{&p.manyRows, "bench_rows", pageQuery(1000)},
+		{&p.embedding, "bench_lists", embeddingQuery},
+	} {
+		var err error
+		if *read.into, err = p.read(read.table, read.query); err != nil {
+			return err
+		}
 	}
-	one, err1 := query.Parse("id=eq.0")
-	many, err2 := query.Parse(manyRowsQuery)
+	body, columns := "["+fmt.Sprintf(insertBody, b.people[0].id)+"]", []string{"user_id", "title"}
+	single, err1 := p.table("bench_inserts")
+	many, err2 := p.table("bench_bulk")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	p.insert, err1 = plan.Insert(single, query.Query{}, columns, body, plan.Answer{Returning: plan.Rows})
+	p.bulk, err2 = plan.Insert(many, query.Query{}, columns, "", plan.Answer{})
 	if err := errors.Join(err1, err2); err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}
-	p := &b.plans
-	var err error
-	if p.oneRow, err = plan.Read(readable, one, manyRows, plan.Answer{}); err != nil {
-		return fmt.Errorf("planning: %w", err)
-	}
-	if p.manyRows, err = plan.Read(readable, many, manyRows, plan.Answer{}); err != nil {
-		return fmt.Errorf("planning: %w", err)
-	}
-	body := "[" + fmt.Sprintf(insertBody, b.people[0].id) + "]"
-	p.insert, err = plan.Insert(writable, query.Query{}, []string{"user_id", "title"}, body, plan.Answer{Returning: plan.Rows})
-	if err != nil {
-		return fmt.Errorf("planning: %w", err)
-	}
 	return nil
+}
+
+func (p *plans) table(name string) (*catalog.Table, error) {
+	table := p.snapshot.Table("public", name)
+	if table == nil {
+		return nil, fmt.Errorf("planning: the table %s is not in the catalog", name)
+	}
+	return table, nil
+}
+
+// maxRows is what the server bounds answers by.
+const maxRows = 1000
+
+// read parses a query and plans it, as the server does for each request.
+func (p *plans) read(name, text string) (plan.Statement, error) {
+	table, err := p.table(name)
+	if err != nil {
+		return plan.Statement{}, err
+	}
+	q, err := query.Parse(text)
+	if err != nil {
+		return plan.Statement{}, fmt.Errorf("planning: %w", err)
+	}
+	st, err := plan.Read(table, q, maxRows, plan.Answer{})
+	if err != nil {
+		return plan.Statement{}, fmt.Errorf("planning: %w", err)
+	}
+	return st, nil
 }
 
 // moduleRoot finds the sources, from the working directory upwards.

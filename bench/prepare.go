@@ -27,6 +27,7 @@ type rig struct {
 	cost    int    // of bcrypt
 	serial  uint64 // of accounts made while measuring
 	seeded  int    // users of the scripts
+	bulked  int64  // rows that bulk inserts are to have made since the last look
 
 	conn    *pgx.Conn // the owner's
 	program string    // pgbench

@@ -94,7 +94,11 @@ func (r *Results) write(path string) error {
 }
 
 func printHeader(out io.Writer, m *Machine) {
-	_, _ = fmt.Fprintf(out, "%s, %d processors, %s, %s, %s\n\n%-14s %3s %10s %9s %9s %9s %17s %6s  %-26s %10s %7s  %-13s %s\n", m.CPU, m.CPUs, m.Go, m.PostgreSQL, m.Transport,
+	settings := "the settings of fluxbase dev"
+	if m.Settings != "" {
+		settings += " but for " + m.Settings
+	}
+	_, _ = fmt.Fprintf(out, "%s, %d processors, %s, %s with %s, %s\n\n%-14s %3s %10s %9s %9s %9s %17s %6s  %-26s %10s %7s  %-13s %s\n", m.CPU, m.CPUs, m.Go, m.PostgreSQL, settings, m.Transport,
 		"scenario", "n", "req/s", "p50 ms", "p95 ms", "p99 ms", "cpu us srv/pg/gen", "others", "floor", "floor/s", "ratio", "spread", "target")
 }
 

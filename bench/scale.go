@@ -31,7 +31,7 @@ const (
 type scaleRoute struct {
 	name string
 	one  bool // by one client, so that nothing waits and a hash can be subtracted
-	step func(b *rig, w *worker, pool []member, chance *random) func() error
+	step func(b *rig, w *worker, pool []member, whom chooser) func() error
 }
 
 func scaleRoutes(cursor []byte) []scaleRoute {
@@ -108,6 +108,11 @@ func (b *rig) scaleMedians(ctx context.Context, routes []scaleRoute) (medians []
 		return nil, 0, err
 	}
 	p50s, hashes := make([][]float64, len(routes)), []float64(nil)
+	for i := range routes {
+		if err := b.scalePass(ctx, &routes[i], pool); err != nil {
+			return nil, 0, fmt.Errorf("%s: %w", routes[i].name, err)
+		}
+	}
 	each := time.Duration(b.options.seconds) * time.Second / scaleRounds
 	for round := range scaleRounds {
 		for i := range routes {
@@ -148,17 +153,13 @@ func (b *rig) scaleLoad(ctx context.Context, route *scaleRoute, pool []member, r
 	if route.one {
 		count = 1
 	}
-	workers := make([]worker, count)
-	defer func() { closeAll(workers) }()
-	for i := range workers {
-		conn, err := b.dial(ctx)
-		if err != nil {
-			return nil, err
-		}
-		workers[i].conn = conn
-		chance := random(round*maxUsers + i)                    //nolint:gosec // small numbers
-		part := pool[i*len(pool)/count : (i+1)*len(pool)/count] // a session is refreshed by one worker
-		workers[i].step = route.step(b, &workers[i], part, &chance)
+	workers, err := b.scaleWorkers(ctx, route, pool, count, func(i int) chooser {
+		chance := random(round*maxUsers + i) //nolint:gosec // small numbers
+		return &chance
+	})
+	defer closeAll(workers)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := drive(ctx, workers, d/10); err != nil {
 		return nil, err
@@ -166,63 +167,47 @@ func (b *rig) scaleLoad(ctx context.Context, route *scaleRoute, pool []member, r
 	return drive(ctx, workers, d)
 }
 
-func memberSignIns(b *rig, w *worker, pool []member, chance *random) func() error {
-	return func() error {
-		m := &pool[chance.below(len(pool))]
-		e, err := enter(w.conn, b.signInRequest(m.live.User.Email), 200)
-		if err == nil && e.User.Email != m.live.User.Email {
-			err = errors.New("a sign-in let in somebody else")
-		}
+// scalePass makes one request of a route about each member of the pool, so that
+// PostgreSQL has read what the measured requests are about.
+func (b *rig) scalePass(ctx context.Context, route *scaleRoute, pool []member) error {
+	count := b.options.workers[0]
+	workers, err := b.scaleWorkers(ctx, route, pool, count, func(int) chooser { return new(sequence) })
+	defer closeAll(workers)
+	if err != nil {
 		return err
 	}
-}
-
-func memberUsers(b *rig, w *worker, pool []member, chance *random) func() error {
-	var m *member
-	next := func() []byte {
-		m = &pool[chance.below(len(pool))]
-		return b.request("GET", "/api/v1/auth/user", m.access[chance.below(len(m.access))], "")
-	}
-	return get(w, 200, next, func(body []byte) error { return contains(body, `"email":"`+m.live.User.Email+`"`, 1) })
-}
-
-// memberRefreshes rotates sessions at random. The next token takes the place of
-// the one that was used.
-func memberRefreshes(b *rig, w *worker, pool []member, chance *random) func() error {
-	marker := []byte(`"refresh_token":"`)
-	return func() error {
-		m := &pool[chance.below(len(pool))]
-		status, body, err := w.conn.Do(b.request("POST", "/api/v1/auth/refresh", "", `{"refresh_token":"`+m.refresh+`"}`))
-		if err != nil {
-			return err //nolint:wrapcheck // says what it was doing
-		}
-		start := bytes.LastIndex(body, marker) + len(marker)
-		if status != 200 || start < len(marker) || len(body) < start+len(m.refresh) {
-			return unexpected(status, body)
-		}
-		next := string(body[start : start+len(m.refresh)])
-		if next == m.refresh {
-			return errors.New("a refresh token was answered with itself")
-		}
-		m.refresh = next
-		return nil
-	}
-}
-
-// searches asks for users as an administrator. items is how many a page has, 0
-// if that depends on the place.
-func searches(items int, query func(m *member) string) func(*rig, *worker, []member, *random) func() error {
-	return func(b *rig, w *worker, pool []member, chance *random) func() error {
-		next := func() []byte {
-			return b.request("GET", "/api/v1/admin/users?"+query(&pool[chance.below(len(pool))]), b.server.ready.ServiceKey, "")
-		}
-		return get(w, 200, next, func(body []byte) error {
-			if items == 0 && bytes.Contains(body, []byte(`"is_anonymous"`)) {
-				return nil
+	return together(ctx, count, func(ctx context.Context, i int) error {
+		for range share(pool, i, count) {
+			err := errors.Join(ctx.Err(), workers[i].conn.SetDeadline(now().Add(grace)))
+			if err == nil {
+				err = workers[i].step()
 			}
-			return contains(body, `"is_anonymous"`, items)
-		})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// share is the part of a pool that is one worker's, so that no session is
+// refreshed by two.
+func share(pool []member, i, count int) []member {
+	return pool[i*len(pool)/count : (i+1)*len(pool)/count]
+}
+
+// scaleWorkers gives each worker a connection and its share of the pool.
+func (b *rig) scaleWorkers(ctx context.Context, route *scaleRoute, pool []member, count int, choose func(i int) chooser) ([]worker, error) {
+	workers := make([]worker, count)
+	for i := range workers {
+		conn, err := b.dial(ctx)
+		if err != nil {
+			return workers, err
+		}
+		workers[i].conn = conn
+		workers[i].step = route.step(b, &workers[i], share(pool, i, count), choose(i))
 	}
+	return workers, nil
 }
 
 // firstCursor is what the first page of all users ends with.

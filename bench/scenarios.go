@@ -16,8 +16,11 @@ var scenarios = []scenario{
 	{name: "refresh", open: opener(refreshes), floors: rotateFloor},
 	{name: "current-user", open: opener(currentUsers), floors: userFloor},
 	{name: "one-row", open: opener(oneRow), floors: oneRowFloors},
-	{name: "thousand-rows", open: opener(thousandRows), floors: thousandRowsFloors},
+	{name: "hundred-rows", open: opener(pages(100)), floors: hundredRowsFloors},
+	{name: "thousand-rows", open: opener(pages(1000)), floors: thousandRowsFloors},
+	{name: "embedding", open: opener(embeddings), floors: embeddingFloors},
 	{name: "insert", open: opener(inserts), floors: insertFloors},
+	{name: "bulk-insert", slow: true, after: emptyBulk, open: opener(bulkInserts), floors: bulkFloors},
 }
 
 // known returns everything that -scenario takes.
@@ -27,7 +30,7 @@ func known() []string {
 		names = append(names, s.name)
 	}
 	return append(names, "storm", "wrong-passwords", "scale", "clean-up",
-		"transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption")
+		"policy-helper", "planning", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption")
 }
 
 // sample is how many answers one body is read of. The status is always checked.
@@ -155,11 +158,14 @@ func oneRow(b *rig, w *worker, p *person) func() error {
 	})
 }
 
-func thousandRows(b *rig, w *worker, p *person) func() error {
-	request := b.request("GET", "/api/v1/tables/bench_rows?"+manyRowsQuery, p.access, "")
-	return get(w, 200, func() []byte { return request }, func(body []byte) error {
-		return contains(body, `"user_id":"`+p.id+`"`, manyRows)
-	})
+// pages reads as many rows of the person's in one answer.
+func pages(count int) func(*rig, *worker, *person) func() error {
+	return func(b *rig, w *worker, p *person) func() error {
+		request := b.request("GET", "/api/v1/tables/bench_rows?"+pageQuery(count), p.access, "")
+		return get(w, 200, func() []byte { return request }, func(body []byte) error {
+			return contains(body, `"user_id":"`+p.id+`"`, count)
+		})
+	}
 }
 
 func inserts(b *rig, w *worker, p *person) func() error {

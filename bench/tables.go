@@ -8,8 +8,14 @@ import (
 // rows is how many rows are read from; they are dealt out to the people in turn.
 const rows = 100_000
 
+// lists is how many rows have rows of their own, and itemsEach how many of them.
+const (
+	lists     = 10_000
+	itemsEach = 10
+)
+
 // tablesSQL makes the tables as a user of Fluxbase would: in schema public, with
-// Row-Level Security. Inserts have a table of their own, so that reads find what
+// Row-Level Security. Inserts have tables of their own, so that reads find what
 // they found before.
 const tablesSQL = `
 create table public.bench_rows (
@@ -26,13 +32,56 @@ create policy own on public.bench_rows to authenticated
 create table public.bench_inserts (like public.bench_rows including all);
 alter table public.bench_inserts enable row level security;
 create policy own on public.bench_inserts to authenticated
-	using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));`
+	using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+
+create table public.bench_bulk (like public.bench_rows including all) with (autovacuum_enabled = false);
+alter table public.bench_bulk enable row level security;
+create policy own on public.bench_bulk to authenticated
+	using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+
+create table public.bench_lists (
+	id bigint primary key,
+	user_id uuid not null,
+	name text not null,
+	archived boolean not null default false,
+	created_at timestamptz not null default now());
+create index on public.bench_lists (user_id, id);
+alter table public.bench_lists enable row level security;
+create policy own on public.bench_lists to authenticated
+	using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+
+create table public.bench_items (
+	id bigint primary key,
+	list_id bigint not null references public.bench_lists on delete cascade,
+	user_id uuid not null,
+	note text not null,
+	created_at timestamptz not null default now());
+create index on public.bench_items (list_id);
+alter table public.bench_items enable row level security;
+create policy own on public.bench_items to authenticated
+	using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+
+create table public.bench_body (body text not null);
+grant select on public.bench_body to ` + benchRole + `;`
 
 // fillSQL gives row n to person n modulo the number of people.
 const fillSQL = `
 insert into public.bench_rows (id, user_id, title)
 select n, ($1::uuid[])[1 + n % cardinality($1::uuid[])], 'row number ' || n
 from generate_series(0, $2::int - 1) n`
+
+// fillListsSQL deals out lists as fillSQL does rows, and gives items to each.
+const (
+	fillListsSQL = `
+insert into public.bench_lists (id, user_id, name)
+select n, ($1::uuid[])[1 + n % cardinality($1::uuid[])], 'list number ' || n
+from generate_series(0, $2::int - 1) n`
+
+	fillItemsSQL = `
+insert into public.bench_items (id, list_id, user_id, note)
+select l.id * $1::int + i, l.id, l.user_id, 'item number ' || i || ' of list number ' || l.id
+from public.bench_lists l, generate_series(0, $1::int - 1) i order by 1`
+)
 
 // floorSessionsSQL makes sessions that only the floor of refreshing uses. It
 // finds them by number: pgbench has no other values.
@@ -57,13 +106,24 @@ func (b *rig) makeTables(ctx context.Context) error {
 	if _, err := b.conn.Exec(ctx, tablesSQL); err != nil {
 		return fmt.Errorf("making tables: %w", err)
 	}
-	if _, err := b.conn.Exec(ctx, fillSQL, ids, rows); err != nil {
-		return fmt.Errorf("filling a table: %w", err)
+	for _, fill := range []struct {
+		sql  string
+		args []any
+	}{
+		{fillSQL, []any{ids, rows}},
+		{fillListsSQL, []any{ids, lists}},
+		{fillItemsSQL, []any{itemsEach}},
+		{"insert into public.bench_body values ($1)", []any{bulkBody(b.people[0])}},
+		{floorSessionsSQL, []any{ids, len(b.people) * sessionsEach}},
+	} {
+		if _, err := b.conn.Exec(ctx, fill.sql, fill.args...); err != nil {
+			return fmt.Errorf("filling a table: %w", err)
+		}
 	}
-	if _, err := b.conn.Exec(ctx, floorSessionsSQL, ids, len(b.people)*sessionsEach); err != nil {
-		return fmt.Errorf("making sessions: %w", err)
-	}
-	for _, table := range []string{"public.bench_rows", "auth.users", "auth.sessions", "auth.identities", "auth.passwords"} {
+	for _, table := range []string{
+		"public.bench_rows", "public.bench_lists", "public.bench_items",
+		"auth.users", "auth.sessions", "auth.identities", "auth.passwords",
+	} {
 		if _, err := b.conn.Exec(ctx, "vacuum analyze "+table); err != nil {
 			return fmt.Errorf("analysing tables: %w", err)
 		}

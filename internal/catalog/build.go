@@ -12,6 +12,7 @@ type record struct {
 
 	oid    uint32
 	simple bool     // a view that PostgreSQL can update through
+	taken  bool     // triggers or rules take what is written to it
 	names  []string // by the number of the column
 }
 
@@ -35,6 +36,7 @@ type builder struct {
 	foreign   []foreignKey
 	views     map[uint32][]origin // by relation
 	functions []*Function
+	types     []*Type
 
 	traced map[uint32][]copied
 	faces  map[uint32][]face // by relation
@@ -58,7 +60,7 @@ type face struct {
 type shown struct{ name, path string }
 
 func (b *builder) build() *Snapshot {
-	s := &Snapshot{tables: make(map[[2]string]*Table, len(b.records)), functions: map[[2]string][]*Function{}}
+	s := &Snapshot{tables: make(map[[2]string]*Table, len(b.records)), functions: map[[2]string][]*Function{}, types: b.types}
 	b.traced, b.faces = map[uint32][]copied{}, map[uint32][]face{}
 	for _, oid := range sorted(b.records) {
 		r := b.records[oid]
@@ -76,6 +78,9 @@ func (b *builder) build() *Snapshot {
 	}
 	for _, oid := range sorted(b.records) {
 		b.records[oid].join()
+	}
+	for _, r := range b.records {
+		b.through(r)
 	}
 	for _, f := range b.functions {
 		b.function(f)
@@ -106,6 +111,7 @@ func (b *builder) face(r *record) {
 		b.faces[r.oid] = append(b.faces[r.oid], f)
 		return
 	}
+	r.View = true
 	beneath := map[uint32]face{}
 	for i, c := range b.trace(r.oid, 0) {
 		if c.relation == 0 || i+1 >= len(r.names) || r.names[i+1] == "" {
@@ -154,6 +160,26 @@ func (b *builder) trace(view uint32, depth int) []copied {
 	}
 	b.traced[view] = columns
 	return columns
+}
+
+// through marks the columns of a view that PostgreSQL cannot write through it:
+// expressions, and what is generated beneath.
+func (b *builder) through(r *record) {
+	if !r.View || !r.simple || r.taken {
+		return
+	}
+	origins := b.traced[r.oid]
+	for i := range r.Columns {
+		at := slices.Index(r.names, r.Columns[i].Name) - 1
+		if at < 0 || at >= len(origins) || origins[at].relation == 0 {
+			r.Columns[i].Generated = true
+			continue
+		}
+		if base := b.records[origins[at].relation]; base != nil && int(origins[at].column) < len(base.names) {
+			beneath, _ := base.Column(base.names[origins[at].column])
+			r.Columns[i].Generated = beneath.Generated
+		}
+	}
 }
 
 // columns returns the sets of names under which a face shows columns of its

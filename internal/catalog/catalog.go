@@ -11,10 +11,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
@@ -54,27 +56,52 @@ func (s *Service) Load(ctx context.Context) error {
 // come in between, and swaps the snapshot.
 func (s *Service) load(ctx context.Context) error {
 	began := s.Now()
-	var snapshot *Snapshot
-	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
-		if err := begin(ctx, q); err != nil {
-			return err
-		}
-		fingerprint, err := selectFingerprint(ctx, q, s.Schemas)
-		if err != nil {
-			return err
-		}
-		if snapshot, err = read(ctx, q, s.Schemas); err != nil {
-			return err
-		}
-		snapshot.fingerprint, snapshot.loadedAt = fingerprint, began
-		return nil
+	var fingerprint string
+	snapshot, err := readAfter(ctx, s.DB, s.Schemas, func(q postgres.Querier) (err error) {
+		fingerprint, err = selectFingerprint(ctx, q, s.Schemas)
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("reading the catalog: %w", err)
+		return err
 	}
+	snapshot.fingerprint, snapshot.loadedAt = fingerprint, began
 	s.current.Store(snapshot)
 	s.Logger.DebugContext(ctx, "catalog read", slog.Int("tables", len(snapshot.tables)), slog.Duration("took", s.Now().Sub(began)))
 	return nil
+}
+
+// Read returns a snapshot of any schemas, exposed or not, which nobody keeps
+// up to date. The system's own do not count, and fault.NotFound is for those
+// that do not exist.
+func Read(ctx context.Context, db Database, schemas []string) (*Snapshot, error) {
+	return readAfter(ctx, db, schemas, func(q postgres.Querier) error {
+		known, err := selectSchemas(ctx, q)
+		if err == nil && !within(schemas, known) {
+			err = fault.New(fault.NotFound, "schema_not_found", "There is no such schema. There are: "+strings.Join(known, ", "))
+		}
+		return err
+	})
+}
+
+// readAfter reads the catalog in one transaction, in which something else is
+// read first.
+func readAfter(ctx context.Context, db Database, schemas []string, first func(postgres.Querier) error) (*Snapshot, error) {
+	var snapshot *Snapshot
+	err := db.InTx(ctx, func(q postgres.Querier) error {
+		if err := begin(ctx, q); err != nil {
+			return err
+		}
+		if err := first(q); err != nil {
+			return err
+		}
+		var err error
+		snapshot, err = read(ctx, q, schemas)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the catalog: %w", err)
+	}
+	return snapshot, nil
 }
 
 // Snapshot returns the newest snapshot.

@@ -1,19 +1,36 @@
 package catalog
 
-// near returns the function of a schema whose name is at most a third of its
-// letters away, the first in the alphabet of several.
+// near returns the function of a schema whose name is nearest to another.
 func (s *Snapshot) near(schema, name string) string {
+	var names []string
+	for key := range s.functions {
+		if key[0] == schema {
+			names = append(names, key[1])
+		}
+	}
+	return nearest(name, names)
+}
+
+// NearRelation returns the name of the related table that is nearest to another.
+func (t *Table) NearRelation(name string) string {
+	var names []string
+	for _, r := range t.Relations {
+		names = append(names, r.Table.Name)
+	}
+	return nearest(name, names)
+}
+
+// nearest returns the name that is at most a third of another's letters away,
+// the first in the alphabet of several.
+func nearest(name string, names []string) string {
 	if len(name) > maxName {
 		return ""
 	}
 	best, distance := "", len(name)/3+1
-	for key := range s.functions {
-		if key[0] != schema {
-			continue
-		}
-		d := edits(name, key[1])
-		if d < distance || d == distance && best != "" && key[1] < best {
-			best, distance = key[1], d
+	for _, candidate := range names {
+		d := edits(name, candidate)
+		if d < distance || d == distance && best != "" && candidate < best {
+			best, distance = candidate, d
 		}
 	}
 	return best

@@ -49,12 +49,15 @@ type Junction struct {
 // ToOne says that a row has at most one related row.
 func (r *Relation) ToOne() bool { return r.Cardinality == ManyToOne || r.Cardinality == OneToOne }
 
+// Holds says that the foreign key is on the side where the relation begins.
+func (r *Relation) Holds() bool { return r.holds }
+
 // Related returns the relations that a request may mean: one if all is well,
 // none if there is no such relation, several if the name is ambiguous without
 // a (better) hint.
 //
-// The name is that of a computed relation, of the other table, of the foreign
-// key or, where this table holds it, of its one column. The hint is the name of
+// The name is that of a computed relation, of the other table or, where that is
+// no view, of the foreign key or, where this table holds it, of its one column. The hint is the name of
 // the foreign key, of its column or what it refers to, or of the junction.
 func (t *Table) Related(name, hint string) []*Relation {
 	var computed, found []*Relation
@@ -78,7 +81,7 @@ func (r *Relation) named(name string, loosely bool) bool {
 	if r.Table.Name == name {
 		return true
 	}
-	return loosely && r.Junction == nil && (r.Constraint == name || r.holds && slices.Equal(r.Columns, []string{name}))
+	return loosely && r.Junction == nil && !r.Table.View && (r.Constraint == name || r.holds && slices.Equal(r.Columns, []string{name}))
 }
 
 func (r *Relation) hinted(hint string) bool {

@@ -2,6 +2,9 @@ package catalog
 
 import (
 	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
@@ -21,7 +24,7 @@ func read(ctx context.Context, q postgres.Querier, schemas []string) (*Snapshot,
 	if err != nil {
 		return nil, err
 	}
-	types, err := readTypes(ctx, q, b.records, columnTypes, signatures)
+	types, err := readTypes(ctx, q, schemas, b.records, columnTypes, signatures)
 	if err != nil {
 		return nil, err
 	}
@@ -30,6 +33,9 @@ func read(ctx context.Context, q postgres.Querier, schemas []string) (*Snapshot,
 			t := types.of(typ)
 			b.records[oid].Columns[i].Info, b.records[oid].Columns[i].Type = t, t.SQL
 		}
+	}
+	for _, oid := range types.own {
+		b.types = append(b.types, types.of(oid))
 	}
 	for _, s := range signatures {
 		s.resolve(types)
@@ -50,9 +56,14 @@ func read(ctx context.Context, q postgres.Querier, schemas []string) (*Snapshot,
 	return b.build(), nil
 }
 
-// readTypes looks up what columns, arguments and results are of.
-func readTypes(ctx context.Context, q postgres.Querier, records map[uint32]*record, columns map[uint32][]uint32, signatures []*signature) (typeMap, error) {
-	types := typeMap{map[uint32]*Type{}, map[uint32][]Column{}}
+// readTypes looks up what columns, arguments and results are of, and the types
+// of the schemas.
+func readTypes(ctx context.Context, q postgres.Querier, schemas []string, records map[uint32]*record, columns map[uint32][]uint32, signatures []*signature) (typeMap, error) {
+	types := typeMap{byOID: map[uint32]*Type{}, columns: map[uint32][]Column{}}
+	var err error
+	if types.own, err = selectOwnTypes(ctx, q, schemas); err != nil {
+		return types, err
+	}
 	seen := map[uint32]bool{}
 	var wanted []uint32
 	want := func(oids ...uint32) {
@@ -70,16 +81,35 @@ func readTypes(ctx context.Context, q postgres.Querier, records map[uint32]*reco
 		want(s.types...)
 		want(s.result)
 	}
+	want(types.own...)
 	if err := types.load(ctx, q, wanted); err != nil {
 		return types, err
 	}
 	var rows []uint32
-	for _, s := range signatures {
-		if relation := types.of(s.result).relation; relation != 0 && records[relation] == nil {
+	row := func(oid uint32) {
+		if relation := types.of(oid).relation; relation != 0 && records[relation] == nil && !slices.Contains(rows, relation) {
 			rows = append(rows, relation)
 		}
 	}
+	for _, s := range signatures {
+		row(s.result)
+	}
+	for _, oid := range types.own {
+		row(oid)
+	}
 	return types, types.loadRows(ctx, q, rows)
+}
+
+const selectSchemasSQL = `
+select n.nspname from pg_catalog.pg_namespace n where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by n.nspname`
+
+func selectSchemas(ctx context.Context, q postgres.Querier) ([]string, error) {
+	rows, err := q.Query(ctx, selectSchemasSQL)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return names, postgres.Fault(err)
 }
 
 func begin(ctx context.Context, q postgres.Querier) error {

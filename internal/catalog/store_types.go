@@ -9,15 +9,17 @@ import (
 )
 
 const selectTypesSQL = `
-select t.oid, quote_ident(n.nspname) || '.' || quote_ident(t.typname), format_type(t.oid, null),
-	case when t.typtype = 'd' then t.typbasetype else 0 end, t.typcategory = 'A', t.typrelid,
+select t.oid, n.nspname, t.typname, quote_ident(n.nspname) || '.' || quote_ident(t.typname), format_type(t.oid, null),
+	case when t.typtype = 'd' then t.typbasetype else 0 end, t.typcategory = 'A', case when t.typcategory = 'A' then t.typelem else 0 end,
+	t.typrelid, t.typtype = 'e', t.typnotnull, t.typdefaultbin is not null,
 	array(select e.enumlabel::text from pg_catalog.pg_enum e where e.enumtypid = t.oid order by e.enumsortorder)
 from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
 where t.oid = any($1::oid[])`
 
-// typeMap holds the types that something refers to.
+// typeMap holds the types that something refers to, and those of the schemas.
 type typeMap struct {
 	byOID   map[uint32]*Type
+	own     []uint32            // the enums and composite types of the schemas
 	columns map[uint32][]Column // of composite types that are no table's, by relation
 }
 
@@ -25,13 +27,29 @@ func (m typeMap) of(oid uint32) *Type {
 	if t := m.byOID[oid]; t != nil {
 		return t
 	}
-	return &Type{SQL: "pg_catalog.text", Label: "text", Base: "pg_catalog.text"} // it went while we were reading
+	return &Type{Schema: "pg_catalog", Name: "text", SQL: "pg_catalog.text", Label: "text", Base: "pg_catalog.text"} // it went while we were reading
+}
+
+const selectOwnTypesSQL = `
+select t.oid
+from pg_catalog.pg_type t
+join pg_catalog.pg_namespace n on n.oid = t.typnamespace left join pg_catalog.pg_class c on c.oid = t.typrelid
+where n.nspname = any($1) and (t.typtype = 'e' or c.relkind = 'c')
+order by n.nspname, t.typname`
+
+func selectOwnTypes(ctx context.Context, q postgres.Querier, schemas []string) ([]uint32, error) {
+	rows, err := q.Query(ctx, selectOwnTypesSQL, schemas)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	types, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
+	return types, postgres.Fault(err)
 }
 
 // load reads the types that are wanted and not there yet, with what lies
-// beneath domains.
+// beneath domains and in arrays.
 func (m typeMap) load(ctx context.Context, q postgres.Querier, wanted []uint32) error {
-	bases := map[uint32]uint32{}
+	bases, elements := map[uint32]uint32{}, map[uint32]uint32{}
 	for len(wanted) > 0 {
 		rows, err := q.Query(ctx, selectTypesSQL, wanted)
 		if err != nil {
@@ -39,15 +57,18 @@ func (m typeMap) load(ctx context.Context, q postgres.Querier, wanted []uint32) 
 		}
 		wanted = nil
 		_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
-			var oid, base uint32
+			var oid, base, element uint32
 			t := &Type{}
-			err := row.Scan(&oid, &t.SQL, &t.Label, &base, &t.Array, &t.relation, &t.Enum)
+			err := row.Scan(&oid, &t.Schema, &t.Name, &t.SQL, &t.Label, &base, &t.Array, &element, &t.relation, &t.IsEnum, &t.NotNull, &t.Default, &t.Enum)
 			t.Base, t.Row = t.SQL, t.relation != 0
 			m.byOID[oid] = t
-			if base != 0 {
-				bases[oid] = base
-				if m.byOID[base] == nil {
-					wanted = append(wanted, base)
+			for from, to := range map[uint32]map[uint32]uint32{base: bases, element: elements} {
+				if from == 0 {
+					continue
+				}
+				to[oid] = from
+				if m.byOID[from] == nil {
+					wanted = append(wanted, from)
 				}
 			}
 			return struct{}{}, err
@@ -56,14 +77,25 @@ func (m typeMap) load(ctx context.Context, q postgres.Querier, wanted []uint32) 
 			return postgres.Fault(err)
 		}
 	}
+	for oid, element := range elements {
+		m.byOID[oid].Element = m.of(element)
+	}
 	for oid, base := range bases {
-		for bases[base] != 0 {
-			base = bases[base]
-		}
-		t, b := m.byOID[oid], m.of(base)
-		t.Base, t.Enum, t.Array, t.Row, t.relation = b.SQL, b.Enum, b.Array, b.Row, b.relation
+		m.domain(m.byOID[oid], base, bases)
 	}
 	return nil
+}
+
+// domain gives a domain what lies beneath it: the base, through other domains.
+func (m typeMap) domain(t *Type, base uint32, bases map[uint32]uint32) {
+	for bases[base] != 0 {
+		over := m.of(base)
+		t.NotNull, t.Default = t.NotNull || over.NotNull, t.Default || over.Default
+		base = bases[base]
+	}
+	b := m.of(base)
+	t.Base, t.Enum, t.Array, t.Row, t.relation = b.SQL, b.Enum, b.Array, b.Row, b.relation
+	t.IsEnum, t.Beneath = b.IsEnum, b
 }
 
 const selectRowTypesSQL = `
@@ -102,6 +134,9 @@ func (m typeMap) loadRows(ctx context.Context, q postgres.Querier, relations []u
 	for _, a := range found {
 		t := m.of(a.typ)
 		m.columns[a.relation] = append(m.columns[a.relation], Column{Name: a.name, Type: t.SQL, Info: t, Nullable: true})
+	}
+	for _, t := range m.byOID {
+		t.Columns = m.columns[t.relation]
 	}
 	return nil
 }

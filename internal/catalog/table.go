@@ -1,20 +1,30 @@
 package catalog
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
 
 // Type is the type of a column, an argument or a result.
 type Type struct {
-	SQL   string // quoted and schema-qualified, safe to put into SQL
-	Label string // as people write it, such as "character varying"
-	Base  string // the SQL of what lies beneath a domain; SQL itself for others
-	Enum  []string
-	Array bool
-	Row   bool // a composite type
+	Schema string
+	Name   string
+	SQL    string // quoted and schema-qualified, safe to put into SQL
+	Label  string // as people write it, such as "character varying"
+	Base   string // the SQL of what lies beneath a domain; SQL itself for others
+	Enum   []string
+	Array  bool
+	Row    bool // a composite type
 
-	relation uint32 // of which it is the row type
+	IsEnum   bool     // also where no label is left
+	Element  *Type    // of an array
+	Beneath  *Type    // what lies beneath a domain in the end; nil for others
+	NotNull  bool     // a domain that refuses NULL
+	Default  bool     // a domain with something to fall back to
+	Columns  []Column // of a composite type that is no table's, as far as something refers to it
+	relation uint32   // of which it is the row type
 }
 
 // Column is a column of a table.
@@ -33,6 +43,7 @@ type Table struct {
 	Schema     string
 	Name       string
 	Comment    string
+	View       bool // or a materialized view
 	Columns    []Column
 	PrimaryKey []string
 
@@ -97,6 +108,7 @@ func NewTable(t Table) *Table {
 type Snapshot struct {
 	tables      map[[2]string]*Table
 	functions   map[[2]string][]*Function
+	types       []*Type
 	fingerprint string
 	loadedAt    time.Time
 }
@@ -109,6 +121,27 @@ func (s *Snapshot) Table(schema, name string) *Table { return s.tables[[2]string
 func (s *Snapshot) Function(schema, name string) []*Function {
 	return s.functions[[2]string{schema, name}]
 }
+
+// Tables returns all tables, by schema and name. The caller owns the slice.
+func (s *Snapshot) Tables() []*Table {
+	return slices.SortedFunc(maps.Values(s.tables), func(a, b *Table) int {
+		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// Functions returns all functions, by schema and name; those of one name in no
+// order. The caller owns the slice.
+func (s *Snapshot) Functions() []*Function {
+	all := slices.Concat(slices.Collect(maps.Values(s.functions))...)
+	slices.SortFunc(all, func(a, b *Function) int {
+		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
+
+// Types returns the enums and composite types of the schemas, by schema and
+// name.
+func (s *Snapshot) Types() []*Type { return s.types }
 
 // within says whether all of some names are among others.
 func within(some, others []string) bool {

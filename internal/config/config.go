@@ -2,10 +2,9 @@
 // a YAML file, the environment and command-line flags, and remembers where
 // each value came from.
 //
-// Struct tags on Config say everything about a key: its name, default, limits,
-// other spellings, whether it is secret, and its documentation. Load, Show and
-// Reference read them by reflection, so a key cannot exist without being
-// documented or be documented without existing.
+// Struct tags on Config say everything about a key; setting reads them. This
+// package says which keys there are, what each accepts, what goes together, and
+// what an environment refuses.
 //
 // The rule that matters: nothing is guessed and nothing is skipped. An unknown,
 // duplicate or ill-typed key is an error, all errors are reported together, and
@@ -35,7 +34,7 @@ type Config struct {
 	// PublicURL is the origin that people and other servers reach this one at: scheme, host and port, nothing after. Empty by default.
 	PublicURL string `key:"public_url" check:"public_url" example:"https://api.example.com" doc:"The origin at which people and other servers reach this one: http or https, host, port, nothing after it. Links in mail are made from it, never from a request. When empty it follows server.address; production needs https, staging accepts http."`
 	// SecretKeyText is secret_key as it was written, the key of version 1; EncryptionKeys has the keys of all places. Empty by default.
-	SecretKeyText Secret `key:"secret_key" secret:"all" check:"secret_key" example:"${SECRET_KEY}" doc:"The 32-byte key that seals what the server stores, as its version 1: 64 hexadecimal digits (openssl rand -hex 32), base64, exactly 32 characters, or a Vault reference. Required outside development, unless security.encryption names other keys. Losing it loses everything sealed under it."`
+	SecretKeyText Secret `key:"secret_key" secret:"key" check:"secret_key" example:"${SECRET_KEY}" doc:"The 32-byte key that seals what the server stores, as its version 1: 64 hexadecimal digits (openssl rand -hex 32), base64, exactly 32 characters, or a Vault reference. Required outside development, unless security.encryption names other keys. Losing it loses everything sealed under it."`
 
 	Log        Log        `key:"log" doc:"What the server writes about itself."`
 	Server     Server     `key:"server" doc:"The HTTP listener and what it answers with."`
@@ -71,19 +70,10 @@ type Data struct {
 	AllowWithoutRLS []string `key:"allow_without_rls" check:"tables" example:"public.countries" doc:"Tables that are offered although Row-Level Security is not enabled on them, as table or schema.table. Every row of such a table is for everybody who may use the table at all."`
 	// MaxRows bounds the rows of one answer; default 1000, 0 is unlimited.
 	MaxRows int `key:"max_rows" default:"1000" min:"0" doc:"The most rows in one answer; 0 is unlimited."`
+	// Aggregates says whether requests may use functions over rows; default false.
+	Aggregates bool `key:"aggregates" default:"false" doc:"Whether requests may use functions over rows in select: count(), sum(), avg(), min() and max(). They look at every row that the caller may see, so a table needs policies and limits that suit."`
+	// MaxBodySize is in bytes, 1KiB to 16GiB; default 128MiB.
+	MaxBodySize Size `key:"max_body_size" default:"128MiB" min:"1KiB" max:"16GiB" doc:"The largest body of an insert. What is larger than 1 MiB waits in a file of the directory for temporary files (TMPDIR), up to eight times this size for all requests together. server.max_body_size is the largest single row, and the largest body of other writes."`
 	// TxEnd says whether writes of the data API last; default commit.
 	TxEnd string `key:"tx_end" default:"commit" enum:"commit|commit-allow-override|rollback|rollback-allow-override" doc:"Whether what a request writes is kept (commit) or undone after it has been answered (rollback, for tests). With allow-override, a request may say so itself: Prefer: tx=commit or tx=rollback."`
-}
-
-// Source says where the value of a key came from: "default", "FILE:LINE",
-// "env NAME" or "flag". It is empty for a name that is not a key.
-func (c *Config) Source(key string) string {
-	f := keys().byKey[key]
-	if f == nil {
-		return ""
-	}
-	if source, ok := c.sources[f.key]; ok {
-		return source
-	}
-	return fromDefault
 }

@@ -29,8 +29,11 @@ type Call struct {
 	Read      bool   // the arguments are in the query, and nothing may change
 	Media     string // of Body: application/json, text/plain or application/octet-stream
 	Body      []byte
+	Answer    plan.Answer
 	Single    bool // refuse anything but one row
 	Rollback  bool // undo what it did, once its answer is known
+
+	MaxAffected *int64 // refuse to answer with more rows
 }
 
 // Answer is what a function answered with.
@@ -72,7 +75,10 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 	if c.Read && f.Volatility == catalog.Volatile {
 		return Answer{}, refuseVolatile(f)
 	}
-	st, err := plan.Call(f, given, q, s.MaxRows)
+	if c.MaxAffected != nil && !f.Set {
+		return Answer{}, dataFault(fault.Invalid, "PGRST128", "Function must return SETOF or TABLE when max-affected preference is used with handling=strict")
+	}
+	st, err := plan.Call(f, given, q, s.MaxRows, s.answer(c.Principal, c.Answer))
 	if err != nil {
 		return Answer{}, planFault(err)
 	}
@@ -81,11 +87,11 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 
 func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q query.Query, st plan.Statement) (Answer, error) {
 	a := Answer{Result: Result{Count: -1}, Set: f.Set, Void: f.Returns == catalog.Void}
-	single := c.Single && f.Set
+	allowed := Request{Single: c.Single && f.Set, MaxAffected: c.MaxAffected}
 	run := postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: c.Read || f.Volatility != catalog.Volatile}
-	run.Held, run.Rollback = single && !run.ReadOnly, c.Rollback && !run.ReadOnly
-	err := s.DB.As(ctx, c.Principal, run, callScanner(&a.Result, &a.Headers, &a.Status, func() error {
-		return check(Request{Single: single}, a.Result)
+	run.Held, run.Rollback = (allowed.Single || c.MaxAffected != nil) && !run.ReadOnly, c.Rollback && !run.ReadOnly
+	err := s.DB.As(ctx, c.Principal, run, callScanner(st, &a.Result, &a.Headers, &a.Status, func() error {
+		return check(allowed, a.Result)
 	}))
 	if err != nil {
 		return Answer{}, sqlFault(err, c.Principal, &st)

@@ -11,11 +11,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -26,6 +29,7 @@ import (
 // Database is the caller's door.
 type Database interface {
 	As(ctx context.Context, p *principal.Principal, st postgres.Statement, scan postgres.Scan) error
+	InSeries(ctx context.Context, p *principal.Principal, s postgres.Series) error
 }
 
 // Catalog finds tables and functions.
@@ -41,10 +45,15 @@ type Service struct {
 	Catalog         Catalog
 	Schemas         []string        // that requests may be about, the default first
 	AllowWithoutRLS map[string]bool // by table of the default schema, or schema.table
-	MaxRows         int64           // in one answer to a read; 0 is no bound
+	MaxRows         int64           // in one answer to a read, and of each table in it; 0 is no bound
+	Aggregates      bool            // requests may use functions over rows
+	MaxRow          int64           // bytes of one row that is sent, and of a body that is one
+	MaxBody         int64           // bytes of the rows of one insert
 	Development     bool            // say why a table is not served
 	Rollback        bool            // undo writes, unless a request overrides that
 	TxOverride      bool            // requests may say whether their write is undone
+
+	spooled atomic.Int64 // bytes of bodies that lie on disk
 }
 
 // Request is a request for rows of one table.
@@ -53,14 +62,21 @@ type Request struct {
 	Schema    string // one of the service's, or "" for the default
 	Table     string
 	Query     string // as in the URL
-	Body      []byte // JSON, for inserts and updates
+	Body      Body   // of inserts and updates
 	Answer    plan.Answer
 
 	Resolution  Resolution
+	Default     bool    // what rows to insert lack of ?columns= is its default, and not null
 	Rollback    bool    // undo the write after all, once its answer is known
 	Window      *Window // more narrow than limit and offset, for reads
 	Single      bool    // refuse anything but one row
 	MaxAffected *int64  // refuse to change more rows
+}
+
+// Body is the body of a write. Its errors are faults.
+type Body struct {
+	Media payload.Media
+	Text  io.Reader
 }
 
 // Resolution is what becomes of rows to insert that are there already.
@@ -96,7 +112,7 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	r.Window.narrow(&q)
-	st, err := plan.Read(table, q, s.MaxRows, r.Answer)
+	st, err := plan.Read(table, q, s.MaxRows, s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -113,6 +129,13 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 			fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", result.Offset, *result.Total))
 	}
 	return result, nil
+}
+
+// answer is the shape of an answer, with what it may be made of for somebody.
+func (s *Service) answer(p *principal.Principal, a plan.Answer) plan.Answer {
+	a.Aggregates = s.Aggregates
+	a.Serves = func(t *catalog.Table) bool { return s.guarded(p, t, t.Schema, t.Name) }
+	return a
 }
 
 // narrow makes limit and offset those of the rows that are in both ranges.
@@ -149,14 +172,14 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	object, err := parseObject(r.Body)
+	row, err := s.one(r.Body, payload.Options{Object: true}, errOne)
 	if err != nil {
 		return Result{}, err
 	}
-	if len(object.columns) == 0 {
+	if len(row.Columns) == 0 {
 		return nothing(r, table)
 	}
-	st, err := plan.Update(table, q, object.columns, string(r.Body), r.Answer)
+	st, err := plan.Update(table, q, row.Columns, row.Rows[1:len(row.Rows)-1], s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -179,7 +202,7 @@ func (s *Service) Delete(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	st, err := plan.Delete(table, q, r.Answer)
+	st, err := plan.Delete(table, q, s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -223,7 +246,7 @@ func parse(raw string) (query.Query, error) {
 		return q, f
 	}
 	if err != nil {
-		return q, fmt.Errorf("parsing a query: %w", err)
+		return q, planFault(err)
 	}
 	return q, nil
 }
@@ -245,8 +268,7 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 	switch {
 	case table == nil:
 		return f
-	case table.Protected, p.Role == principal.Service,
-		schema == s.Schemas[0] && s.AllowWithoutRLS[name], s.AllowWithoutRLS[schema+"."+name]:
+	case s.guarded(p, table, schema, name):
 		return nil
 	}
 	if s.Development {
@@ -256,6 +278,12 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 			"Or list it in data.allow_without_rls."
 	}
 	return f
+}
+
+// guarded says that somebody may be served a table.
+func (s *Service) guarded(p *principal.Principal, table *catalog.Table, schema, name string) bool {
+	return table.Protected || p.Role == principal.Service ||
+		schema == s.Schemas[0] && s.AllowWithoutRLS[name] || s.AllowWithoutRLS[schema+"."+name]
 }
 
 // run runs a statement. What a write did is undone if it is not what the

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
+	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/principal"
@@ -25,11 +27,75 @@ func detailed(kind fault.Kind, code, message, details string) *fault.Error {
 	return f
 }
 
+// planFault is what is wrong with a request that the catalog has no plan for.
 func planFault(err error) error {
 	if unknown, ok := errors.AsType[*plan.UnknownColumnError](err); ok {
 		return dataFault(fault.Invalid, "42703", unknown.Error())
 	}
+	if missing, ok := errors.AsType[*query.NotEmbeddedError](err); ok {
+		f := dataFault(fault.Invalid, "PGRST108", missing.Error())
+		f.SQL.Hint = fmt.Sprintf("Verify that '%s' is included in the 'select' query parameter.", missing.Name)
+		return f
+	}
+	if relation, ok := errors.AsType[*plan.RelationError](err); ok {
+		return relationFault(relation)
+	}
+	if several, ok := errors.AsType[*plan.NotToOneError](err); ok {
+		return detailed(fault.Invalid, "PGRST118", several.Error(),
+			fmt.Sprintf("'%s' and '%s' do not form a many-to-one or one-to-one relationship", several.From, several.Name))
+	}
+	if compared, ok := errors.AsType[*plan.NotNullError](err); ok {
+		return dataFault(fault.Invalid, "PGRST120", compared.Error())
+	}
+	if errors.Is(err, plan.ErrAggregates) {
+		f := dataFault(fault.Invalid, "PGRST123", "Use of aggregate functions is not allowed")
+		f.SQL.Hint = "They are allowed by the setting data.aggregates."
+		return f
+	}
 	return fmt.Errorf("planning a statement: %w", err)
+}
+
+// relationFault is about an embedding that the catalog has no relation for, or
+// more than one.
+func relationFault(e *plan.RelationError) error {
+	if len(e.Candidates) == 0 {
+		f := dataFault(fault.Invalid, "PGRST200", e.Error())
+		with := ""
+		if e.Hint != "" {
+			with = fmt.Sprintf(" using the hint '%s'", e.Hint)
+		}
+		f.SQL.Details = fmt.Sprintf("Searched for a foreign key relationship between '%s' and '%s'%s in the schema, but no matches were found.", e.From, e.Name, with)
+		if e.Near != "" && e.Near != e.Name {
+			f.SQL.Hint = fmt.Sprintf("Perhaps you meant '%s' instead of '%s'.", e.Near, e.Name)
+		}
+		return f
+	}
+	f := dataFault(fault.Ambiguous, "PGRST201", e.Error())
+	var hints []string
+	for _, r := range e.Candidates {
+		name, how := distinct(r)
+		f.SQL.Candidates = append(f.SQL.Candidates, fault.Candidate{
+			Cardinality: r.Cardinality.String(), Embedding: e.From + " with " + r.Table.Name, Relationship: how,
+		})
+		hints = append(hints, "'"+e.Name+"!"+name+"'")
+	}
+	f.SQL.Hint = fmt.Sprintf("Try changing '%s' to one of the following: %s. Find the desired relationship in the 'details' key.", e.Name, strings.Join(hints, ", "))
+	return f
+}
+
+// distinct returns what tells a relation from others to the same table, and how
+// it comes about.
+func distinct(r *catalog.Relation) (hint, how string) {
+	columns, target := strings.Join(r.Columns, ", "), strings.Join(r.Target, ", ")
+	switch {
+	case r.Function != nil:
+		return r.Function.Name, "the function " + r.Function.Name
+	case r.Junction != nil:
+		j := r.Junction
+		return j.Table.Name, fmt.Sprintf("%s using %s(%s) and %s(%s)", j.Table.Name, r.Constraint, strings.Join(j.Columns, ", "), j.Constraint, strings.Join(j.Target, ", "))
+	default:
+		return r.Constraint, fmt.Sprintf("%s using (%s) and %s(%s)", r.Constraint, columns, r.Table.Name, target)
+	}
 }
 
 // blame names the column that PostgreSQL's words are about where they do not.

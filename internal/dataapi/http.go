@@ -29,8 +29,9 @@ func (s *Service) Routes() []web.Route {
 		{Name: "offset", In: "query", Description: "Skip this many rows"},
 		{Name: "columns", In: "query", Description: "For inserts: the columns to take from the body"},
 		{Name: "Accept", In: "header", Description: "application/json (default), application/vnd.pgrst.object+json for exactly one row, application/vnd.pgrst.array+json;nulls=stripped, or text/csv"},
+		{Name: "Content-Type", In: "header", Description: "Of rows that are written: application/json, text/csv with a line of names, or application/x-www-form-urlencoded for one row"},
 		{Name: "on_conflict", In: "query", Description: "For inserts with Prefer: resolution=: the columns of the key that must not occur twice; else the primary key"},
-		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation; count=exact; resolution=merge-duplicates or ignore-duplicates; handling=strict; max-affected=N"},
+		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation; count=exact; resolution=merge-duplicates or ignore-duplicates; missing=default for what rows lack of ?columns=; handling=strict; max-affected=N"},
 		{Name: "Range", In: "header", Description: "For reads: rows, as 0-9"},
 		{Name: "If-None-Match", In: "header", Description: "For reads: the ETag of an answer that is still there"},
 		{Name: "Accept-Profile", In: "header", Description: "For reads: a schema other than the default one; Content-Profile for writes"},
@@ -38,10 +39,14 @@ func (s *Service) Routes() []web.Route {
 	var routes []web.Route
 	for _, path := range []string{"/api/v1/tables/{table}", "/rest/v1/{table}"} {
 		route := func(method, summary string, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
-			routes = append(routes, web.Route{
+			r := web.Route{
 				Method: method, Path: path, Tag: "Data", Summary: summary, Params: params,
 				Media: "application/json", Serve: serve, Hidden: path != "/api/v1/tables/{table}",
-			})
+			}
+			if method == http.MethodPost {
+				r.MaxBody = s.MaxBody
+			}
+			routes = append(routes, r)
 		}
 		route(http.MethodGet, "Read rows", s.read)
 		route(http.MethodPost, "Insert rows", s.insert)
@@ -133,14 +138,14 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 	}
 	request.Answer.Returning, request.Rollback = p.returning, p.rollback
 	if r.Method == http.MethodPost {
-		request.Resolution = p.resolution
+		request.Resolution, request.Default = p.resolution, p.missing
 	}
 	request.Single = media.single && p.returning == plan.Rows
 	if r.Method == http.MethodPatch || r.Method == http.MethodDelete {
 		request.MaxAffected = p.maxAffected
 	}
 	if r.Method != http.MethodDelete {
-		if request.Body, err = body(r); err != nil {
+		if request.Body, err = rowsOf(r); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
@@ -24,8 +25,8 @@ func (s *Service) callRoutes() []web.Route {
 		{Name: "select", In: "query", Description: "For rows: as for tables, and so are filters and order"},
 		{Name: "limit", In: "query", Description: "At most this many rows or values"},
 		{Name: "offset", In: "query", Description: "Skip this many"},
-		{Name: "Accept", In: "header", Description: "application/json (default), or application/vnd.pgrst.object+json for exactly one row"},
-		{Name: "Prefer", In: "header", Description: "return=minimal leaves out the answer"},
+		{Name: "Accept", In: "header", Description: "application/json (default), application/vnd.pgrst.object+json for exactly one row, application/vnd.pgrst.array+json;nulls=stripped, or text/csv"},
+		{Name: "Prefer", In: "header", Description: "return=minimal leaves out the answer; count=exact; handling=strict; max-affected=N"},
 		{Name: "Accept-Profile", In: "header", Description: "By GET: a schema other than the default one; Content-Profile by POST"},
 	}
 	var routes []web.Route
@@ -68,16 +69,14 @@ func (s *Service) call(w http.ResponseWriter, r *http.Request, call Call) error 
 		return err
 	}
 	m, err := accept(r)
-	if err == nil && (m.csv || m.stripped) {
-		err = dataFault(fault.NotAcceptable, "PGRST107", "Functions answer with application/json or application/vnd.pgrst.object+json")
-	}
 	if err != nil {
 		return err
 	}
 	if slices.Contains(s.Schemas, call.Schema) {
 		w.Header().Set("Content-Profile", call.Schema)
 	}
-	call.Query, call.Single, call.Rollback = r.URL.RawQuery, m.single, p.rollback
+	call.Query, call.Single, call.Rollback, call.MaxAffected = r.URL.RawQuery, m.single, p.rollback, p.maxAffected
+	call.Answer = plan.Answer{CSV: m.csv, Stripped: m.stripped, Count: p.count}
 	a, err := s.Call(r.Context(), call)
 	if err != nil {
 		return err
@@ -98,6 +97,9 @@ func (a *Answer) send(w http.ResponseWriter, m media) error {
 	}
 	if a.Set {
 		w.Header()["Content-Range"] = []string{contentRange(a.Result)}
+		if a.Status == "" && a.Total != nil && a.Count < *a.Total {
+			status = http.StatusPartialContent
+		}
 	}
 	if a.Void || status == http.StatusNoContent || status == http.StatusNotModified {
 		w.WriteHeader(status)
@@ -184,7 +186,7 @@ func reservedField(name string) bool {
 // appliedToCall says which preferences a call has honoured.
 func (p *preferences) appliedToCall(h http.Header, read bool) {
 	var list []string
-	for _, words := range []string{p.given["return"], p.given["tx"], p.given["handling"]} {
+	for _, words := range []string{p.given["return"], p.given["count"], p.given["tx"], p.given["handling"], p.given["max-affected"]} {
 		switch {
 		case words == "", words == p.given["return"] && words != "return=minimal", words == p.given["tx"] && read:
 		default:

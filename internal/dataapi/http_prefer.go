@@ -17,6 +17,7 @@ type preferences struct {
 	maxAffected *int64
 	resolution  Resolution
 	rollback    bool
+	missing     bool // what rows lack is its default
 
 	given map[string]string // name to the words that were understood
 }
@@ -50,6 +51,9 @@ func (s *Service) prefer(r *http.Request) (preferences, error) {
 				understood = p.strict || value == "lenient"
 			case "resolution":
 				p.resolution, understood = resolutions[value]
+			case "missing":
+				p.missing = value == "default"
+				understood = p.missing || value == "null"
 			case "tx":
 				if understood = s.TxOverride && (value == "commit" || value == "rollback"); understood {
 					p.rollback = value == "rollback"
@@ -95,7 +99,7 @@ func (p *preferences) applied(h http.Header, method string) {
 	case http.MethodGet, http.MethodHead:
 		names = []string{"count", "handling"}
 	case http.MethodPost:
-		names = []string{"resolution", "return", "tx", "handling"}
+		names = []string{"resolution", "missing", "return", "tx", "handling"}
 	case http.MethodPut:
 		names = []string{"return", "tx", "handling"}
 	}

@@ -2,59 +2,117 @@ package dataapi
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
 
-// Insert adds the rows of a JSON body: an object, or an array of objects with
-// the same keys.
+// Insert adds the rows of a body. What fits into one batch of rows with the same
+// columns is one statement, in one round trip. More is several statements in one
+// transaction, which begins when all of the body is here and has been found
+// well-formed, so that no client can keep it open.
 func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
+	r.Answer = s.answer(r.Principal, r.Answer)
 	table, q, err := s.prepare(ctx, r)
 	if err != nil {
 		return Result{}, err
 	}
-	rows, err := parseRows(r.Body)
+	kept := &spool{from: r.Body.Text, lying: &s.spooled, limit: spoolFactor * s.MaxBody}
+	defer kept.close()
+	rows := s.rows(r, q, kept)
+	first, err := rows.Next()
+	if errors.Is(err, io.EOF) {
+		return nothing(r, table)
+	}
 	if err != nil {
 		return Result{}, err
 	}
-	if q.Columns != nil {
-		rows.columns = q.Columns
+	st, err := insertion(r, table, q, first[0])
+	if err != nil {
+		return Result{}, err
 	}
-	return s.insertRows(ctx, r, table, q, rows)
+	single, err := alone(rows, first)
+	if err != nil {
+		return Result{}, err
+	}
+	if single {
+		return s.insertRows(ctx, r, table, st)
+	}
+	if q.Order != nil && r.Answer.Returning == plan.Rows {
+		return Result{}, detailed(fault.Invalid, "PGRST100", "order is for inserts of one statement",
+			"The rows are too many, or lack different columns.")
+	}
+	if err := kept.rewind(); err != nil {
+		return Result{}, err
+	}
+	return s.insertSeries(ctx, r, table, q, s.rows(r, q, kept))
 }
 
-func (s *Service) insertRows(ctx context.Context, r Request, table *catalog.Table, q query.Query, rows written) (Result, error) {
-	if rows.count == 0 {
-		return nothing(r, table)
-	}
-	if r.Resolution == Refuse {
-		st, err := plan.Insert(table, q, rows.columns, rows.array, r.Answer)
-		if err != nil {
-			return Result{}, planFault(err)
+func (s *Service) rows(r Request, q query.Query, from io.Reader) *payload.Reader {
+	return payload.NewReader(r.Body.Media, from, payload.Options{
+		MaxRow: s.MaxRow, Columns: q.Columns, Default: r.Default, Ordered: r.Answer.Returning == plan.Rows,
+	})
+}
+
+// alone reads a body to its end, and says whether the first batch is all there
+// is, and one run.
+func alone(rows *payload.Reader, first []payload.Run) (bool, error) {
+	single := len(first) == 1
+	for {
+		_, err := rows.Next()
+		if errors.Is(err, io.EOF) {
+			return single, nil
 		}
-		result, err := s.run(ctx, r, st, false)
-		result.Table = table
-		return result, err
+		if err != nil {
+			return false, err
+		}
+		single = false
 	}
-	st, err := plan.Upsert(table, q, rows.columns, rows.array, r.Resolution == Merge, r.Answer)
+}
+
+// insertion plans the statement for a run of rows.
+func insertion(r Request, table *catalog.Table, q query.Query, run payload.Run) (plan.Statement, error) {
+	var st plan.Statement
+	var err error
+	if r.Resolution == Refuse {
+		st, err = plan.Insert(table, q, run.Columns, run.Rows, r.Answer)
+	} else {
+		st, err = plan.Upsert(table, q, run.Columns, run.Rows, r.Resolution == Merge, r.Answer)
+	}
 	if err != nil {
-		return Result{}, planFault(err)
+		return st, planFault(err)
 	}
+	return st, nil
+}
+
+// insertRows runs the one statement of an insert.
+func (s *Service) insertRows(ctx context.Context, r Request, table *catalog.Table, st plan.Statement) (Result, error) {
 	result, err := s.run(ctx, r, st, false)
-	result.Table, result.New, result.Total = table, result.Total, nil
+	result.inserted(r, table)
 	return result, err
+}
+
+// inserted makes what a statement has counted the rows that are new.
+func (r *Result) inserted(request Request, table *catalog.Table) {
+	r.Table = table
+	if request.Resolution != Refuse {
+		r.New, r.Total = r.Total, nil
+	}
 }
 
 // Put writes the row that the filters name by its whole primary key, whether it
 // is there or not.
 func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
+	r.Answer = s.answer(r.Principal, r.Answer)
 	table, q, err := s.prepare(ctx, r)
 	if err != nil {
 		return Result{}, err
@@ -67,16 +125,22 @@ func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
 		return Result{}, dataFault(fault.MethodNotAllowed, "PGRST105",
 			"Filters must include all and only primary key columns with 'eq' operators")
 	}
-	rows, err := parseRows(r.Body)
+	row, err := s.one(r.Body, payload.Options{Columns: q.Columns}, errOtherKey)
 	if err != nil {
 		return Result{}, err
 	}
-	if rows.count != 1 || !hasKey(rows.array, key) {
-		return Result{}, dataFault(fault.Invalid, "PGRST115", "Payload values do not match URL in primary key column(s)")
+	if !hasKey(row.Rows, key) {
+		return Result{}, errOtherKey
 	}
 	r.Resolution, q.OnConflict = Merge, nil
-	return s.insertRows(ctx, r, table, q, rows)
+	st, err := insertion(r, table, q, row)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.insertRows(ctx, r, table, st)
 }
+
+var errOtherKey = dataFault(fault.Invalid, "PGRST115", "Payload values do not match URL in primary key column(s)")
 
 // keyOf returns the values of the primary key that the filters ask for.
 func keyOf(table *catalog.Table, q query.Query) (map[string]string, bool) {

@@ -25,19 +25,17 @@ func scanner(st plan.Statement, into *Result, check func() error) postgres.Scan 
 }
 
 // callScanner reads the one row of a call, and asks whether it may stand.
-func callScanner(into *Result, headers, status *string, check func() error) postgres.Scan {
+func callScanner(st plan.Statement, into *Result, headers, status *string, check func() error) postgres.Scan {
 	return func(rows pgx.Rows) error {
-		_, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (struct{}, error) {
-			return struct{}{}, row.Scan(&into.Body, &into.Count, headers, status)
-		})
-		if err != nil {
+		if err := scanRow(rows, st, into, headers, status); err != nil {
 			return err
 		}
 		return check()
 	}
 }
 
-func scanRow(rows pgx.Rows, st plan.Statement, into *Result) error {
+// scanRow reads an answer, and the columns beside it.
+func scanRow(rows pgx.Rows, st plan.Statement, into *Result, beside ...any) error {
 	body, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) ([]byte, error) {
 		text := []byte(st.Header)
 		var answer []byte
@@ -45,7 +43,7 @@ func scanRow(rows pgx.Rows, st plan.Statement, into *Result) error {
 		if st.Counted {
 			columns = append(columns, &into.Total)
 		}
-		err := row.Scan(columns...)
+		err := row.Scan(append(columns, beside...)...)
 		if st.Header == "" {
 			return answer, err
 		}

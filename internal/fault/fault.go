@@ -64,8 +64,19 @@ type SQL struct {
 	Details string
 	Hint    string
 
+	// Candidates are what an ambiguous request may mean; they take the place of
+	// Details.
+	Candidates []Candidate
+
 	Position int    // in the statement, in characters from 1; 0 if not known; not for the caller
 	Context  string // where it was found; not for the caller
+}
+
+// Candidate is one of several relations between two tables.
+type Candidate struct {
+	Cardinality  string `json:"cardinality"`  // one-to-many and so on
+	Embedding    string `json:"embedding"`    // "films with directors"
+	Relationship string `json:"relationship"` // the keys that make it
 }
 
 // New returns a failure of a kind with a code and a sentence for the caller.

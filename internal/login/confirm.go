@@ -73,8 +73,9 @@ type Again struct {
 }
 
 // Resend mails the confirmation of a sign-up once more. To somebody else than who
-// signed up it mails one that makes an account without a password, and nobody
-// can wait for that.
+// signed up it mails one that makes an account without a password. Only the page
+// that signed up can wait for it: a neighbour who shares device and address with
+// its owner would be signed in beside them.
 func (s *Service) Resend(ctx context.Context, in Again, from session.Origin) (Waiting, error) {
 	email, err := user.NormalizeEmail(in.Email)
 	if err != nil {
@@ -87,11 +88,11 @@ func (s *Service) Resend(ctx context.Context, in Again, from session.Origin) (Wa
 	waiting := Waiting{FlowID: rand.Text() + rand.Text()}
 	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
 		before, err := s.Flows.Latest(ctx, q, email, otp.SignUp)
-		own := err == nil && sameOrigin(before, from)
+		own, waits := err == nil && sameOrigin(before, from), false
 		if in.FlowID != "" && (err == nil || errors.Is(err, otp.ErrExpired)) {
 			var of otp.Flow
 			if of, err = s.Flows.Of(ctx, q, in.FlowID); err == nil && of.Email == email && of.Kind == otp.SignUp {
-				before, own = of, true
+				before, own, waits = of, true, true
 			}
 		}
 		if err != nil && !errors.Is(err, otp.ErrExpired) {
@@ -100,8 +101,8 @@ func (s *Service) Resend(ctx context.Context, in Again, from session.Origin) (Wa
 		if !own {
 			before.PasswordDigest, before.Data, before.RedirectTo = "", "", ""
 		}
-		asked, err := s.resend(ctx, q, email, found, before, own, from)
-		if own {
+		asked, err := s.resend(ctx, q, email, found, before, waits, from)
+		if waits {
 			waiting.FlowID = asked.Waiter
 		}
 		return err

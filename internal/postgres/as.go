@@ -60,10 +60,7 @@ func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan
 	if err != nil {
 		return err
 	}
-	settings := [][]byte{
-		[]byte(p.Role), []byte(p.Claims), []byte(p.User.String()), []byte(p.Email), []byte(p.Session.String()),
-		[]byte(onOff(st.ReadOnly)), db.timeout,
-	}
+	settings := db.settings(p, st.ReadOnly)
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return Fault(err)
@@ -75,6 +72,14 @@ func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan
 		err = db.pipeline(ctx, conn, settings, st, args, scan)
 	}
 	return faultOf(err, kindOfCallers)
+}
+
+// settings are the arguments of settingsSQL.
+func (db *DB) settings(p *principal.Principal, readOnly bool) [][]byte {
+	return [][]byte{
+		[]byte(p.Role), []byte(p.Claims), []byte(p.User.String()), []byte(p.Email), []byte(p.Session.String()),
+		[]byte(onOff(readOnly)), db.timeout,
+	}
 }
 
 // stale says that a prepared statement no longer fits the schema, or is gone.

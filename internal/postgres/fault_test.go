@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,7 +80,7 @@ func TestFaultOfStates(t *testing.T) {
 		if report != nil {
 			report.Context = "" // says where the test raised it
 		}
-		if report == nil || *report != (fault.SQL{State: state, Message: "said", Details: "more", Hint: "do"}) {
+		if want := (&fault.SQL{State: state, Message: "said", Details: "more", Hint: "do"}); !reflect.DeepEqual(report, want) {
 			t.Errorf("%s: the report is %+v", state, report)
 		}
 		if f.Kind == fault.Unavailable && f.RetryAfter == 0 {

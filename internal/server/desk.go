@@ -19,7 +19,7 @@ import (
 )
 
 // Desk is the part of the admin API that works without a server: what concerns
-// keys and secrets, for whoever has the database and the configuration. It
+// keys, secrets, policies and types, for whoever has the database and the configuration. It
 // answers to nobody but its process.
 type Desk struct {
 	Handler  http.Handler
@@ -76,7 +76,7 @@ func (d *Desk) assemble(ctx context.Context, c *config.Config, logger *slog.Logg
 		Authenticate: func(*http.Request) (*principal.Principal, error) { return principal.OfOperator(), nil },
 		Logger:       logger, Now: time.Now, MaxBody: int64(c.Server.MaxBodySize), Deadline: time.Minute,
 	}
-	d.Handler = frame.Handler(concat(secrets.Routes(), d.Rotation.Routes(), testing(c, d.db).Routes(), linter(c, d.db).Routes()))
+	d.Handler = frame.Handler(concat(secrets.Routes(), d.Rotation.Routes(), testing(c, d.db).Routes(), linter(c, d.db).Routes(), describing(c, d.db).Routes()))
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/rls/lint"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
+	"github.com/fluxbase/fluxbase/internal/typescript"
 )
 
 // explaining makes what explains policies, and tests them in development.
@@ -28,6 +29,11 @@ func testing(c *config.Config, db *postgres.DB) *rls.Service {
 // linter makes what finds faults with policies.
 func linter(c *config.Config, db *postgres.DB) *lint.Service {
 	return &lint.Service{DB: db, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS)}
+}
+
+// describing makes what describes the database to compilers.
+func describing(c *config.Config, db *postgres.DB) *typescript.Service {
+	return &typescript.Service{DB: db, Schemas: c.Data.Schemas}
 }
 
 func sessionConfig(c *config.Config) session.Config {

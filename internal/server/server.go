@@ -161,7 +161,8 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
 	data := &dataapi.Service{
 		DB: s.db, Catalog: s.catalog, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
-		MaxRows: int64(c.Data.MaxRows), Development: c.Environment == config.Development,
+		MaxRows: int64(c.Data.MaxRows), MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
+		Aggregates: c.Data.Aggregates, Development: c.Environment == config.Development,
 		Rollback: strings.HasPrefix(c.Data.TxEnd, "rollback"), TxOverride: strings.HasSuffix(c.Data.TxEnd, "allow-override"),
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
@@ -200,13 +201,14 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if err := s.measure(passwords); err != nil {
 		return err
 	}
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err
 	}
 	frame := s.frame(authenticator, now)
 	s.encryption.Requests = frame.Requests
+	passwords.Pool.Busy = func() bool { return frame.Active() > passwords.Pool.Waiting() }
 	s.Handler = frame.Handler(s.Routes)
 	return nil
 }

@@ -65,6 +65,10 @@ type Route struct {
 	// are not kept as text.
 	NUL []string
 
+	// MaxBody is how many bytes a body may have where that is not the server's
+	// limit; 0 is the server's.
+	MaxBody int64
+
 	// Stream lets body and answer be of any length; what is limited is the time
 	// in which nothing of them moves. See Upload and Download.
 	Stream bool
@@ -76,6 +80,7 @@ type Route struct {
 type Call struct {
 	Principal *principal.Principal
 	Address   netip.Addr // of the client, as far as trusted proxies tell
+	Shared    bool       // the address is that of a proxy, behind which there may be anybody
 	UserAgent string     // cut to 512 bytes
 	RequestID string
 	Status    int // of the answer, if a handler wants another than the route's

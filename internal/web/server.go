@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,8 @@ type Server struct {
 	Headers        map[string]string // set on every answer
 	AllowOrigin    func(origin string) bool
 
-	requests atomic.Int64
+	requests atomic.Int64        // that have come
+	answered atomic.Int64        // of them
 	fields   map[string][]string // Headers as they are set; shared by all answers and never appended to
 }
 
@@ -82,6 +84,9 @@ func (s *Server) Handler(routes []Route) http.Handler {
 
 // Requests counts the requests that have come.
 func (s *Server) Requests() int64 { return s.requests.Load() }
+
+// Active counts the requests that are being served.
+func (s *Server) Active() int64 { return s.requests.Load() - s.answered.Load() }
 
 // clean is the form of a path that routes are matched against.
 func clean(p string) string {
@@ -131,11 +136,13 @@ func missing(w http.ResponseWriter, unknown bool, allow string) error {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allow string) {
 	began := s.Now()
 	s.requests.Add(1)
+	defer s.answered.Add(1)
 	c := &Call{
 		RequestID: id.New(began).String(), request: r,
 		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
 		Principal: principal.Nobody(),
 	}
+	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies)
 	h := w.Header()
 	for name, values := range s.fields {
 		h[name] = values
@@ -178,7 +185,7 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, 
 	if route.Stream {
 		w = s.moving(w, r)
 	} else {
-		r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, cmp.Or(route.MaxBody, s.MaxBody))
 	}
 	p, err := s.Authenticate(r)
 	if err != nil {

@@ -28,8 +28,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 func Root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fluxbase-cli",
-		Short: "Look after the people, sessions, keys, secrets and policies of a Fluxbase",
-		Long: "Look after the people, sessions, keys, secrets and policies of a Fluxbase.\n\n" +
+		Short: "Look after the people, sessions, keys, secrets, policies and types of a Fluxbase",
+		Long: "Look after the people, sessions, keys, secrets, policies and types of a Fluxbase.\n\n" +
 			"The server and the service key come from --url and --service-key, or from the environment: " +
 			"FLUXBASE_URL and FLUXBASE_SERVICE_KEY. A key on the command line can be read by others on the machine.",
 		Version:       server.Version,
@@ -40,7 +40,7 @@ func Root() *cobra.Command {
 	root.PersistentFlags().String("url", os.Getenv("FLUXBASE_URL"), "URL of the server")
 	root.PersistentFlags().String("service-key", "", "service key (better: FLUXBASE_SERVICE_KEY)")
 	root.PersistentFlags().Bool("json", false, "print JSON")
-	root.AddCommand(usersCommand(), sessionsCommand(), keysCommand(), secretsCommand(), rlsCommand())
+	root.AddCommand(usersCommand(), sessionsCommand(), keysCommand(), secretsCommand(), rlsCommand(), typesCommand())
 	return root
 }
 

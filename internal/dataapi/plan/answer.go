@@ -8,25 +8,37 @@ import (
 
 // envelope begins a statement whose answer PostgreSQL writes. The rows of the
 // answer follow, as a subquery called t.
-func (b *builder) envelope(answer Answer, items []query.Item, count func()) {
-	b.text("select ")
-	switch {
-	case answer.CSV:
-		b.header = b.csvHeader(items)
-		b.text(csvLines)
-	case answer.Stripped:
-		b.text("coalesce(json_strip_nulls(json_agg(t.*)), '[]')::text")
-	default:
-		b.text("coalesce(json_agg(t.*), '[]')::text")
+func (b *builder) envelope(answer Answer, q *query.Query, count func()) {
+	value := "t.*"
+	if b.scalar {
+		value = "t.v"
 	}
-	b.text(", count(*)")
+	if answer.CSV {
+		b.header = b.csvHeader(q)
+	}
+	b.text("select ", body(answer, !b.single, value), ", count(*)")
 	if answer.Count && count != nil {
 		b.counted = true
 		b.text(", (")
 		count()
 		b.text(")")
 	}
-	b.text(" from (")
+	b.text(b.extra, " from (")
+}
+
+// body makes an array of a set, or lines, and of anything else the one value.
+func body(answer Answer, set bool, value string) string {
+	rows, none := "json_agg("+value+")", "[]"
+	if !set {
+		rows, none = "(array_agg(to_json("+value+")))[1]", "null"
+	}
+	switch {
+	case answer.CSV:
+		return csvLines
+	case answer.Stripped:
+		rows = "json_strip_nulls(" + rows + ")"
+	}
+	return "coalesce(" + rows + ", '" + none + "')::text"
 }
 
 // csvLines takes the text of a row out of its parentheses and makes one of two
@@ -35,22 +47,13 @@ const csvLines = "coalesce(string_agg(replace(substr((t.*)::text, 2, length((t.*
 
 // csvHeader is the line of names of an answer. PostgreSQL writes the other
 // lines, as it writes rows, with commas and double quotes.
-func (b *builder) csvHeader(items []query.Item) string {
-	if items == nil {
-		items = []query.Item{{Field: query.Field{Column: "*"}}}
+func (b *builder) csvHeader(q *query.Query) string {
+	if b.scalar {
+		return csvName(b.table.Name) + "\n"
 	}
 	var names []string
-	for _, item := range items {
-		switch {
-		case item.Alias != "":
-			names = append(names, csvName(item.Alias))
-		case item.Column == "*":
-			for _, c := range b.table.Columns {
-				names = append(names, csvName(c.Name))
-			}
-		default:
-			names = append(names, csvName(item.Name()))
-		}
+	for _, o := range b.outputs(q.Select) {
+		names = append(names, csvName(o.key))
 	}
 	return strings.Join(names, ",") + "\n"
 }

@@ -12,8 +12,13 @@ type mark struct {
 	column string
 }
 
-// mark makes what follows about a column, or about none.
-func (b *builder) mark(column string) { b.marks = append(b.marks, mark{b.sql.Len(), column}) }
+// mark makes what follows about a column of the level, or about none.
+func (b *builder) mark(column string) {
+	if column != "" {
+		column = b.path + column
+	}
+	b.marks = append(b.marks, mark{b.sql.Len(), column})
+}
 
 func (b *builder) marked() string {
 	if len(b.marks) == 0 {

@@ -30,50 +30,55 @@ func (a *Arguments) has(name string) bool {
 }
 
 // Call plans the call of a function, and what the query wants of its answer. The
-// statement returns four columns: the JSON of the answer, how many values or
-// rows are in it, and what the function has left in the settings
-// response.headers and response.status.
+// statement returns two columns more than others, at the end: what the function
+// has left in the settings response.headers and response.status.
 //
-// The last two are read beside aggregates, which PostgreSQL computes after the
-// function has run to its end.
-func Call(f *catalog.Function, a Arguments, q query.Query, maxRows int64) (Statement, error) {
-	b := &builder{table: f.Result}
-	if b.table == nil {
-		b.table = catalog.NewTable(catalog.Table{Schema: f.Schema, Name: f.Name})
+// They are read beside aggregates, which PostgreSQL computes after the function
+// has run to its end. A function whose rows are counted is called once.
+func Call(f *catalog.Function, a Arguments, q query.Query, maxRows int64, answer Answer) (Statement, error) {
+	table := f.Result
+	if table == nil {
+		table = catalog.NewTable(catalog.Table{Schema: f.Schema, Name: f.Name})
 	}
+	b := newBuilder(table, answer)
+	b.maxRows, b.bound, b.extra = maxRows, maxRows, settings
+	b.scalar, b.single = f.Returns == catalog.Scalar, !f.Set
 	lateral, call := b.call(f, a)
+	value := "select " + call + " as v" + from(lateral)
+	var count func()
+	if answer.Count && f.Set {
+		count = func() { b.count(&q) }
+	}
 	switch f.Returns {
 	case catalog.Composite:
 		b.source = lateral + call
-		b.text("select ", body(f.Set, "t.*"), settings, "select ")
-		b.items(q.Select)
-		b.text(" from ", b.from())
-		b.where(q.Where)
-		b.order(q.Order)
-		b.limit(q, maxRows)
-		b.text(") t")
-	case catalog.Void:
-		b.text("select '', count(t.v)", settings, "select ", call, " as v", from(lateral), ") t")
-	case catalog.Scalar:
-		b.text("select ", body(f.Set, "t.v"), settings, "select ", call, " as v", from(lateral))
-		b.onlyPages(q)
-		if f.Set {
-			b.limit(q, maxRows)
+		if count != nil {
+			b.text("with called as (select r.* from ", b.place(), ") ")
+			b.source, b.rows = "called", false
 		}
-		b.text(") t")
+		b.envelope(answer, &q, count)
+		b.selection(&q)
+		b.limit(&q)
+	case catalog.Void:
+		b.text("select '', count(t.v)", settings, " from (", value)
+	case catalog.Scalar:
+		b.onlyPages(q)
+		if count != nil {
+			b.text("with called as (", value, ") ")
+			b.source, value = "called", "select r.v from called as r"
+			q.Select = nil
+		}
+		b.envelope(answer, &q, count)
+		b.text(value)
+		if f.Set {
+			b.limit(&q)
+		}
 	}
+	b.text(") t")
 	return b.statement(true)
 }
 
-const settings = `, coalesce(current_setting('response.headers', true), ''), coalesce(current_setting('response.status', true), '') from (`
-
-// body makes an array of a set, and of anything else the one value.
-func body(set bool, value string) string {
-	if set {
-		return "coalesce(json_agg(" + value + "), '[]')::text, count(*)"
-	}
-	return "coalesce((array_agg(to_json(" + value + ")))[1], 'null')::text, count(*)"
-}
+const settings = `, coalesce(current_setting('response.headers', true), ''), coalesce(current_setting('response.status', true), '')`
 
 func from(lateral string) string {
 	if lateral == "" {

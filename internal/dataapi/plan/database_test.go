@@ -32,8 +32,7 @@ const evilTable = `t"; drop table public.todos; --`
 
 func open(t *testing.T) *base {
 	t.Helper()
-	db := pgtest.New(t)
-	db.Exec(t, `create schema "my schema"; create type "my schema"."mood;" as enum ('sad', 'happy');
+	return openWith(t, `create schema "my schema"; create type "my schema"."mood;" as enum ('sad', 'happy');
 		create domain "my schema"."short" as varchar(3);
 		create table public.todos (id int8 primary key, title text, done bool, mood "my schema"."mood;",
 			tags text[], price numeric(10,2), code char(2), at timestamptz default now(), doc jsonb, short "my schema"."short", "from" uuid,
@@ -42,6 +41,12 @@ func open(t *testing.T) *base {
 		insert into public.todos (id, title, done, mood) values (1, 'a', true, 'sad'), (2, 'b,c', false, 'happy'), (3, null, null, null), (4, 'NULL', true, 'sad'), (5, '{"x"}\', false, null);
 		update public.todos set tags = array['t' || id, 'all'], span = int4range(id::int, id::int + 2), words = to_tsvector('english', 'running ' || id),
 			doc = jsonb_build_object('n', id, 'deep', jsonb_build_array(jsonb_build_object('k', 'v' || id))), raw = json_build_object('n', id)`)
+}
+
+func openWith(t *testing.T, sql string) *base {
+	t.Helper()
+	db := pgtest.New(t)
+	db.Exec(t, sql)
 	conn, err := pgx.Connect(context.Background(), db.OwnerURL)
 	if err != nil {
 		t.Fatal(err)

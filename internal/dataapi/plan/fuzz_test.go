@@ -24,6 +24,7 @@ func plans(tb testing.TB, w wording) []Statement {
 		Schema: w.schema, Name: w.table, PrimaryKey: []string{w.a},
 		Columns: []catalog.Column{{Name: w.a, Type: "pg_catalog.int4"}, {Name: w.b, Type: `"my schema"."a type"`}},
 	})
+	relate(table, w)
 	path := []query.Step{{Key: w.alias}, {Index: 1, Element: true}, {Key: w.value, Text: true}}
 	q := query.Query{
 		Select: []query.Item{{Field: query.Field{Column: w.a}}, {Field: query.Field{Column: w.b}, Alias: w.alias}, {Field: query.Field{Column: w.a, Path: path}, Alias: w.alias, Cast: &query.Type{Schema: w.alias, Name: w.schema, Modifiers: []int{1, 2}, Array: true}}, {Field: query.Field{Column: "*"}}},
@@ -39,22 +40,55 @@ func plans(tb testing.TB, w wording) []Statement {
 		Limit: new(int64), Offset: new(int64),
 	}
 	q.Where = append(q.Where, query.Cond{Or: true, Negated: true, Members: q.Where})
+	for _, kind := range []string{"one", "many", "between", "function"} {
+		within := query.Query{
+			Select: []query.Item{{Field: query.Field{Column: w.b, Path: path}, Alias: w.alias}, {Field: query.Field{Column: w.a}, Aggregate: query.Max, Result: &query.Type{Name: w.alias}}},
+			Where:  q.Where[:1], Order: q.Order[:1], Limit: new(int64),
+		}
+		for _, spread := range []bool{false, true} {
+			q.Select = append(q.Select, query.Item{Alias: w.alias, Embed: &query.Embed{Relation: kind, Inner: true, Spread: spread, Query: within}})
+		}
+	}
+	q.Select[4].Alias = "o"
+	q.Order = append(q.Order, query.Term{Field: query.Field{Column: w.b}, Relation: "o"})
 	columns, check := []string{w.b, w.a}, must(tb)
 	statements := []Statement{
-		check(Read(table, q, 10, Answer{})), check(Read(table, query.Query{}, 0, Answer{})),
-		check(Read(table, q, 0, Answer{CSV: true, Count: true})), check(Read(table, q, 0, Answer{Stripped: true})),
+		check(Read(table, q, 10, Answer{Aggregates: true})), check(Read(table, query.Query{}, 0, Answer{Aggregates: true})),
+		check(Read(table, q, 0, Answer{Aggregates: true, CSV: true, Count: true})), check(Read(table, q, 0, Answer{Aggregates: true, Stripped: true})),
 	}
 	for _, r := range []Returning{Nothing, Keys, Rows} {
-		statements = append(statements, check(Insert(table, q, columns, w.value, Answer{Returning: r})), check(Insert(table, q, nil, w.value, Answer{Returning: r})),
-			check(Upsert(table, q, columns, w.value, true, Answer{Returning: r})), check(Upsert(table, q, columns, w.value, false, Answer{Returning: r})),
-			check(Update(table, q, columns, w.value, Answer{Returning: r})), check(Delete(table, q, Answer{Returning: r})))
+		statements = append(statements, check(Insert(table, q, columns, w.value, Answer{Aggregates: true, Returning: r})), check(Insert(table, q, nil, w.value, Answer{Aggregates: true, Returning: r})),
+			check(Upsert(table, q, columns, w.value, true, Answer{Aggregates: true, Returning: r})), check(Upsert(table, q, columns, w.value, false, Answer{Aggregates: true, Returning: r})),
+			check(Update(table, q, columns, w.value, Answer{Aggregates: true, Returning: r})), check(Delete(table, q, Answer{Aggregates: true, Returning: r})))
 	}
 	f := &catalog.Function{Schema: w.schema, Name: w.table, Returns: catalog.Composite, Set: true, Result: table, Arguments: []catalog.Argument{
 		{Name: w.a, Type: &catalog.Type{SQL: "pg_catalog.int4"}}, {Name: w.b, Type: &catalog.Type{SQL: "pg_catalog._text"}, Variadic: true},
 	}}
 	q.Columns = nil
-	return append(statements, check(Call(f, Arguments{JSON: w.value, Names: []string{w.a, w.b}}, q, 10)),
-		check(Call(f, Arguments{Texts: map[string][]string{w.a: {w.value}, w.b: {w.value, w.alias}}}, q, 10)))
+	return append(statements, check(Call(f, Arguments{JSON: w.value, Names: []string{w.a, w.b}}, q, 10, Answer{Aggregates: true})),
+		check(Call(f, Arguments{Texts: map[string][]string{w.a: {w.value}, w.b: {w.value, w.alias}}}, q, 10, Answer{Aggregates: true, Count: true, CSV: true})))
+}
+
+// relate gives a table a relation of each kind to itself.
+func relate(t *catalog.Table, w wording) {
+	one, between := []string{w.a}, &catalog.Junction{Table: t, Columns: []string{w.b}, Target: []string{w.a}}
+	f := &catalog.Function{Schema: w.schema, Name: w.alias, Result: t, OfTable: true, Set: true}
+	for name, r := range map[string]*catalog.Relation{
+		"one":      {Cardinality: catalog.ManyToOne, Table: t, Constraint: "one", Columns: []string{w.b}, Target: one},
+		"many":     {Cardinality: catalog.OneToMany, Table: t, Constraint: "many", Columns: one, Target: []string{w.b}},
+		"between":  {Cardinality: catalog.ManyToMany, Table: t, Columns: one, Target: one, Junction: between},
+		"function": {Cardinality: catalog.OneToMany, Table: t, Function: f},
+	} {
+		if r.Junction != nil || r.Function != nil { // which go by names that may be hostile here
+			twin := *t
+			twin.Name = name
+			r.Table = catalog.NewTable(twin)
+		}
+		if r.Function != nil {
+			r.Function.Name = name
+		}
+		t.Relations = append(t.Relations, r)
+	}
 }
 
 // FuzzShape plans a request in hostile words and in plain ones: but for the
@@ -70,10 +104,10 @@ func FuzzShape(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, schema, table, a, b, alias, value string) {
 		w := wording{schema, table, a, b, alias, value}
-		if a == b || a == "" || b == "" || a == "*" || alias == "" || !utf8Names(schema, table, a, b, alias, value) {
+		if a == b || alias == a || alias == b || alias == "o" || a == "o" || b == "o" || a == "" || b == "" || a == "*" || alias == "" || slices.Contains([]string{"one", "many", "between", "function"}, table) || !utf8Names(schema, table, a, b, alias, value) {
 			t.Skip() // the catalog and query.Parse yield none of these, or they plan otherwise
 		}
-		names := []string{schema, table, a, b, alias, "my schema", "a type", "new", "new_", "new__"}
+		names := []string{schema, table, a, b, alias, "my schema", "a type", "new", "new_", "new__", "o", "max", "between", "function"}
 		for i, st := range plans(t, w) {
 			twin := plans(t, plain)[i]
 			if diff := cmp.Diff(shape(t, twin.SQL), shape(t, st.SQL)); diff != "" {
@@ -98,6 +132,7 @@ func FuzzRequest(f *testing.F) {
 	for _, raw := range []string{
 		"select=id,x:title&id=eq.7&title=not.in.(a,%22b%22)&order=id.desc&limit=5", "id=is.null&done=is.true", "select=%22%5C%22;--%22:id",
 		"select=*&offset=1", "a=eq.1", "select=t:id&order=id", "title=in.(%22%5C%5C%22,%7B%7D)", "columns=id", "select=*,*:id",
+		"select=id,count(),title.max()::text,x:rel!inner(id)&x.id=eq.1&order=x(id)", "select=...rel(a)&rel=is.null", "select=id.count()&order=id",
 		"select=doc->a->>0::numeric(1,2)[],x:raw->%22;--%22::%22s%22.%22t;--%22&or=(doc->>a.eq.1,not.and(tags.cs.{1},title.fts(x).y))", "title=like(any).{a}&order=doc->%22';%22",
 	} {
 		f.Add(raw, "v")
@@ -112,22 +147,36 @@ func FuzzRequest(f *testing.F) {
 			names = append(names, c.Name)
 		}
 		for _, item := range q.Select {
-			names = append(names, item.Alias, item.Name())
+			names = append(names, item.Alias, item.Name(), item.Key())
 			if item.Cast != nil {
 				names = append(names, item.Cast.Schema, item.Cast.Name)
+			}
+			if item.Result != nil {
+				names = append(names, item.Result.Schema, item.Result.Name)
 			}
 		}
 		q.Where = append(q.Where, leaf(query.Filter{Field: query.Field{Column: "title"}, Op: query.Eq, Value: value}))
 		for _, plan := range []func() (Statement, error){
-			func() (Statement, error) { return Read(todos(), q, 10, Answer{}) },
-			func() (Statement, error) { return Delete(todos(), q, Answer{Returning: Rows}) },
-			func() (Statement, error) { return Update(todos(), q, []string{"done"}, value, Answer{Returning: Keys}) },
-			func() (Statement, error) { return Upsert(todos(), q, q.Columns, value, true, Answer{Returning: Rows}) },
-			func() (Statement, error) { return Insert(todos(), q, q.Columns, value, Answer{Returning: Rows}) },
+			func() (Statement, error) { return Read(todos(), q, 10, Answer{Aggregates: true}) },
+			func() (Statement, error) { return Delete(todos(), q, Answer{Aggregates: true, Returning: Rows}) },
+			func() (Statement, error) {
+				return Update(todos(), q, []string{"done"}, value, Answer{Aggregates: true, Returning: Keys})
+			},
+			func() (Statement, error) {
+				return Upsert(todos(), q, q.Columns, value, true, Answer{Aggregates: true, Returning: Rows})
+			},
+			func() (Statement, error) {
+				return Insert(todos(), q, q.Columns, value, Answer{Aggregates: true, Returning: Rows})
+			},
 		} {
 			st, err := plan()
 			if err != nil {
-				if _, unknown := err.(*UnknownColumnError); !unknown || st.SQL != "" { //nolint:errorlint // the error itself, unwrapped, is the contract
+				switch err.(type) { //nolint:errorlint // the error itself, unwrapped, is the contract
+				case *UnknownColumnError, *RelationError, *NotNullError, *NotToOneError, *query.NotEmbeddedError:
+				default:
+					t.Fatalf("%+v, %v", st, err)
+				}
+				if st.SQL != "" {
 					t.Fatalf("%+v, %v", st, err)
 				}
 				continue

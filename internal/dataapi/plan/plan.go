@@ -7,6 +7,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,6 +30,9 @@ type Statement struct {
 	marks []mark
 }
 
+// ErrAggregates says that functions over rows are not allowed here.
+var ErrAggregates = errors.New("use of aggregate functions is not allowed")
+
 // UnknownColumnError names a column that the table does not have.
 type UnknownColumnError struct {
 	Table  string
@@ -40,12 +44,15 @@ func (e *UnknownColumnError) Error() string {
 	return fmt.Sprintf("column %s.%s does not exist", e.Table, e.Column)
 }
 
-// Answer is the shape of what a statement returns.
+// Answer is the shape of what a statement returns, and what it may be made of.
 type Answer struct {
 	Returning Returning // by a write
 	CSV       bool      // lines instead of JSON; Statement.Header is the first one
 	Stripped  bool      // without members that are null
 	Count     bool      // also of the rows on other pages
+
+	Aggregates bool                      // whether functions over rows may be used
+	Serves     func(*catalog.Table) bool // which tables may be embedded; nil is all
 }
 
 // Returning is what a write answers with.
@@ -61,16 +68,35 @@ const (
 // builder collects the text and the parameters of a statement. The first error
 // stays.
 type builder struct {
-	table *catalog.Table
+	*level // that is being written
+
 	sql   strings.Builder
 	args  []any
 	about []string
 	marks []mark
 	err   error
 
-	source  string // what stands in the place of the table; "" for the table itself
+	answer  Answer
+	maxRows int64 // of each table in the answer; 0 is no bound
+	joins   map[*query.Embed]*catalog.Relation
+	spreads int // that have got a name
+
 	counted bool
 	header  string
+	extra   string // columns beside the answer
+	scalar  bool   // the rows of the answer are values, called v
+	single  bool   // there is one of them, which is no array
+}
+
+// newBuilder begins a statement about a table.
+func newBuilder(table *catalog.Table, answer Answer) *builder {
+	return &builder{level: &level{table: table, alias: "r", rows: true}, answer: answer, joins: map[*query.Embed]*catalog.Relation{}}
+}
+
+func (b *builder) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
 }
 
 func (b *builder) text(parts ...string) {
@@ -85,32 +111,9 @@ func (b *builder) arg(value any) string {
 	return "$" + strconv.Itoa(len(b.args))
 }
 
-// column returns a column of the table as an expression. It is qualified,
-// because ORDER BY would take an alias of the answer for a plain name.
-func (b *builder) column(name string) string { return "r." + b.name(name) }
-
-// name returns the quoted name of a column of the table.
-func (b *builder) name(name string) string {
-	if _, ok := b.table.Column(name); !ok {
-		if b.err == nil {
-			b.err = &UnknownColumnError{b.table.Name, name}
-		}
-		return ""
-	}
-	return Quote(name)
-}
-
 // Quote makes an SQL identifier of any text without NUL.
 func Quote(name string) string {
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
-}
-
-// from names the table, as r.
-func (b *builder) from() string {
-	if b.source != "" {
-		return b.source + " as r"
-	}
-	return Quote(b.table.Schema) + "." + Quote(b.table.Name) + " as r"
 }
 
 func (b *builder) statement(returns bool) (Statement, error) {
@@ -124,57 +127,26 @@ func (b *builder) statement(returns bool) (Statement, error) {
 
 // Read plans a SELECT. maxRows bounds the answer; 0 is no bound.
 func Read(table *catalog.Table, q query.Query, maxRows int64, answer Answer) (Statement, error) {
-	b := &builder{table: table}
-	b.envelope(answer, q.Select, func() {
-		b.text("select count(*) from ", b.from())
-		b.where(q.Where)
-	})
-	b.text("select ")
-	b.items(q.Select)
-	b.text(" from ", b.from())
-	b.where(q.Where)
-	b.order(q.Order)
-	b.limit(q, maxRows)
+	b := newBuilder(table, answer)
+	b.maxRows, b.bound = maxRows, maxRows
+	b.envelope(answer, &q, func() { b.count(&q) })
+	b.selection(&q)
+	b.limit(&q)
 	b.text(") t")
 	return b.statement(true)
 }
 
-func (b *builder) items(items []query.Item) {
-	if items == nil {
-		b.text("r.*")
+// count counts the rows on all pages.
+func (b *builder) count(q *query.Query) {
+	b.text("select count(*)")
+	if b.grouped(q.Select) {
+		b.text(" from (")
+		b.selection(&query.Query{Select: q.Select, Where: q.Where})
+		b.text(") c")
 		return
 	}
-	for i, item := range items {
-		if i > 0 {
-			b.text(", ")
-		}
-		b.item(item)
-	}
-}
-
-// isStar says that an item stands for all columns. A column called * has an
-// alias, or is lost among them.
-func isStar(item query.Item) bool {
-	return item.Column == "*" && item.Alias == "" && item.Path == nil && item.Cast == nil
-}
-
-func (b *builder) item(item query.Item) {
-	if isStar(item) {
-		b.text("r.*")
-		return
-	}
-	b.mark(item.Column)
-	expression, name := b.field(item.Field, true), item.Alias
-	if name == "" && (item.Path != nil || item.Cast != nil) {
-		name = item.Name()
-	}
-	if item.Cast != nil {
-		expression = "cast(" + expression + " as " + typeName(item.Cast) + ")"
-	}
-	b.text(expression)
-	if name != "" {
-		b.text(" as ", Quote(name))
-	}
+	b.from(nil)
+	b.where(q)
 }
 
 // typeName writes a type. All of its names are in quotes, so that it can be
@@ -197,31 +169,6 @@ func typeName(t *query.Type) string {
 	return s.String()
 }
 
-// field returns a column, or a place inside of its value. What is compared or
-// sorted is jsonb, since json can be neither.
-func (b *builder) field(f query.Field, shown bool) string {
-	expression := b.column(f.Column)
-	if len(f.Path) == 0 {
-		return expression
-	}
-	column, _ := b.table.Column(f.Column)
-	if column.Type != "pg_catalog.jsonb" && (column.Type != "pg_catalog.json" || !shown) {
-		expression = "to_jsonb(" + expression + ")"
-	}
-	for _, step := range f.Path {
-		arrow := " -> "
-		if step.Text {
-			arrow = " ->> "
-		}
-		if step.Element {
-			expression += arrow + b.arg(int64(step.Index)) + "::int4"
-		} else {
-			expression += arrow + b.arg(step.Key) + "::text"
-		}
-	}
-	return "(" + expression + ")"
-}
-
 // arrayLiteral writes PostgreSQL's text form of an array. The elements are
 // quoted, so that none is taken for NULL or for structure.
 func arrayLiteral(elements []string) string {
@@ -242,39 +189,4 @@ func arrayLiteral(elements []string) string {
 	}
 	s.WriteByte('}')
 	return s.String()
-}
-
-func (b *builder) order(terms []query.Term) {
-	for i, t := range terms {
-		if i == 0 {
-			b.text(" order by ")
-		} else {
-			b.text(", ")
-		}
-		b.mark(t.Column)
-		b.text(b.field(t.Field, false))
-		if t.Descending {
-			b.text(" desc")
-		}
-		switch t.Nulls {
-		case "first":
-			b.text(" nulls first")
-		case "last":
-			b.text(" nulls last")
-		}
-	}
-}
-
-func (b *builder) limit(q query.Query, maxRows int64) {
-	limit := q.Limit
-	if maxRows > 0 && (limit == nil || *limit > maxRows) {
-		limit = &maxRows
-	}
-	b.mark("")
-	if limit != nil {
-		b.text(" limit ", b.arg(*limit))
-	}
-	if q.Offset != nil {
-		b.text(" offset ", b.arg(*q.Offset))
-	}
 }

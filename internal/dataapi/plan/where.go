@@ -6,32 +6,45 @@ import (
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 )
 
-func (b *builder) where(conditions []query.Cond) {
-	if len(conditions) > 0 {
-		b.text(" where ")
-		b.all(conditions, " and ")
+// where writes how rows belong to the level around, the conditions, and that
+// there is something in the embeddings that have to have it.
+func (b *builder) where(q *query.Query) {
+	next := " where "
+	and := func() {
+		b.text(next)
+		next = " and "
 	}
-}
-
-func (b *builder) all(conditions []query.Cond, junction string) {
-	for i, c := range conditions {
-		if i > 0 {
-			b.text(junction)
+	for _, c := range b.joined {
+		and()
+		b.text(c)
+	}
+	for _, c := range q.Where {
+		and()
+		b.condition(q, c)
+	}
+	for i := range q.Select {
+		if e := q.Select[i].Embed; e != nil && e.Inner {
+			and()
+			b.exists(&q.Select[i])
 		}
-		b.condition(c)
 	}
 }
 
-func (b *builder) condition(c query.Cond) {
+func (b *builder) condition(q *query.Query, c query.Cond) {
 	if c.Filter != nil {
-		b.filter(*c.Filter)
+		b.filter(q, *c.Filter)
 		return
 	}
 	if c.Negated {
 		b.text("not ")
 	}
 	b.text("(")
-	b.all(c.Members, map[bool]string{true: " or ", false: " and "}[c.Or])
+	for i, member := range c.Members {
+		if i > 0 {
+			b.text(map[bool]string{true: " or ", false: " and "}[c.Or])
+		}
+		b.condition(q, member)
+	}
 	b.text(")")
 }
 
@@ -50,7 +63,11 @@ var truths = map[string]string{
 	"null": " is null", "not_null": " is not null", "true": " is true", "false": " is false", "unknown": " is unknown",
 }
 
-func (b *builder) filter(f query.Filter) {
+func (b *builder) filter(q *query.Query, f query.Filter) {
+	if item := embedding(q, f.Column); item != nil && f.Path == nil {
+		b.missing(item, f)
+		return
+	}
 	b.mark(f.Column)
 	if f.Negated {
 		b.text("not ")
@@ -79,6 +96,18 @@ func (b *builder) filter(f query.Filter) {
 	b.text(operators[f.Op], placeholder)
 }
 
+// missing writes the condition that there is nothing in an embedding, or that
+// there is something.
+func (b *builder) missing(item *query.Item, f query.Filter) {
+	if f.Op != query.Is || f.Value != "null" && f.Value != "not_null" {
+		b.fail(&NotNullError{f.Column})
+	}
+	if f.Negated != (f.Value == "null") {
+		b.text("not ")
+	}
+	b.exists(item)
+}
+
 // search compares a text, or what has been prepared for searching, with the
 // words of a search.
 func (b *builder) search(f query.Filter, function string) {
@@ -87,7 +116,7 @@ func (b *builder) search(f query.Filter, function string) {
 			b.text(b.arg(f.Language), "::regconfig, ")
 		}
 	}
-	if column, _ := b.table.Column(f.Column); column.Type == "pg_catalog.tsvector" && len(f.Path) == 0 {
+	if _, base := b.column(f.Column); base == "pg_catalog.tsvector" && len(f.Path) == 0 {
 		b.text(b.field(f.Field, false))
 	} else {
 		b.text("to_tsvector(")

@@ -8,13 +8,13 @@ import (
 // Insert plans an INSERT of the rows in a JSON array, which all have the named
 // columns. Without columns it inserts one row of defaults.
 func Insert(table *catalog.Table, q query.Query, columns []string, rows string, answer Answer) (Statement, error) {
-	b := &builder{table: table}
+	b := newBuilder(table, answer)
 	b.write(q, answer, func() { b.insert(columns, rows) })
 	return b.statement(answer.Returning != Nothing)
 }
 
 func (b *builder) insert(columns []string, rows string) {
-	b.text("insert into ", b.from())
+	b.text("insert into ", b.place())
 	if len(columns) == 0 {
 		b.text(" default values")
 		return
@@ -30,19 +30,25 @@ func (b *builder) insert(columns []string, rows string) {
 
 // Upsert plans an INSERT whose rows may be there already. The key that says so
 // is that of ?on_conflict=, or else the primary one. With merge the rows that
-// are there take the named columns; without, they stay as they are.
+// are there take the named columns, and those of ?columns= that are not named as
+// their defaults; without, they stay as they are.
 //
 // The statement returns, in its third column, how many rows are new.
 func Upsert(table *catalog.Table, q query.Query, columns []string, rows string, merge bool, answer Answer) (Statement, error) {
-	b := &builder{table: table, counted: true}
+	b := newBuilder(table, answer)
+	b.counted = true
 	key := q.OnConflict
 	if key == nil {
 		key = table.PrimaryKey
 	}
+	taken := columns
+	if q.Columns != nil {
+		taken = q.Columns
+	}
 	mark := b.unused("new")
 	b.text("with written as (")
 	b.insert(columns, rows)
-	b.conflict(key, columns, merge)
+	b.conflict(key, taken, merge)
 	b.mark("")
 	b.text(" returning *, r.xmax = 0 as ", mark, ") ")
 	b.upserted(q, answer, mark)
@@ -74,31 +80,11 @@ func (b *builder) conflict(key, columns []string, merge bool) {
 	}
 }
 
-// upserted is the answer of an upsert. Its rows have one column too many, so
-// that all are written out.
+// upserted is the answer of an upsert. Its rows have one column too many.
 func (b *builder) upserted(q query.Query, answer Answer, mark string) {
-	count := func() { b.text("select count(*) from written where written.", mark) }
 	answer.Count = true
-	all := make([]string, len(b.table.Columns))
-	for i, c := range b.table.Columns {
-		all[i] = c.Name
-	}
-	switch answer.Returning {
-	case Keys:
-		b.envelope(Answer{Count: true}, nil, count)
-		b.text("select ")
-		b.names(b.table.PrimaryKey, "r.")
-	case Rows:
-		b.envelope(answer, q.Select, count)
-		b.text("select ")
-		b.itemsOf(q.Select, all)
-	default:
-		b.envelope(Answer{Count: true}, nil, count)
-		b.text("select")
-	}
-	b.text(" from written as r")
-	b.order(q.Order)
-	b.text(") t")
+	b.written().expand = true
+	b.answered(&q, answer, func() { b.text("select count(*) from written where written.", mark) })
 }
 
 // unused returns a quoted name that no column has.
@@ -111,47 +97,29 @@ func (b *builder) unused(name string) string {
 	}
 }
 
-// itemsOf is items with the columns written out.
-func (b *builder) itemsOf(items []query.Item, all []string) {
-	var explicit []query.Item
-	if items == nil {
-		items = []query.Item{{Field: query.Field{Column: "*"}}}
-	}
-	for _, item := range items {
-		if !isStar(item) {
-			explicit = append(explicit, item)
-			continue
-		}
-		for _, c := range all {
-			explicit = append(explicit, query.Item{Field: query.Field{Column: c}, Alias: c})
-		}
-	}
-	b.items(explicit)
-}
-
 // Update plans an UPDATE of the rows that the filters select, with the named
 // columns of a JSON object.
 func Update(table *catalog.Table, q query.Query, columns []string, object string, answer Answer) (Statement, error) {
-	b := &builder{table: table}
+	b := newBuilder(table, answer)
 	b.write(q, answer, func() {
-		b.text("update ", b.from(), " set (")
+		b.text("update ", b.place(), " set (")
 		b.names(columns, "")
 		b.text(") = (select ")
 		b.names(columns, "j.")
 		b.text(" from json_to_record(", b.arg(object), "::json) as j(")
 		b.definitions(columns)
 		b.text("))")
-		b.where(q.Where)
+		b.where(&query.Query{Where: q.Where})
 	})
 	return b.statement(answer.Returning != Nothing)
 }
 
 // Delete plans a DELETE of the rows that the filters select.
 func Delete(table *catalog.Table, q query.Query, answer Answer) (Statement, error) {
-	b := &builder{table: table}
+	b := newBuilder(table, answer)
 	b.write(q, answer, func() {
-		b.text("delete from ", b.from())
-		b.where(q.Where)
+		b.text("delete from ", b.place())
+		b.where(&query.Query{Where: q.Where})
 	})
 	return b.statement(answer.Returning != Nothing)
 }
@@ -168,18 +136,39 @@ func (b *builder) write(q query.Query, answer Answer, statement func()) {
 	statement()
 	b.mark("")
 	b.text(" returning *) ")
-	if answer.Returning == Keys {
-		b.envelope(Answer{}, nil, nil)
-		b.text("select ")
-		b.names(b.table.PrimaryKey, "")
-	} else {
-		b.envelope(answer, q.Select, nil)
-		b.text("select ")
-		b.items(q.Select)
+	b.written()
+	b.answered(&q, answer, nil)
+}
+
+// written makes the rows of the CTE the ones that the rest is about.
+func (b *builder) written() *level {
+	b.source, b.rows = "written", false
+	return b.level
+}
+
+// answered is the answer of a write.
+func (b *builder) answered(q *query.Query, answer Answer, count func()) {
+	selected := query.Query{Select: []query.Item{}}
+	switch answer.Returning {
+	case Rows:
+		selected = query.Query{Select: q.Select, Order: q.Order}
+	case Keys:
+		answer, selected.Select = Answer{Count: answer.Count}, b.keys()
+	default:
+		answer = Answer{Count: answer.Count}
 	}
-	b.text(" from written as r")
-	b.order(q.Order)
+	b.envelope(answer, &selected, count)
+	b.selection(&selected)
 	b.text(") t")
+}
+
+// keys selects the primary key.
+func (b *builder) keys() []query.Item {
+	items := []query.Item{}
+	for _, c := range b.table.PrimaryKey {
+		items = append(items, query.Item{Field: query.Field{Column: c}})
+	}
+	return items
 }
 
 func (b *builder) names(columns []string, prefix string) {

@@ -37,24 +37,16 @@ const expectOperator = "an operator (eq, neq, gt, gte, lt, lte, like, ilike, mat
 	"cs, cd, ov, sl, sr, nxr, nxl, adj, fts, plfts, phfts, wfts) and a dot"
 
 // filter reads a parameter: column=[not.]op.value.
-func (p *parser) filter(name, text string) error {
-	column := &scanner{param: name, text: name}
-	field, err := column.field("\"")
-	if err != nil {
-		return err
-	}
-	if !column.done() {
-		return column.fail("the end of the column name")
-	}
-	f := &Filter{Field: field}
-	s := &scanner{param: name, text: text}
-	if len(field.Path) == 0 {
-		s.param = field.Column
+func (p *parser) filter(q *Query, at place, text string) error {
+	f := &Filter{Field: at.field}
+	s := &scanner{param: at.param, text: text}
+	if len(f.Path) == 0 && at.embeddings == nil {
+		s.param = f.Column
 	}
 	if err := p.condition(s, f, false); err != nil {
 		return err
 	}
-	p.q.Where = append(p.q.Where, Cond{Filter: f})
+	q.Where = append(q.Where, Cond{Filter: f})
 	return s.end()
 }
 

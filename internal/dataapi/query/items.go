@@ -5,56 +5,150 @@ import (
 	"strings"
 )
 
-func parseSelect(q *Query, text string) error {
-	s := &scanner{param: "select", text: text}
-	q.Select = []Item{}
+// selection reads the whole of select.
+func (p *parser) selection(text string) error {
+	s := &scanner{param: "select", text: text, aggregates: true}
 	if strings.TrimSpace(text) == "" {
-		q.Select = nil
 		return nil
 	}
-	return s.list(func() error {
-		item, err := s.item()
+	p.q.Select = []Item{}
+	if err := p.members(s, &p.q, 0); err != nil {
+		return err
+	}
+	return s.end()
+}
+
+// members reads items up to the end or a closing parenthesis.
+func (p *parser) members(s *scanner, q *Query, depth int) error {
+	for {
+		item, err := p.item(s, depth)
 		if err != nil {
 			return err
 		}
-		if q.Select = append(q.Select, item); len(q.Select) > maxItems {
+		if q.Select = append(q.Select, item); p.items == maxItems {
 			return s.fail("at most " + strconv.Itoa(maxItems) + " columns")
 		}
-		return nil
-	})
+		p.items++
+		switch {
+		case s.done(), depth > 0 && s.sees(")"):
+			return nil
+		case !s.take(","):
+			return s.fail("a comma or the end")
+		}
+	}
 }
 
-// item reads [alias:]field[::type].
-func (s *scanner) item() (Item, error) {
-	const stops = ",:()"
+const itemStops = ",:()!"
+
+// item reads [alias:]field[::type], [alias:][field[::type].]aggregate()[::type],
+// [alias:]relation[!hint][!inner](members) or ...relation(members).
+func (p *parser) item(s *scanner, depth int) (Item, error) {
 	var item Item
 	s.space()
-	first, err := s.name(stops)
+	spread := s.take("...")
+	first, err := s.name(itemStops)
 	if err != nil {
 		return item, err
 	}
-	if s.sees(":") && !s.sees("::") {
+	if !spread && s.sees(":") && !s.sees("::") {
 		s.at++
-		s.space()
+		if s.space(); s.sees("...") {
+			return item, s.fail("a relation to spread without an alias")
+		}
 		if item.Alias = first; len(item.Alias) > maxName {
 			return item, s.fail("an alias of at most " + strconv.Itoa(maxName) + " bytes")
 		}
-		if first, err = s.name(stops); err != nil {
+		if first, err = s.name(itemStops); err != nil {
 			return item, err
 		}
 	}
-	item.Column = first
-	if item.Path, err = s.path(stops); err != nil {
-		return item, err
-	}
-	if len(item.Path) > 0 && len(item.Name()) > maxName && item.Alias == "" {
-		return item, s.fail("an alias, because the key is longer than " + strconv.Itoa(maxName) + " bytes")
-	}
-	if s.take("::") {
-		item.Cast, err = s.typeName()
+	switch {
+	case !spread && first == string(Count) && s.take("()"):
+		item.Aggregate = Count
+		err = s.result(&item)
+	case spread || s.sees("!") || s.sees("("):
+		item.Embed = &Embed{Relation: first, Spread: spread}
+		err = p.embed(s, item.Embed, depth+1)
+	default:
+		item.Column = first
+		err = s.columnItem(&item)
 	}
 	s.space()
 	return item, err
+}
+
+// columnItem reads what may follow the name of a column.
+func (s *scanner) columnItem(item *Item) (err error) {
+	if item.Path, err = s.path(itemStops); err != nil {
+		return err
+	}
+	if len(item.Path) > 0 && len(item.Name()) > maxName && item.Alias == "" {
+		return s.fail("an alias, because the key is longer than " + strconv.Itoa(maxName) + " bytes")
+	}
+	if s.take("::") {
+		if item.Cast, err = s.typeName(); err != nil {
+			return err
+		}
+	}
+	if a, n := s.aggregate(); n > 0 {
+		item.Aggregate = a
+		s.at += n
+		return s.result(item)
+	}
+	return nil
+}
+
+// result reads the type that an aggregate is cast to, if there is one.
+func (s *scanner) result(item *Item) (err error) {
+	if s.take("::") {
+		item.Result, err = s.typeName()
+	}
+	return err
+}
+
+// aggregate looks for .sum() and its like, and says how long it is.
+func (s *scanner) aggregate() (a Aggregate, length int) {
+	for _, a := range []Aggregate{Count, Sum, Avg, Min, Max} {
+		if s.sees("." + string(a) + "()") {
+			return a, len(a) + len(".()")
+		}
+	}
+	return "", 0
+}
+
+// embed reads [!hint][!inner|!left](members).
+func (p *parser) embed(s *scanner, e *Embed, depth int) error {
+	if depth > maxDepth {
+		return s.fail("at most " + strconv.Itoa(maxDepth) + " embeddings within each other")
+	}
+	joined := false
+	for s.take("!") {
+		word, err := s.name(itemStops)
+		switch {
+		case err != nil:
+			return err
+		case !joined && (word == "inner" || word == "left"):
+			joined, e.Inner = true, word == "inner"
+		case e.Hint == "":
+			e.Hint = word
+		default:
+			return s.fail("one hint, and inner or left")
+		}
+	}
+	if !s.take("(") {
+		return s.fail("what to select, in parentheses")
+	}
+	e.Query.Select = []Item{}
+	s.space()
+	if !s.sees(")") {
+		if err := p.members(s, &e.Query, depth); err != nil {
+			return err
+		}
+	}
+	if !s.take(")") {
+		return s.fail("a closing parenthesis")
+	}
+	return nil
 }
 
 // typeName reads [schema.]name[(n[,n])][[]].
@@ -64,7 +158,7 @@ func (s *scanner) typeName() (*Type, error) {
 		return nil, err
 	}
 	t := &Type{Name: name}
-	if s.take(".") {
+	if _, n := s.aggregate(); n == 0 && s.take(".") {
 		t.Schema = name
 		if t.Name, quoted, err = s.typeWord(); err != nil {
 			return nil, err

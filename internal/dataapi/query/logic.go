@@ -6,14 +6,14 @@ import (
 )
 
 // logic reads a parameter: or=(a.eq.1,and(b.gt.2,c.not.is.null)).
-func (p *parser) logic(name, text string) error {
-	s := &scanner{param: name, text: text}
-	kind, negated := strings.CutPrefix(name, "not.")
+func (p *parser) logic(q *Query, at place, text string) error {
+	s := &scanner{param: at.param, text: text}
+	kind, negated := strings.CutPrefix(at.word, "not.")
 	c := Cond{Or: kind == "or", Negated: negated}
 	if err := p.group(s, &c, 1); err != nil {
 		return err
 	}
-	p.q.Where = append(p.q.Where, c)
+	q.Where = append(q.Where, c)
 	return s.end()
 }
 

@@ -12,9 +12,9 @@ import (
 // real one. PostgreSQL cuts names at 63 bytes.
 const (
 	maxParams     = 200 // in a query string
-	maxItems      = 200 // in select, and in order
+	maxItems      = 200 // in select in all, and in an order
 	maxConditions = 200 // in all
-	maxDepth      = 10  // of conditions within conditions
+	maxDepth      = 10  // of conditions within conditions, and of embeddings within embeddings
 	maxSteps      = 20  // in a path
 	maxName       = 63  // bytes of an alias
 )
@@ -27,9 +27,14 @@ func Parse(raw string) (Query, error) {
 	if err != nil {
 		return p.q, err
 	}
-	for _, param := range params {
-		if err := p.param(param.name, param.value); err != nil {
-			return p.q, err
+	for _, selects := range []bool{true, false} { // select comes first: others are about what it embeds
+		for _, param := range params {
+			if selects != (param.name == "select") {
+				continue
+			}
+			if err := p.param(param.name, param.value); err != nil {
+				return p.q, err
+			}
 		}
 	}
 	return p.q, nil
@@ -48,7 +53,8 @@ func Reserved(name string) bool {
 // may be arguments of a function too, the others are.
 func IsFilter(name, text string) bool {
 	p := parser{seen: map[string]bool{}}
-	return p.filter(name, text) == nil
+	at, err := target(name)
+	return err == nil && p.filter(&Query{}, at, text) == nil
 }
 
 // parser holds what the parameters of one request have in common.
@@ -56,34 +62,111 @@ type parser struct {
 	q          Query
 	seen       map[string]bool
 	conditions int
+	items      int
 }
 
 func (p *parser) param(name, text string) error {
 	switch name {
-	case "and", "or", "not.and", "not.or":
-		return p.logic(name, text)
-	case "select", "order", "limit", "offset", "columns", "on_conflict":
-	default:
-		return p.filter(name, text)
+	case "select", "columns", "on_conflict":
+		if err := p.once(name); err != nil {
+			return err
+		}
 	}
+	switch name {
+	case "select":
+		return p.selection(text)
+	case "on_conflict":
+		return parseColumns(name, text, &p.q.OnConflict)
+	case "columns":
+		return parseColumns(name, text, &p.q.Columns)
+	}
+	at, err := target(name)
+	if err != nil {
+		return err
+	}
+	q, err := p.q.at(at.embeddings)
+	if err != nil {
+		return err
+	}
+	switch at.word {
+	case "and", "or", "not.and", "not.or":
+		return p.logic(q, at, text)
+	case "order", "limit", "offset":
+		if err := p.once(name); err != nil {
+			return err
+		}
+	}
+	switch at.word {
+	case "order":
+		return parseOrder(q, name, text)
+	case "limit":
+		return parseCount(name, text, &q.Limit)
+	case "offset":
+		return parseCount(name, text, &q.Offset)
+	}
+	return p.filter(q, at, text)
+}
+
+func (p *parser) once(name string) error {
 	if p.seen[name] {
 		return &Error{name, 0, "the parameter once"}
 	}
 	p.seen[name] = true
-	switch name {
-	case "select":
-		return parseSelect(&p.q, text)
-	case "order":
-		return parseOrder(&p.q, text)
-	case "limit":
-		return parseCount(name, text, &p.q.Limit)
-	case "offset":
-		return parseCount(name, text, &p.q.Offset)
-	case "on_conflict":
-		return parseColumns(name, text, &p.q.OnConflict)
-	default:
-		return parseColumns(name, text, &p.q.Columns)
+	return nil
+}
+
+// place is what a parameter is about.
+type place struct {
+	param      string   // its name as it was written
+	embeddings []string // from the outermost inwards
+	word       string   // order, limit, offset, and, or, not.and, not.or; "" for a filter
+	field      Field    // of a filter
+}
+
+// target reads the name of a parameter: embedding.embedding.word, or a field in
+// the place of the word.
+func target(name string) (place, error) {
+	at := place{param: name}
+	for rest := name; ; {
+		if at.word = word(rest); at.word != "" {
+			return at, nil
+		}
+		s := &scanner{param: name, text: name, at: len(name) - len(rest)}
+		field, err := s.field(".\"")
+		switch {
+		case err != nil:
+			return at, err
+		case s.done():
+			at.field = field
+			return at, nil
+		case len(field.Path) > 0 || !s.take("."):
+			return at, s.fail("the end of the column name")
+		case len(at.embeddings) == maxDepth:
+			return at, s.fail("at most " + strconv.Itoa(maxDepth) + " embeddings within each other")
+		}
+		at.embeddings, rest = append(at.embeddings, field.Column), name[s.at:]
 	}
+}
+
+// word returns a name if it is not that of a column.
+func word(name string) string {
+	switch name {
+	case "and", "or", "not.and", "not.or", "order", "limit", "offset":
+		return name
+	}
+	return ""
+}
+
+// at finds what is asked of an embedding within embeddings.
+func (q *Query) at(names []string) (*Query, error) {
+	for _, name := range names {
+		e := q.Embedded(name)
+		if e == nil {
+			return nil, &NotEmbeddedError{name}
+		}
+		q = &e.Query
+	}
+	return q, nil
 }
 
 type param struct{ name, value string }
@@ -117,33 +200,51 @@ func split(raw string) ([]param, error) {
 // text says whether PostgreSQL can take s as text.
 func text(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-func parseOrder(q *Query, text string) error {
-	s := &scanner{param: "order", text: text}
+func parseOrder(q *Query, name, text string) error {
+	s := &scanner{param: name, text: text}
 	return s.list(func() error {
-		field, err := s.field(",.")
+		term, err := s.term()
 		if err != nil {
 			return err
-		}
-		term := Term{Field: field}
-		switch {
-		case s.take(".asc"):
-		case s.take(".desc"):
-			term.Descending = true
-		}
-		switch {
-		case s.take(".nullsfirst"):
-			term.Nulls = "first"
-		case s.take(".nullslast"):
-			term.Nulls = "last"
-		}
-		if !s.done() && s.text[s.at] != ',' {
-			return s.fail("asc, desc, nullsfirst or nullslast")
 		}
 		if q.Order = append(q.Order, term); len(q.Order) > maxItems {
 			return s.fail("at most " + strconv.Itoa(maxItems) + " terms")
 		}
 		return nil
 	})
+}
+
+// term reads field[.asc|.desc][.nullsfirst|.nullslast], where the field may be
+// one of an embedding: name(field).
+func (s *scanner) term() (term Term, err error) {
+	if term.Field, err = s.field(",.()"); err != nil {
+		return term, err
+	}
+	if len(term.Path) == 0 && s.take("(") {
+		term.Relation = term.Column
+		s.space()
+		if term.Field, err = s.field("),"); err != nil {
+			return term, err
+		}
+		if !s.take(")") {
+			return term, s.fail("a closing parenthesis")
+		}
+	}
+	switch {
+	case s.take(".asc"):
+	case s.take(".desc"):
+		term.Descending = true
+	}
+	switch {
+	case s.take(".nullsfirst"):
+		term.Nulls = "first"
+	case s.take(".nullslast"):
+		term.Nulls = "last"
+	}
+	if !s.done() && s.text[s.at] != ',' {
+		return term, s.fail("asc, desc, nullsfirst or nullslast")
+	}
+	return term, nil
 }
 
 func parseColumns(name, text string, into *[]string) error {

@@ -10,11 +10,17 @@ import (
 // with the first reading.
 func print(q Query) string {
 	params := []string{}
-	add := func(name, value string) {
-		params = append(params, url.QueryEscape(name)+"="+url.QueryEscape(value))
-	}
 	if q.Select != nil {
-		add("select", join(q.Select, printItem))
+		params = append(params, "select="+url.QueryEscape(join(q.Select, printItem)))
+	}
+	return strings.Join(append(params, printRest(q, "")...), "&")
+}
+
+// printRest is print without select, of an embedding whose name is prefix.
+func printRest(q Query, prefix string) []string {
+	params := []string{}
+	add := func(name, value string) {
+		params = append(params, url.QueryEscape(prefix+name)+"="+url.QueryEscape(value))
 	}
 	for _, c := range q.Where {
 		if c.Filter != nil {
@@ -39,7 +45,12 @@ func print(q Query) string {
 	if q.OnConflict != nil {
 		add("on_conflict", join(q.OnConflict, quote))
 	}
-	return strings.Join(params, "&")
+	for _, item := range q.Select {
+		if item.Embed != nil && q.Embedded(item.Key()) == item.Embed {
+			params = append(params, printRest(item.Embed.Query, prefix+quote(item.Key())+".")...)
+		}
+	}
+	return params
 }
 
 func join[T any](list []T, f func(T) string) string {
@@ -72,10 +83,38 @@ func printField(f Field) string {
 
 func printItem(i Item) string {
 	text := printField(i.Field)
+	switch {
+	case i.Embed != nil:
+		text = printEmbed(i.Embed)
+	case i.Aggregate != "" && i.Column == "":
+		text = string(i.Aggregate) + "()" + printType(i.Result)
+	case i.Aggregate != "":
+		text += printType(i.Cast) + "." + string(i.Aggregate) + "()" + printType(i.Result)
+	default:
+		text += printType(i.Cast)
+	}
 	if i.Alias != "" {
 		text = quote(i.Alias) + ":" + text
 	}
-	if t := i.Cast; t != nil {
+	return text
+}
+
+func printEmbed(e *Embed) string {
+	text := quote(e.Relation)
+	if e.Spread {
+		text = "..." + text
+	}
+	if e.Hint != "" {
+		text += "!" + quote(e.Hint)
+	}
+	if e.Inner {
+		text += "!inner"
+	}
+	return text + "(" + join(e.Query.Select, printItem) + ")"
+}
+
+func printType(t *Type) (text string) {
+	if t != nil {
 		text += "::"
 		if t.Schema != "" {
 			text += quote(t.Schema) + "."
@@ -92,10 +131,11 @@ func printItem(i Item) string {
 }
 
 func printTerm(t Term) string {
-	text := printField(t.Field) + ".asc"
-	if t.Descending {
-		text = printField(t.Field) + ".desc"
+	text := printField(t.Field)
+	if t.Relation != "" {
+		text = quote(t.Relation) + "(" + text + ")"
 	}
+	text += map[bool]string{false: ".asc", true: ".desc"}[t.Descending]
 	if t.Nulls != "" {
 		text += ".nulls" + t.Nulls
 	}

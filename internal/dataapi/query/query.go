@@ -8,9 +8,10 @@ package query
 
 import "fmt"
 
-// Query is a parsed query string.
+// Query is a parsed query string, or what it says about an embedding, which
+// has no Columns and OnConflict.
 type Query struct {
-	Select  []Item // nil is every column
+	Select  []Item // nil is every column, and an empty list none
 	Where   []Cond // all of them must hold
 	Order   []Term
 	Limit   *int64
@@ -47,11 +48,60 @@ func (f Field) Name() string {
 	return f.Column
 }
 
-// Item is one member of the answer.
+// Item is one member of the answer: a field, an aggregate or an embedding.
 type Item struct {
-	Field
+	Field        // without a column in an embedding, and where Aggregate counts rows
 	Alias string // "" for the name of the field
 	Cast  *Type  // nil for the field's own type
+
+	Aggregate Aggregate // of the field's values; "" for the field itself
+	Result    *Type     // that the aggregate is cast to; nil for its own
+	Embed     *Embed    // nil for anything but an embedding
+}
+
+// Key is what an item is called in an answer.
+func (i Item) Key() string {
+	switch {
+	case i.Alias != "":
+		return i.Alias
+	case i.Embed != nil:
+		return i.Embed.Relation
+	case i.Aggregate != "":
+		return string(i.Aggregate)
+	}
+	return i.Name()
+}
+
+// Aggregate is a function over the values of many rows.
+type Aggregate string
+
+// The aggregates.
+const (
+	Count Aggregate = "count" // of values that are not null; without a column, of rows
+	Sum   Aggregate = "sum"
+	Avg   Aggregate = "avg"
+	Min   Aggregate = "min"
+	Max   Aggregate = "max"
+)
+
+// Embed is the rows of another table that belong to each row.
+type Embed struct {
+	Relation string // the name of a table, a foreign key, its column, or a function
+	Hint     string // which of several relations; "" for none
+	Inner    bool   // only rows that have some
+	Spread   bool   // their members take the place of the embedding
+	Query    Query  // what about them
+}
+
+// Embedded returns what is asked of an embedding, by what it is called in the
+// answer, or nil.
+func (q *Query) Embedded(name string) *Embed {
+	for _, item := range q.Select {
+		if item.Embed != nil && item.Key() == name {
+			return item.Embed
+		}
+	}
+	return nil
 }
 
 // Type is the name of a type. The names that SQL spells with keywords have been
@@ -118,8 +168,18 @@ type Cond struct {
 // Term is one part of an order.
 type Term struct {
 	Field
+	Relation   string // the embedding whose field it is; "" for a field of the row itself
 	Descending bool
 	Nulls      string // "first", "last" or ""
+}
+
+// NotEmbeddedError names an embedding that a parameter is about and select does
+// not have.
+type NotEmbeddedError struct{ Name string }
+
+// Error implements error.
+func (e *NotEmbeddedError) Error() string {
+	return fmt.Sprintf("%q is not an embedded resource in this request", e.Name)
 }
 
 // Error is a fault in one parameter.

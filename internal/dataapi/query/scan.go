@@ -10,6 +10,8 @@ type scanner struct {
 	param string
 	text  string
 	at    int
+
+	aggregates bool // a name ends where .sum() or its like begins
 }
 
 func (s *scanner) fail(expected string) error { return &Error{s.param, s.at, expected} }
@@ -50,6 +52,11 @@ func (s *scanner) until(stops string) string {
 func (s *scanner) plain(stops string) string {
 	start := s.at
 	for !s.done() && !s.sees("->") && strings.IndexByte(stops, s.text[s.at]) < 0 {
+		if s.aggregates && s.text[s.at] == '.' {
+			if _, n := s.aggregate(); n > 0 {
+				break
+			}
+		}
 		s.at++
 	}
 	return strings.TrimSpace(s.text[start:s.at])

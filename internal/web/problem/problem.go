@@ -25,7 +25,7 @@ type Document struct {
 	Reason    string        `json:"reason,omitempty"` // why a session is over
 	Errors    []fault.Field `json:"errors,omitempty"` // what is wrong where in the input
 	Message   *string       `json:"message,omitempty"`
-	Details   *string       `json:"details,omitempty"`
+	Details   any           `json:"details,omitempty"` // a sentence, or the candidates that an ambiguous request may mean
 	Hint      *string       `json:"hint,omitempty"`
 }
 
@@ -67,7 +67,12 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 	if f.Kind == fault.Internal {
 		doc.Code, doc.Detail, doc.Reason, doc.Errors = "internal_error", "Something went wrong on our side.", "", nil
 	} else if f.SQL != nil {
-		doc.Code, doc.Message, doc.Details, doc.Hint = f.SQL.State, &f.SQL.Message, notEmpty(f.SQL.Details), notEmpty(f.SQL.Hint)
+		doc.Code, doc.Message, doc.Hint = f.SQL.State, &f.SQL.Message, notEmpty(f.SQL.Hint)
+		if f.SQL.Candidates != nil {
+			doc.Details = f.SQL.Candidates
+		} else if f.SQL.Details != "" {
+			doc.Details = f.SQL.Details
+		}
 	}
 	body, err := json.Marshal(doc, jsontext.AllowInvalidUTF8(true)) // names of parameters are whatever was sent
 	if err != nil {

@@ -19,8 +19,31 @@ export type {
 export type { Logger } from "./core/logger.js";
 export type { ClientOptions, FluxbaseClientOptions } from "./core/options.js";
 export type { StorageAdapter } from "./core/storage.js";
-export type { One, ReadQuery, ReturningQuery, TableQuery, WriteQuery } from "./data/builder.js";
-export type { DataResult, FilterValue, Insert, RelationName, Row, Update } from "./data/types.js";
+export type {
+  CallOptions,
+  CallQuery,
+  CountOptions,
+  InsertOptions,
+  ReadOptions,
+  SchemaClient,
+  TableQuery,
+  UpsertOptions,
+  WriteQuery,
+} from "./data/builder.js";
+export type { Referenced, SearchOptions } from "./data/filters.js";
+export type { ExplainOptions, OrderOptions, RowsQuery } from "./data/rows.js";
+export type { FinalQuery } from "./data/stage.js";
+export type {
+  Count,
+  DataFailure,
+  DataResult,
+  DataSuccess,
+  FilterValue,
+  Insert,
+  RelationName,
+  Row,
+  Update,
+} from "./data/types.js";
 export { createClient, type ResultAdmin, type ResultAuth, type ResultClient } from "./faces/results.js";
 export type { NoUserAndSession, Result } from "./faces/settle.js";
 export { FluxbaseClient, type ValueAdmin, type ValueAuth } from "./faces/values.js";

@@ -8,6 +8,8 @@ export interface Answer {
   readonly status: number;
   readonly statusText: string;
   readonly headers: Headers;
+  /** The body as it came. */
+  readonly text: string;
   /** Parsed JSON; undefined when empty or not JSON. */
   readonly body: unknown;
 }

@@ -9,7 +9,7 @@ import { NetworkError, usageError } from "./errors.js";
 /** A request, before it is dressed with headers. */
 export interface Call {
   readonly family: Family;
-  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Path below the server's URL, starting with `/`. */
   readonly path: string;
   /** Query string without the question mark. */
@@ -70,6 +70,7 @@ export class Http {
         status: response.status,
         statusText: response.statusText,
         headers: response.headers,
+        text,
         body: decodeBody(text),
       };
     } catch (thrown) {

@@ -1,190 +1,189 @@
 /**
- * The query builder: `client.from(table)` and what follows. Every step returns a new query, so a prefix can be kept
- * and used twice. A query is sent when it is awaited, once per await.
+ * The query builder: `client.from(table)`, `client.rpc(function)` and what follows them. Every step returns a new query,
+ * so a prefix can be kept and used twice. A query is sent when it is awaited, once per await.
  */
 
-import { asFluxbaseError, type FluxbaseError, usageError } from "../core/errors.js";
-import { list, literal, parameter } from "./literal.js";
-import { emptyQuery, type Query, rowNumber } from "./query.js";
-import type { Column, Face, FilterValue, Insert, Row, Selected, Settlements, Update, Value } from "./types.js";
+import { Filters } from "./filters.js";
+import { argumentsOf, columnsOf, emptyQuery, evenRows, type Parameter, type Query } from "./query.js";
+import { RowsQuery } from "./rows.js";
+import type { Selected } from "./select-row.js";
+import type { Runner } from "./stage.js";
+import type {
+  Args,
+  CallSource,
+  Count,
+  Face,
+  FunctionName,
+  Insert,
+  RelationName,
+  Returns,
+  Source,
+  TableSource,
+  Throwing,
+  Unless,
+  Update,
+} from "./types.js";
 
-/** Runs a query and hands its outcome over in the manner of a face. */
-export type Runner = (query: Query) => Promise<unknown>;
-
-/** What every stage of the builder shares: being awaited, and a signal. */
-class Stage<T, F extends Face> implements PromiseLike<Settlements<T>[F]> {
-  protected readonly query: Query;
-  protected readonly runner: Runner;
-
-  constructor(query: Query, runner: Runner) {
-    this.query = query;
-    this.runner = runner;
-  }
-
-  /** Sends the query. */
-  // biome-ignore lint/suspicious/noThenProperty: being awaited is what a query is for
-  then<A = Settlements<T>[F], B = never>(
-    onFulfilled?: ((value: Settlements<T>[F]) => A | PromiseLike<A>) | null,
-    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    return (this.runner(this.query) as Promise<Settlements<T>[F]>).then(onFulfilled, onRejected);
-  }
-
-  /** Gives the request up when `signal` aborts: code `aborted`. A write may have happened all the same. */
-  abortSignal(signal: AbortSignal): this {
-    return this.with({ signal });
-  }
-
-  protected with(change: Partial<Query>): this {
-    return new (this.constructor as new (query: Query, runner: Runner) => this)(
-      { ...this.query, ...change },
-      this.runner,
-    );
-  }
-
-  /** Notes a mistake, which is reported when the query is run. */
-  protected attempt(step: () => Partial<Query>): this {
-    try {
-      return this.with(step());
-    } catch (thrown) {
-      return this.with({ mistake: this.query.mistake ?? asFluxbaseError(thrown) });
-    }
-  }
+/** Counts what a query matches, beside its outcome. */
+export interface CountOptions {
+  readonly count?: Count | undefined;
 }
-
-/** Conditions on rows; all must hold. */
-class Filters<R, T, F extends Face> extends Stage<T, F> {
-  /** Column equals value. For null use {@link Filters.is}. */
-  eq<C extends Column<R>>(column: C, value: Value<R, C>): this {
-    return this.#where(column, "eq", value);
-  }
-  /** Column differs from value (rows where it is null do not match). */
-  neq<C extends Column<R>>(column: C, value: Value<R, C>): this {
-    return this.#where(column, "neq", value);
-  }
-  /** Column is greater. */
-  gt<C extends Column<R>>(column: C, value: Value<R, C>): this {
-    return this.#where(column, "gt", value);
-  }
-  /** Column is greater or equal. */
-  gte<C extends Column<R>>(column: C, value: Value<R, C>): this {
-    return this.#where(column, "gte", value);
-  }
-  /** Column is less. */
-  lt<C extends Column<R>>(column: C, value: Value<R, C>): this {
-    return this.#where(column, "lt", value);
-  }
-  /** Column is less or equal. */
-  lte<C extends Column<R>>(column: C, value: Value<R, C>): this {
-    return this.#where(column, "lte", value);
-  }
-  /** Column is one of the values. An empty list matches nothing. */
-  in<C extends Column<R>>(column: C, values: readonly Value<R, C>[]): this {
-    return this.attempt(() => this.#condition(column, `in.${list(values)}`));
-  }
-  /** Column is null, true, false or unknown. */
-  is<C extends Column<R>>(column: C, value: null | boolean | "unknown"): this {
-    return this.attempt(() => this.#condition(column, `is.${String(value)}`));
-  }
-
-  #where(column: string, operator: string, value: FilterValue): this {
-    return this.attempt(() => this.#condition(column, `${operator}.${literal(value)}`));
-  }
-
-  #condition(column: string, condition: string): Partial<Query> {
-    return { filters: [...this.query.filters, [parameter(column), condition]] };
-  }
+/** How rows are read. */
+export interface ReadOptions extends CountOptions {
+  /** Yields no rows: the envelope alone, or where there is no envelope the count. */
+  readonly head?: boolean | undefined;
 }
-
-/** The one row instead of the list. */
-class Rows<R, T, F extends Face> extends Filters<R, T, F> {
-  /**
-   * Exactly one row, as an object; else the error `PGRST116` (status 406). After a write the rows have been written
-   * all the same.
-   */
-  single(): One<T extends readonly (infer E)[] ? E : T, F> {
-    return new One({ ...this.query, cardinality: "one" }, this.runner);
-  }
-  /** As {@link Rows.single}, but null when there is none. */
-  maybeSingle(): One<(T extends readonly (infer E)[] ? E : T) | null, F> {
-    return new One({ ...this.query, cardinality: "maybe" }, this.runner);
-  }
-  /** Sorts by a column; call again to sort by more. Ascending by default; nulls come last then, first if descending. */
-  order(column: Column<R>, options: { ascending?: boolean; nullsFirst?: boolean } = {}): this {
-    const direction = options.ascending === false ? "desc" : "asc";
-    const nulls = options.nullsFirst === undefined ? "" : options.nullsFirst ? ".nullsfirst" : ".nullslast";
-    return this.with({ order: [...this.query.order, `${column}.${direction}${nulls}`] });
-  }
+/** How a function is called. */
+export interface CallOptions extends ReadOptions {
+  /** By GET, for functions that change nothing. */
+  readonly get?: boolean | undefined;
 }
-
-/** A read. */
-export class ReadQuery<R, T, F extends Face> extends Rows<R, T, F> {
-  /** At most this many rows. */
-  limit(rows: number): this {
-    return this.#numbers(rowNumber("limit", rows), { limit: rows });
-  }
-  /** Rows `from` to `to`, counted from 0, both included. */
-  range(from: number, to: number): this {
-    const mistake = rowNumber("range's start", from) ?? rowNumber("range's end", to);
-    const order = to < from ? usageError("range must not end before it starts", "invalid_query") : undefined;
-    return this.#numbers(mistake ?? order, { offset: from, limit: to - from + 1 });
-  }
-  #numbers(mistake: FluxbaseError | undefined, change: Partial<Query>): this {
-    return this.attempt(() => {
-      if (mistake !== undefined) throw mistake;
-      return change;
-    });
-  }
+/** How rows are added. */
+export interface InsertOptions extends CountOptions {
+  /** What columns get that are missing from some of several rows: null (the default), or with false their own default. */
+  readonly defaultToNull?: boolean | undefined;
 }
-
-/** A write that returns its rows. */
-export class ReturningQuery<R, T, F extends Face> extends Rows<R, T, F> {}
+/** How rows are added or changed. */
+export interface UpsertOptions extends InsertOptions {
+  /** Columns of a unique key, as `a,b`; the primary key by default. */
+  readonly onConflict?: string | undefined;
+  /** Leaves rows that are there as they are. */
+  readonly ignoreDuplicates?: boolean | undefined;
+}
 
 /** A write. Awaits to null unless {@link WriteQuery.select} asks for the rows. */
-export class WriteQuery<R, F extends Face> extends Filters<R, null, F> {
+export class WriteQuery<Src extends Source, F extends Face> extends Filters<Src, null, F> {
   /** Returns the written rows (for delete: as they were). */
-  select<const C extends string = "*">(columns?: C): ReturningQuery<R, Selected<R, C>[], F> {
-    return new ReturningQuery({ ...this.query, select: columns ?? "*", returning: true }, this.runner);
+  select<const C extends string = "*">(columns?: C): RowsQuery<Src, Selected<Src, C>[], F> {
+    return this.as(RowsQuery<Src, Selected<Src, C>[], F>, { select: columns ?? "*", returning: true });
+  }
+  /** Failures are thrown, where the face would return them. */
+  override throwOnError(): WriteQuery<Src, Throwing<F>> {
+    return this.as(WriteQuery<Src, Throwing<F>>, { throwing: true });
   }
 }
 
-/** A query for one row; nothing more can be added but a signal. */
-export class One<T, F extends Face> extends Stage<T, F> {}
+type SelectedOf<Src extends Source, T, C extends string> = T extends readonly unknown[]
+  ? Selected<Src, C>[]
+  : Selected<Src, C>;
+
+/** What a function returns: a value, a row, or rows that can be filtered, sorted and cut like those of a table. */
+export class CallQuery<Src extends Source, T, F extends Face> extends RowsQuery<Src, T, F> {
+  /** These columns of the rows. */
+  select<const C extends string = "*">(columns?: C): RowsQuery<Src, SelectedOf<Src, T, C>, F> {
+    return this.as(RowsQuery<Src, SelectedOf<Src, T, C>, F>, { select: columns ?? "*" });
+  }
+}
 
 /** A table or view, before it is known what to do with it. */
-export class TableQuery<DB, Name extends string, F extends Face> {
-  readonly #table: Name;
+export class TableQuery<S, Name extends string, F extends Face> {
+  readonly #query: Query;
   readonly #runner: Runner;
 
-  constructor(table: Name, runner: Runner) {
-    this.#table = table;
+  constructor(query: Query, runner: Runner) {
+    this.#query = query;
     this.#runner = runner;
   }
 
-  /** Reads rows. `columns` is a comma-separated list, `*` by default. */
-  select<const C extends string = "*">(columns?: C): ReadQuery<Row<DB, Name>, Selected<Row<DB, Name>, C>[], F> {
-    return new ReadQuery({ ...emptyQuery(this.#table), select: columns ?? "*" }, this.#runner);
+  /**
+   * Reads rows. `columns` is a comma-separated list, `*` by default: `id,title:name`, `created_at::date`,
+   * `settings->>theme`, and rows of other tables: `author(name)`, `author!inner(name)`, `...author(name)`.
+   */
+  select<const C extends string = "*", const Options extends ReadOptions = Record<never, never>>(
+    columns?: C,
+    options?: Options,
+  ): RowsQuery<TableSource<S, Name>, Unless<Options, Selected<TableSource<S, Name>, C>[]>, F> {
+    const { head, count } = (options ?? {}) as ReadOptions;
+    const method = head ? "HEAD" : "GET";
+    return new RowsQuery({ ...this.#query, method, select: columns ?? "*", prefer: counting(count) }, this.#runner);
   }
 
   /**
    * Adds a row, or several in one statement: all or none. Columns that are missing from some of several rows become
-   * null in them; columns that are missing from all get their default.
+   * null in them, or with `defaultToNull: false` get their default, as columns do that are missing from all.
    */
-  insert(rows: Insert<DB, Name> | readonly Insert<DB, Name>[]): WriteQuery<Row<DB, Name>, F> {
-    return this.#write("POST", rows);
+  insert(
+    rows: Insert<S, Name> | readonly Insert<S, Name>[],
+    options: InsertOptions = {},
+  ): WriteQuery<TableSource<S, Name>, F> {
+    return this.#add(rows, options, [], []);
+  }
+
+  /** Adds rows as {@link TableQuery.insert} does, and changes those that are there already. */
+  upsert(
+    rows: Insert<S, Name> | readonly Insert<S, Name>[],
+    options: UpsertOptions = {},
+  ): WriteQuery<TableSource<S, Name>, F> {
+    const { onConflict, ignoreDuplicates = false } = options;
+    const key: readonly Parameter[] = onConflict === undefined ? [] : [["on_conflict", onConflict]];
+    return this.#add(rows, options, [`resolution=${ignoreDuplicates ? "ignore" : "merge"}-duplicates`], key);
   }
 
   /** Changes the rows that match the filters that follow: without a filter, every row the caller may change. */
-  update(patch: Update<DB, Name>): WriteQuery<Row<DB, Name>, F> {
-    return this.#write("PATCH", patch);
+  update(patch: Update<S, Name>, { count }: CountOptions = {}): WriteQuery<TableSource<S, Name>, F> {
+    return this.#write({ method: "PATCH", body: patch, prefer: counting(count) });
   }
 
   /** Deletes the rows that match the filters that follow: without a filter, every row the caller may delete. */
-  delete(): WriteQuery<Row<DB, Name>, F> {
-    return this.#write("DELETE", undefined);
+  delete({ count }: CountOptions = {}): WriteQuery<TableSource<S, Name>, F> {
+    return this.#write({ method: "DELETE", prefer: counting(count) });
   }
 
-  #write(method: Query["method"], body: unknown): WriteQuery<Row<DB, Name>, F> {
-    return new WriteQuery({ ...emptyQuery(this.#table), method, body }, this.#runner);
+  #add(
+    rows: unknown,
+    { count, defaultToNull = true }: InsertOptions,
+    words: readonly string[],
+    parameters: readonly Parameter[],
+  ): WriteQuery<TableSource<S, Name>, F> {
+    const prefer = [...words, ...counting(count)];
+    if (defaultToNull) return this.#write({ method: "POST", body: evenRows(rows), prefer, parameters });
+    const missing = { prefer: [...prefer, "missing=default"], parameters: [...parameters, ...columnsOf(rows)] };
+    return this.#write({ method: "POST", body: rows, ...missing });
   }
+
+  #write(change: Partial<Query>): WriteQuery<TableSource<S, Name>, F> {
+    return new WriteQuery({ ...this.#query, ...change }, this.#runner);
+  }
+}
+
+/** The tables, views and functions of one schema. */
+export class SchemaClient<S, F extends Face> {
+  readonly #runner: Runner;
+  readonly #schema: string | undefined;
+
+  constructor(runner: Runner, schema?: string) {
+    this.#runner = runner;
+    this.#schema = schema;
+  }
+
+  /** A table or view, to read or to write. */
+  from<const Name extends RelationName<S>>(relation: Name): TableQuery<S, Name, F> {
+    return new TableQuery(emptyQuery("tables", relation, this.#schema), this.#runner);
+  }
+
+  /**
+   * Calls a function with named arguments: by POST, or with `get` and `head` by GET and HEAD if it changes nothing. One
+   * that returns nothing yields null.
+   */
+  rpc<
+    const Name extends FunctionName<S>,
+    const Given extends Args<S, Name> = Args<S, Name>,
+    const Options extends CallOptions = Record<never, never>,
+  >(
+    name: Name,
+    args?: Given,
+    options?: Options,
+  ): CallQuery<CallSource<S, Name, Returns<S, Name, Given>>, Unless<Options, Returns<S, Name, Given>>, F> {
+    const { head, get, count } = (options ?? {}) as CallOptions;
+    const given = head || get ? argumentsOf(args ?? {}) : { body: args ?? {} };
+    const method = head ? "HEAD" : get ? "GET" : "POST";
+    return new CallQuery(
+      { ...emptyQuery("rpc", name, this.#schema), method, prefer: counting(count), ...given },
+      this.#runner,
+    );
+  }
+}
+
+function counting(count: Count | undefined): readonly string[] {
+  return count === undefined ? [] : [`count=${count}`];
 }

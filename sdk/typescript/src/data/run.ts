@@ -4,7 +4,8 @@ import type { Answer } from "../core/answer.js";
 import { asFluxbaseError, DataError, type FluxbaseError } from "../core/errors.js";
 import type { Gateway } from "../core/gateway.js";
 import { problemError } from "../core/problem.js";
-import { type Query, toCall } from "./query.js";
+import { isCountedHere, isRead, type Query, toCall } from "./query.js";
+import { persist } from "./retry.js";
 
 /** What came of a query. */
 export type Outcome =
@@ -21,8 +22,10 @@ export type Outcome =
 export async function run(gateway: Gateway, query: Query): Promise<Outcome> {
   if (query.mistake !== undefined) return failed(query.mistake, "");
   try {
-    const answer = await gateway.exchange(toCall(query));
-    if (answer.status < 200 || answer.status > 299) return failed(problemError(answer, "data"), answer.statusText);
+    const exchange = gateway.exchange.bind(gateway);
+    const call = toCall(query);
+    const answer = await (isRead(query) && query.retry ? persist(exchange, call) : exchange(call));
+    if (answer.status < 200 || answer.status > 299) return refused(query, answer);
     return read(query, answer);
   } catch (thrown) {
     return failed(asFluxbaseError(thrown), "");
@@ -33,23 +36,31 @@ function failed(error: FluxbaseError, statusText: string): Outcome {
   return { error, status: error.status, statusText };
 }
 
+/** A write that may have one row or none is refused as one that must have one. */
+function refused(query: Query, answer: Answer): Outcome {
+  const error = problemError(answer, "data");
+  const none = error.code === "PGRST116" && error.details?.startsWith("The result contains 0 rows");
+  if (query.cardinality === "maybe" && none)
+    return { error: null, data: null, count: 0, status: 200, statusText: "OK" };
+  return failed(error, answer.statusText);
+}
+
 function read(query: Query, answer: Answer): Outcome {
   const { status, statusText } = answer;
   const count = totalCount(answer.headers.get("content-range"));
-  const wantsRows = query.method === "GET" || query.returning;
-  if (!wantsRows) return { error: null, data: null, count, status, statusText };
-  if (!Array.isArray(answer.body)) {
-    return failed(
-      new DataError("The server's answer is not a list of rows", { status, code: "invalid_response" }),
-      statusText,
-    );
+  const done = (data: unknown): Outcome => ({ error: null, data, count, status, statusText });
+  const isWrite = query.target === "tables" && !isRead(query);
+  if (query.method === "HEAD" || (isWrite && !query.returning)) return done(null);
+  if (query.plan?.format === "text" || query.format === "text/csv") return done(answer.text);
+  const { body } = answer;
+  const isSet = query.target === "tables" && query.plan === undefined && query.format === undefined;
+  if (isSet && (query.cardinality === "many" || isCountedHere(query)) && !Array.isArray(body)) {
+    const problem = new DataError("The server's answer is not a list of rows", { status, code: "invalid_response" });
+    return failed(problem, statusText);
   }
-  const rows = answer.body as unknown[];
-  if (query.cardinality === "many") return { error: null, data: rows, count, status, statusText };
-  const [first] = rows;
-  if (rows.length === 1) return { error: null, data: first, count, status, statusText };
-  if (rows.length === 0 && query.cardinality === "maybe") return { error: null, data: null, count, status, statusText };
-  return failed(notOneRow(rows.length, query.method === "GET"), "Not Acceptable");
+  if (!isCountedHere(query) || !Array.isArray(body)) return done(body ?? null);
+  if (body.length > 1) return failed(severalRows(), "Not Acceptable");
+  return done(body[0] ?? null);
 }
 
 /** The total after the slash of `Content-Range: 0-9/123`, null when it was not counted. */
@@ -58,11 +69,10 @@ function totalCount(contentRange: string | null): number | null {
   return total !== undefined && /^\d+$/.test(total) ? Number(total) : null;
 }
 
-function notOneRow(rows: number, isRead: boolean): DataError {
+function severalRows(): DataError {
   return new DataError("Cannot coerce the result to a single JSON object", {
     status: 406,
     code: "PGRST116",
-    details: `The result contains ${rows === 0 ? "0 rows" : isRead ? "more than 1 row" : `${rows} rows`}`,
-    hint: isRead ? undefined : "The rows have been written; single() looks only at what was returned",
+    details: "The result contains more than 1 row",
   });
 }

@@ -7,9 +7,10 @@ import { type Auth, type Calls, type Core, createCore } from "../core/core.js";
 import { type FluxbaseError, sessionMissing } from "../core/errors.js";
 import type { AuthListener, Subscribe, Subscription } from "../core/events.js";
 import { type ClientOptions, keyOption } from "../core/options.js";
-import { TableQuery } from "../data/builder.js";
+import { SchemaClient } from "../data/builder.js";
 import { run } from "../data/run.js";
-import type { Loose, RelationName } from "../data/types.js";
+import type { Runner } from "../data/stage.js";
+import type { Loose, Schema, SchemaName } from "../data/types.js";
 import { type Result, type Settled, settle, settleAs, settled } from "./settle.js";
 import { SupabaseNames } from "./supabase.js";
 
@@ -80,25 +81,27 @@ function resultAuth(core: Core): ResultAuth {
   return { ...ours, ...new Shapes(core.auth), ...new SupabaseNames(core) };
 }
 
-/** What {@link createClient} makes. */
-export class ResultClient<DB = Loose> {
+/**
+ * What {@link createClient} makes. `from` and `rpc` are about schema `public`; awaiting a query yields
+ * `{data, error, count, status, statusText}`.
+ */
+export class ResultClient<DB = Loose> extends SchemaClient<Schema<DB, "public">, "results"> {
   readonly auth: ResultAuth;
   /** What operators do to accounts; needs a service key, or a user with the permission. */
   readonly admin: ResultAdmin;
-  readonly #core;
+  readonly #core: Core;
 
   constructor(url: string, key?: string | undefined, options: ClientOptions = {}) {
-    this.#core = createCore({ ...options, url, ...(key === undefined ? {} : keyOption(key)) });
-    this.auth = resultAuth(this.#core);
-    this.admin = settled(this.#core.admin, { impersonateUser: true });
+    const core = createCore({ ...options, url, ...(key === undefined ? {} : keyOption(key)) });
+    super(resultRunner(core));
+    this.#core = core;
+    this.auth = resultAuth(core);
+    this.admin = settled(core.admin, { impersonateUser: true });
   }
 
-  /** A table or view of schema `public`. Awaiting the query yields `{data, error, count, status, statusText}`. */
-  from<Name extends RelationName<DB>>(table: Name): TableQuery<DB, Name, "results"> {
-    return new TableQuery(table, async (query) => {
-      const outcome = await run(this.#core.gateway, query);
-      return outcome.error === null ? outcome : { ...outcome, data: null, count: null };
-    });
+  /** The tables, views and functions of another schema, which the server must expose. */
+  schema<const Name extends SchemaName<DB>>(name: Name): SchemaClient<Schema<DB, Name>, "results"> {
+    return new SchemaClient(resultRunner(this.#core), name);
   }
 
   /** Stops timers, listeners and waits. The session stays stored. */
@@ -110,6 +113,15 @@ export class ResultClient<DB = Loose> {
   destroy(): void {
     this.#core.dispose();
   }
+}
+
+function resultRunner({ gateway }: Core): Runner {
+  return async (query) => {
+    const outcome = await run(gateway, query);
+    if (outcome.error === null) return outcome;
+    if (query.throwing) throw outcome.error;
+    return { ...outcome, data: null, count: null };
+  };
 }
 
 /**

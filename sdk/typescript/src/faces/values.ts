@@ -1,11 +1,12 @@
 /** The first face: calls return values and throw typed errors. They are the core's own. */
 
 import type { AdminUsers } from "../admin/users.js";
-import { type Auth, type Calls, createCore } from "../core/core.js";
+import { type Auth, type Calls, type Core, createCore } from "../core/core.js";
 import type { FluxbaseClientOptions } from "../core/options.js";
-import { TableQuery } from "../data/builder.js";
+import { SchemaClient } from "../data/builder.js";
 import { run } from "../data/run.js";
-import type { Loose, RelationName } from "../data/types.js";
+import type { Runner } from "../data/stage.js";
+import type { Loose, Schema, SchemaName } from "../data/types.js";
 
 /** `client.auth` of {@link FluxbaseClient}. Failures are thrown: `AuthError`, or `NetworkError` without an answer. */
 export interface ValueAuth extends Auth {}
@@ -14,32 +15,31 @@ export interface ValueAuth extends Auth {}
 export interface ValueAdmin extends Calls<AdminUsers> {}
 
 /**
- * A connection to a Fluxbase server. Methods return values and throw {@link FluxbaseError}s.
+ * A connection to a Fluxbase server. Methods return values and throw {@link FluxbaseError}s. `from` and `rpc` are about
+ * schema `public`. Awaiting a query yields the rows, null for a write without `select()`, or the count with `head`.
  * `DB` is optional: a `Database` type in Supabase's generated shape.
  */
-export class FluxbaseClient<DB = Loose> {
+export class FluxbaseClient<DB = Loose> extends SchemaClient<Schema<DB, "public">, "values"> {
   readonly auth: ValueAuth;
   /** What operators do to accounts; needs a `serviceKey`, or a user with the permission. */
   readonly admin: ValueAdmin;
-  readonly #core;
+  readonly #core: Core;
 
   /**
    * Throws a FluxbaseError with code `invalid_options` when an option makes no sense. Makes no request, unless a mailed
    * link has opened the page (see `detectSessionInUrl`).
    */
   constructor(options: FluxbaseClientOptions) {
-    this.#core = createCore(options);
-    this.auth = this.#core.auth;
-    this.admin = this.#core.admin;
+    const core = createCore(options);
+    super(valueRunner(core));
+    this.#core = core;
+    this.auth = core.auth;
+    this.admin = core.admin;
   }
 
-  /** A table or view of schema `public`. Awaiting the query yields the rows, or null for a write without select(). */
-  from<Name extends RelationName<DB>>(table: Name): TableQuery<DB, Name, "values"> {
-    return new TableQuery(table, async (query) => {
-      const outcome = await run(this.#core.gateway, query);
-      if (outcome.error !== null) throw outcome.error;
-      return outcome.data;
-    });
+  /** The tables, views and functions of another schema, which the server must expose. */
+  schema<const Name extends SchemaName<DB>>(name: Name): SchemaClient<Schema<DB, Name>, "values"> {
+    return new SchemaClient(valueRunner(this.#core), name);
   }
 
   /** Stops timers, listeners and waits. The session stays stored; the client can still be used. */
@@ -51,4 +51,12 @@ export class FluxbaseClient<DB = Loose> {
   destroy(): void {
     this.#core.dispose();
   }
+}
+
+function valueRunner({ gateway }: Core): Runner {
+  return async (query) => {
+    const outcome = await run(gateway, query);
+    if (outcome.error !== null) throw outcome.error;
+    return query.method === "HEAD" ? outcome.count : outcome.data;
+  };
 }

@@ -45,6 +45,7 @@ export class FakeServer {
   skew = 0;
   /** Milliseconds until each answer. */
   delay: () => number = () => 0;
+  /** What tables and functions answer. */
   tables: (seen: Seen) => Response = () => json(200, []);
   #serial = 0;
   readonly #open: Record<string, OpenRoute> = { ...this.#openRoutes(), ...this.mail.routes, ...this.mfa.open };
@@ -157,7 +158,7 @@ export class FakeServer {
   }
 
   #answer(seen: Seen, signal: AbortSignal | undefined): Response | Promise<Response> {
-    if (seen.path.startsWith("/api/v1/tables/")) return this.tables(seen);
+    if (seen.path.startsWith("/api/v1/tables/") || seen.path.startsWith("/api/v1/rpc/")) return this.tables(seen);
     if (seen.path.startsWith("/api/v1/admin/")) return adminAnswer(this, seen);
     const route = `${seen.method} ${seen.path.replace("/api/v1/auth", "")}`;
     const asked: Asked = { seen, signal, body: (seen.body ?? {}) as Asked["body"] };

@@ -97,12 +97,14 @@ describe("reads", () => {
 });
 
 describe("single and maybeSingle", () => {
+  const ONE = "application/vnd.pgrst.object+json";
   const rows = (count: number) => {
-    server.tables = () =>
-      json(
-        200,
-        Array.from({ length: count }, (_, id) => ({ id })),
-      );
+    server.tables = (seen) => {
+      const list = Array.from({ length: count }, (_, id) => ({ id }));
+      if (seen.headers.get("accept") !== ONE) return json(200, list);
+      if (count === 1) return json(200, list[0]);
+      return problem(406, "PGRST116", { message: "no", details: `The result contains ${count} rows` });
+    };
   };
 
   it("ask for two rows at most and insist on one", async () => {
@@ -119,22 +121,36 @@ describe("single and maybeSingle", () => {
     }
   });
 
-  it("maybeSingle allows none", async () => {
+  it("maybeSingle allows none, and counts rows itself where it reads", async () => {
     rows(0);
     expect(await values().from("t").select().maybeSingle()).toBeNull();
+    expect(last().headers.get("accept")).toBe("application/json");
+    expect(last().search.get("limit")).toBe("2");
+    rows(1);
+    expect(await values().from("t").select().maybeSingle()).toEqual({ id: 0 });
     rows(2);
     const { data, error, status } = await results().from("t").select().maybeSingle();
     expect([data, error?.code, status]).toEqual([null, "PGRST116", 406]);
+    expect(await caught(values().rpc("f").maybeSingle())).toMatchObject({ code: "PGRST116" });
   });
 
-  it("look at the returned rows of a write", async () => {
+  it("leave it to the server to undo a write of several rows", async () => {
     rows(1);
     expect(await values().from("t").insert({ a: 1 }).select().single()).toEqual({ id: 0 });
     expect(last().search.has("limit")).toBe(false);
+    expect(await values().from("t").update({ a: 1 }).select().maybeSingle()).toEqual({ id: 0 });
     rows(3);
-    expect(await caught(values().from("t").update({ a: 1 }).eq("b", 2).select("id").single())).toMatchObject({
-      code: "PGRST116",
-      details: "The result contains 3 rows",
+    for (const query of [
+      values().from("t").update({ a: 1 }).select("id").single(),
+      values().from("t").delete().select().maybeSingle(),
+    ])
+      expect(await caught(query)).toMatchObject({ code: "PGRST116", details: "The result contains 3 rows" });
+    rows(0);
+    expect(await caught(values().from("t").delete().select().single())).toMatchObject({ code: "PGRST116" });
+    expect(await results().from("t").delete().select().maybeSingle()).toMatchObject({
+      data: null,
+      error: null,
+      status: 200,
     });
   });
 });
@@ -205,10 +221,10 @@ describe("failures", () => {
 
   it("without an answer are NetworkErrors of status 0", async () => {
     server.script = () => new TypeError("fetch failed", { cause: { code: "ECONNREFUSED" } });
-    const error = (await caught(values().from("t").select())) as NetworkError;
+    const error = (await caught(values().from("t").select().retry(false))) as NetworkError;
     expect(error).toBeInstanceOf(NetworkError);
     expect(error.message).toContain("ECONNREFUSED");
-    expect(await results().from("t").select()).toMatchObject({
+    expect(await results().from("t").select().retry(false)).toMatchObject({
       data: null,
       error: { code: "network_error" },
       status: 0,
@@ -236,6 +252,16 @@ describe("failures", () => {
       results().from("t").select().limit(-1),
       results().from("t").select().range(5, 1),
       results().from("t").select().eq("", 1),
+      results()
+        .from("t")
+        .select()
+        .match({ a: null } as never),
+      results()
+        .from("t")
+        .select()
+        .contains("a", [() => 1]),
+      results().from("t").delete().maxAffected(-1),
+      results().rpc("f", { a: null }, { get: true }),
     ];
     for (const query of wrong) expect((await query).error?.code).toBe("invalid_query");
     const cycle: Record<string, unknown> = {};

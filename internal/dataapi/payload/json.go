@@ -1,0 +1,151 @@
+package payload
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/fluxbase/fluxbase/internal/fault"
+)
+
+// maxDepth is how deep a body may nest, as everywhere else.
+const maxDepth = 64
+
+// jsonRows reads an object, or an array of objects.
+type jsonRows struct {
+	in     *bounded
+	max    int64
+	object bool // is all that may be
+	body   *jsontext.Decoder
+	one    *jsontext.Decoder // of a row once more, for its keys
+	begun  bool
+	array  bool
+	n      int
+	keys   []string
+}
+
+func newJSON(in *bounded, o Options) *jsonRows {
+	in.limit = o.MaxRow
+	return &jsonRows{
+		in: in, max: o.MaxRow, object: o.Object, body: jsontext.NewDecoder(in),
+		one: jsontext.NewDecoder(bytes.NewReader(nil), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), // has been checked
+	}
+}
+
+func (j *jsonRows) next() (row, error) {
+	if !j.begun {
+		j.begun = true
+		if j.array = j.body.PeekKind() == '[' && !j.object; j.array {
+			if _, err := j.body.ReadToken(); err != nil {
+				return row{}, j.fault(err)
+			}
+		}
+	}
+	j.in.limit = j.body.InputOffset() + j.max
+	kind := j.body.PeekKind()
+	switch {
+	case !j.array && j.n > 0:
+		return row{}, j.end()
+	case j.array && kind == ']':
+		_, _ = j.body.ReadToken() // has been looked at
+		return row{}, j.end()
+	case kind == jsontext.KindInvalid:
+		_, err := j.body.ReadToken()
+		return row{}, j.fault(err)
+	case kind != '{' && j.object:
+		return row{}, refuse("The body must be a JSON object", "")
+	case kind != '{':
+		return row{}, refuse("The body must be a JSON object, or an array of objects with the same keys", "")
+	}
+	text, err := j.body.ReadValue()
+	if err != nil {
+		return row{}, j.fault(err)
+	}
+	j.n++
+	return j.look(text)
+}
+
+// end makes sure that nothing follows.
+func (j *jsonRows) end() error {
+	_, err := j.body.ReadToken()
+	if err == nil {
+		return refuse(fmt.Sprintf("The body goes on after its end, at byte %d.", j.body.InputOffset()), "")
+	}
+	if errors.Is(err, io.EOF) && j.in.err == nil {
+		return io.EOF
+	}
+	return j.fault(err)
+}
+
+// look returns a row with its keys, if PostgreSQL can keep it.
+func (j *jsonRows) look(text jsontext.Value) (row, error) {
+	depth, nul := scan(text)
+	if j.array {
+		depth++
+	}
+	switch {
+	case depth > maxDepth:
+		return row{}, refuse(fmt.Sprintf("The body nests deeper than %d levels.", maxDepth), fmt.Sprintf("It is about row %d.", j.n))
+	case nul:
+		return row{}, refuse("Text cannot hold the character U+0000.", fmt.Sprintf("It is about row %d.", j.n))
+	}
+	j.one.Reset(bytes.NewReader(text))
+	j.keys = j.keys[:0]
+	for _, err := j.one.ReadToken(); err == nil && j.one.PeekKind() == '"'; err = j.one.SkipValue() {
+		name, err := j.one.ReadToken()
+		if err != nil {
+			return row{}, fmt.Errorf("reading a row again: %w", err)
+		}
+		j.keys = append(j.keys, name.String())
+	}
+	return row{text, j.keys}, nil
+}
+
+// scan walks a valid JSON value: how deep it nests, and whether some text in it
+// has the character U+0000, which can only be an escape.
+func scan(text []byte) (depth int, nul bool) {
+	level, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			nul = nul || bytes.HasPrefix(text[i:], []byte(`\u0000`))
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			level++
+			depth = max(depth, level)
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return depth, nul
+}
+
+// fault says what is wrong with a body, and where.
+func (j *jsonRows) fault(err error) error {
+	if failed := j.in.fault(j.max); failed != nil {
+		return failed
+	}
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(err, jsontext.ErrDuplicateName) {
+		f := refuse("The object holds a key twice.", fmt.Sprintf("It is about row %d.", j.n+1))
+		f.Fields = []fault.Field{{Pointer: string(syntactic.JSONPointer), Detail: f.Detail}}
+		return f
+	}
+	at := j.body.InputOffset()
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		at = syntactic.ByteOffset
+	}
+	f := refuse(fmt.Sprintf("The body is not valid JSON, at byte %d.", at), "")
+	if j.array {
+		f.SQL.Details = fmt.Sprintf("It is about row %d.", j.n+1)
+	}
+	if errors.Is(err, io.EOF) { // it is over before it began: not to be taken for a good end
+		return f
+	}
+	return f.Because(err)
+}
