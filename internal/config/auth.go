@@ -24,6 +24,10 @@ type Auth struct {
 	PasswordBreachCheck bool `key:"password_breach_check" default:"false" doc:"Whether new passwords are looked for in known data breaches, at password_breach_url. The service learns five of the forty digits of a SHA-1. While it does not answer within 2 s, passwords are accepted without."`
 	// PasswordBreachURL is an http or https URL; default that of Have I Been Pwned. Only https outside development.
 	PasswordBreachURL string `key:"password_breach_url" default:"https://api.pwnedpasswords.com/range/" check:"breach_url" doc:"The range of a service that speaks the protocol of Pwned Passwords, to which the five digits are added. Only https outside development."`
+	// PasswordMaxFailures is 3 to 100; default 100.
+	PasswordMaxFailures int `key:"password_max_failures" default:"100" min:"3" max:"100" doc:"How many wrong passwords in a row an account takes. After that the right one is refused as a wrong one is, except where the account has been used from before, which has a count of its own; until the password is reset by mail, an administrator unlocks the account, or password_failure_window is over."`
+	// PasswordFailureWindow is 1m to 720h; default 24h.
+	PasswordFailureWindow time.Duration `key:"password_failure_window" default:"24h" min:"1m" max:"720h" doc:"How long after the last wrong password that counted they are forgotten."`
 	// PasswordScheme is bcrypt or argon2id; default bcrypt.
 	PasswordScheme string `key:"password_scheme" default:"bcrypt" enum:"bcrypt|argon2id" doc:"How new passwords are hashed. Those of another scheme or cost are hashed anew when their owner signs in."`
 	// BcryptCost is 4 to 16; default 12. Under 10 is refused outside development.

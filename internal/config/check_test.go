@@ -44,6 +44,8 @@ func TestValues(t *testing.T) {
 		"auth.session_max_lifetime":       {[]string{"2160h", "90d", "87600h"}, []string{"0", "87601h"}},
 		"auth.refresh_grace":              {[]string{"0", "0s", "60s"}, []string{"61s", "-1s"}},
 		"auth.password_min_length":        {[]string{"6", "72"}, []string{"5", "73"}},
+		"auth.password_max_failures":      {[]string{"3", "100"}, []string{"2", "101"}},
+		"auth.password_failure_window":    {[]string{"1m", "720h"}, []string{"59s", "721h"}},
 		"auth.password_require_uppercase": {[]string{"true", "false"}, []string{"", "yes"}},
 		"auth.password_require_lowercase": {[]string{"true", "false"}, []string{"", "1"}},
 		"auth.password_require_digit":     {[]string{"true", "false"}, []string{"", "on"}},

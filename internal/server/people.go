@@ -12,7 +12,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/login"
-	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
@@ -62,21 +61,28 @@ const (
 	sweepLimit = 30 * time.Minute
 )
 
-// sweeps has sessions and flows removed that are long over, a few at a time.
-func sweeps(jobs *job.Service, sessions *session.Service, flows *otp.Service, age time.Duration) {
+// cleaner removes some of what is long over, and says whether it may have left some.
+type cleaner func(ctx context.Context, limit int) (more bool, err error)
+
+// sweeps has sessions removed that are long over, and what others clean, a few at
+// a time.
+func sweeps(jobs *job.Service, sessions *session.Service, age time.Duration, others ...cleaner) {
 	job.Register(jobs, job.Kind[sweep]{Timeout: sweepLimit, Attempts: 1, Handle: func(ctx context.Context, _ sweep) error {
 		if err := sweepSessions(ctx, sessions, age); err != nil {
 			return err
 		}
-		for {
-			more, err := flows.Clean(ctx, sweepBatch)
-			if err != nil || !more {
-				return err //nolint:wrapcheck // says what it was doing
-			}
-			if err := rest(ctx); err != nil {
-				return err
+		for _, clean := range others {
+			for more := true; more; {
+				var err error
+				if more, err = clean(ctx, sweepBatch); err != nil {
+					return err
+				}
+				if err := rest(ctx); err != nil {
+					return err
+				}
 			}
 		}
+		return nil
 	}})
 	job.Every[sweep](jobs, sweepInterval)
 }

@@ -181,7 +181,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	users.Farewell = farewell{s.mail, people}
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
 	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
-	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)
+	sweeps(s.jobs, sessions, c.Auth.SessionRetention, flows.Clean, func(ctx context.Context, limit int) (bool, error) { return passwords.Clean(ctx, s.db.Single(), limit) })
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}

@@ -153,7 +153,7 @@ export class AdminUsers {
   readonly resetUserFactors = async (id: string, { reason }: WithReason): Promise<UserFactors> =>
     this.#resetFactors(id, reason);
 
-  /** Forgets the user's wrong codes, so that the user can try again at once. */
+  /** Forgets the user's wrong codes and passwords, so that the user can try again at once. */
   readonly unlockUserFactors = async (id: string): Promise<UserFactors> =>
     (await this.#send("POST", `${one(id)}/factors/unlock`)) as UserFactors;
 
