@@ -148,6 +148,7 @@ func TestAddressesCostAlike(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, required, servertest.With("auth.password_max_failures", "3"))
 	confirmed(t, s, "known1@example.com")
+	swept(t, s) // which writes, too
 	ctx := context.Background()
 	admin, err := pgx.Connect(ctx, s.DB.AdminURL)
 	if err != nil {
@@ -188,6 +189,19 @@ func TestAddressesCostAlike(t *testing.T) {
 	s.DB.Exec(t, `delete from auth.password_attempts`)
 	if a, b := writes(func() {}), writes(func() { in(s, "known1@example.com", servertest.Password) }); a == b {
 		t.Error("control: a sign-in writes nothing")
+	}
+}
+
+// swept waits for the sweep that a server begins with.
+func swept(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if count(t, s, `select count(*) from auth.river_job where kind = 'auth.sweep' and state = 'completed'`) > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the server does not sweep")
+		}
 	}
 }
 
