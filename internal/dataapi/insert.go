@@ -79,7 +79,7 @@ func alone(rows *payload.Reader, first []payload.Run) (bool, error) {
 // insertion plans the statement for a run of rows.
 func insertion(r Request, table *catalog.Table, q query.Query, run payload.Run) (plan.Statement, error) {
 	var st plan.Statement
-	err := known(table, run.Columns)
+	err := known(table, append(slices.Clip(q.Columns), run.Columns...))
 	if err != nil {
 		return st, err
 	}
