@@ -173,6 +173,9 @@ func TestRelated(t *testing.T) {
 		{"addresses", "orders", "billing", []string{"one-to-many orders b (id)=(billing)"}},
 		{"addresses", "billing", "", []string{}},
 		{"people", "boss", "", []string{"many-to-one people boss_fk (boss)=(id)"}},
+		{"people", "boss_fk", "", []string{"many-to-one people boss_fk (boss)=(id)"}},
+		{"people", "people", "boss", []string{"one-to-many people boss_fk (id)=(boss)"}},
+		{"people", "people", "boss_fk", []string{"one-to-many people boss_fk (id)=(boss)"}},
 		{"people", "people", "", []string{"many-to-one people boss_fk (boss)=(id)", "one-to-many people boss_fk (id)=(boss)"}},
 		{"films", "directors", "", []string{"many-to-one directors by function directors"}}, // replaces what was found
 		{"films", "directors", "df", []string{"one-to-many directors df (id)=(film)"}},

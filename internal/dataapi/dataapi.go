@@ -207,6 +207,9 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	if len(row.Columns) == 0 {
 		return s.nothing(ctx, r, table)
 	}
+	if err := known(table, row.Columns); err != nil {
+		return Result{}, err
+	}
 	st, err := plan.Update(table, q, row.Columns, row.Rows[1:len(row.Rows)-1], s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)

@@ -28,6 +28,16 @@ func detailed(kind fault.Kind, code, message, details string) *fault.Error {
 	return f
 }
 
+// known refuses to write columns that the table does not have.
+func known(table *catalog.Table, columns []string) error {
+	for _, column := range columns {
+		if _, ok := table.Column(column); !ok {
+			return dataFault(fault.Invalid, "PGRST204", fmt.Sprintf("Could not find the '%s' column of '%s' in the schema cache", column, table.Name))
+		}
+	}
+	return nil
+}
+
 // planFault is what is wrong with a request that the catalog has no plan for.
 func planFault(err error) error {
 	if unknown, ok := errors.AsType[*plan.UnknownColumnError](err); ok {

@@ -121,14 +121,14 @@ func printable(s string) string {
 // exact for people: what the planner guesses is drawn from all rows, also from
 // those that policies hide from the caller.
 func (p *preferences) applied(h http.Header, method string) {
-	names := []string{"return", "tx", "isolation", "handling", "timezone", "max-affected"}
+	names := []string{"return", "count", "tx", "isolation", "handling", "timezone", "max-affected"}
 	switch method {
 	case http.MethodGet, http.MethodHead:
 		names = []string{"count", "isolation", "handling", "timezone"}
 	case http.MethodPost:
-		names = []string{"resolution", "missing", "return", "tx", "isolation", "handling", "timezone"}
+		names = []string{"resolution", "missing", "return", "count", "tx", "isolation", "handling", "timezone"}
 	case http.MethodPut:
-		names = []string{"return", "tx", "isolation", "handling", "timezone"}
+		names = []string{"return", "count", "tx", "isolation", "handling", "timezone"}
 	}
 	var list []string
 	for _, name := range names {

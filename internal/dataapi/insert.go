@@ -82,7 +82,10 @@ func alone(rows *payload.Reader, first []payload.Run) (bool, error) {
 // insertion plans the statement for a run of rows.
 func insertion(r Request, table *catalog.Table, q query.Query, run payload.Run) (plan.Statement, error) {
 	var st plan.Statement
-	var err error
+	err := known(table, run.Columns)
+	if err != nil {
+		return st, err
+	}
 	if r.Resolution == Refuse {
 		st, err = plan.Insert(table, q, run.Columns, run.Rows, r.Answer)
 	} else {
