@@ -170,11 +170,6 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 		return err
 	}
 	if p.count != "" {
-		w.Header()["Content-Range"] = []string{changedRange(r.Method, result.Count)}
-		p.given["count"] = "count=exact" // what has been written is known
-	}
-	if p.count != "" {
-		w.Header()["Content-Range"] = []string{changedRange(r.Method, result.Count)}
 		p.given["count"] = "count=exact" // what has been written is known
 	}
 	p.applied(w.Header(), r.Method)
@@ -182,6 +177,9 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 		return write(w, http.StatusOK, media, result.Body)
 	}
 	status := created(r.Method, result, p.returning)
+	if p.count != "" {
+		w.Header()["Content-Range"] = []string{changedRange(r.Method, result.Count)}
+	}
 	if r.Method == http.MethodPost {
 		if location, ok := locate(r.URL.EscapedPath(), result); p.returning == plan.Keys && ok {
 			w.Header().Set("Location", location)
