@@ -31,7 +31,7 @@ func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
 	rows := s.rows(r, q, kept)
 	first, err := rows.Next()
 	if errors.Is(err, io.EOF) {
-		return nothing(r, table)
+		return s.nothing(ctx, r, table)
 	}
 	if err != nil {
 		return Result{}, err
@@ -104,11 +104,13 @@ func (s *Service) insertRows(ctx context.Context, r Request, table *catalog.Tabl
 	return result, err
 }
 
-// inserted makes what a statement has counted the rows that are new.
+// inserted tells the rows that are new from those that have been merged. A
+// trigger may drop some of the latter, which are counted all the same.
 func (r *Result) inserted(request Request, table *catalog.Table) {
 	r.Table = table
-	if request.Resolution != Refuse {
-		r.New, r.Total = r.Total, nil
+	if request.Resolution != Refuse && r.Total != nil {
+		n := max(0, r.Count-*r.Total)
+		r.New, r.Total = &n, nil
 	}
 }
 
@@ -134,6 +136,9 @@ func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
 	}
 	if !hasKey(row.Rows, key) {
 		return Result{}, errOtherKey
+	}
+	if err := s.guard(&r, table, q); err != nil {
+		return Result{}, err
 	}
 	r.Resolution, q.OnConflict = Merge, nil
 	st, err := insertion(r, table, q, row)

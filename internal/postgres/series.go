@@ -15,14 +15,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
-// Step is one statement of a series, and what reads its result. ReadOnly, Held
-// and Rollback of the statement mean nothing here.
-type Step struct {
-	Statement
-
-	Scan Scan
-}
-
 // Series is statements that a caller has asked for at once. They are one
 // transaction: any error undoes them all.
 type Series struct {
@@ -35,6 +27,9 @@ type Series struct {
 
 	// Rollback undoes everything in any case, as it does for a Statement.
 	Rollback bool
+
+	Isolation Isolation     // "" is read committed
+	Timeout   time.Duration // of each statement; 0 is that of the database
 }
 
 // undoPatience is how long a connection may take to undo a transaction before it
@@ -55,7 +50,7 @@ func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) er
 	}
 	defer conn.Release() // closes what is still in a transaction
 
-	err = series(ctx, conn.Conn().PgConn(), conn.Conn().TypeMap(), db.settings(p, false), s)
+	err = series(ctx, conn.Conn().PgConn(), conn.Conn().TypeMap(), db.settings(p, false, s.Timeout), s)
 	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
 		return fault.Newf(fault.TooLarge, "answer_too_large", "An answer is larger than %d bytes; nothing has been written.", maxAnswer).Because(err)
 	}
@@ -63,7 +58,7 @@ func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) er
 }
 
 func series(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [][]byte, s Series) error {
-	if err := command(ctx, pg, "begin"); err != nil {
+	if err := command(ctx, pg, s.Isolation.begin()); err != nil {
 		return err
 	}
 	err := steps(ctx, pg, types, settings, s)
@@ -99,26 +94,9 @@ func steps(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [
 // together sends settings and steps in one piece. PostgreSQL runs no step after
 // one that failed.
 func together(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [][]byte, batch []Step) error {
-	args := make([][][]byte, len(batch))
-	var err error
-	for i, st := range batch {
-		if args[i], err = texts(st.Args); err != nil {
-			return err
-		}
-	}
-	p := pg.StartPipeline(ctx)
-	p.SendQueryParams(settingsSQL, settings, nil, nil, nil)
-	for i, st := range batch {
-		p.SendQueryParams(st.SQL, args[i], nil, nil, nil)
-	}
-	err = p.Sync()
-	if err == nil {
-		err = skip(p)
-	}
-	for i := 0; err == nil && i < len(batch); i++ {
-		err = results(p, types, 0, batch[i].Scan)
-	}
-	return errors.Join(err, p.Close())
+	r := &run{pipe: pg.StartPipeline(ctx), types: types}
+	r.send(settingsSQL, settings, nil)
+	return r.finish(r.all(batch))
 }
 
 // command runs what ends or begins a transaction. PostgreSQL answers a commit

@@ -159,11 +159,15 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
+	if err := dataapi.CheckPreRequest(ctx, s.db.Single(), c.Data.PreRequest); err != nil {
+		return err //nolint:wrapcheck // says what it is about
+	}
 	data := &dataapi.Service{
 		DB: s.db, Catalog: s.catalog, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
-		MaxRows: int64(c.Data.MaxRows), MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
+		Limits: limits(c.Data), PreRequest: c.Data.PreRequest, MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
 		Aggregates: c.Data.Aggregates, Development: c.Environment == config.Development,
 		Rollback: strings.HasPrefix(c.Data.TxEnd, "rollback"), TxOverride: strings.HasSuffix(c.Data.TxEnd, "allow-override"),
+		IsolationOverride: c.Data.IsolationOverride, PlanEnabled: c.Data.PlanEnabled,
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
 	if s.jobs, s.webhooks, err = outgoing(c, s.background, values, s.logger); err != nil {
