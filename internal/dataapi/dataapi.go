@@ -197,7 +197,7 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	row, err := s.one(r.Body, payload.Options{Object: true}, errOne)
+	row, err := s.one(r.Body, payload.Options{Object: true, JSON: jsonColumns(table)}, errOne)
 	if err != nil {
 		return Result{}, err
 	}

@@ -28,7 +28,7 @@ func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
 	}
 	kept := &spool{from: r.Body.Text, lying: &s.spooled, limit: spoolFactor * s.MaxBody}
 	defer kept.close()
-	rows := s.rows(r, q, kept)
+	rows := s.rows(r, table, q, kept)
 	first, err := rows.Next()
 	if errors.Is(err, io.EOF) {
 		return s.nothing(ctx, r, table)
@@ -51,15 +51,12 @@ func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
 		return Result{}, detailed(fault.Invalid, "PGRST100", "order is for inserts of one statement",
 			"The rows are too many, or lack different columns.")
 	}
-	if err := kept.rewind(); err != nil {
-		return Result{}, err
-	}
-	return s.insertSeries(ctx, r, table, q, s.rows(r, q, kept))
+	return s.insertSeries(ctx, r, table, q, kept)
 }
 
-func (s *Service) rows(r Request, q query.Query, from io.Reader) *payload.Reader {
+func (s *Service) rows(r Request, table *catalog.Table, q query.Query, from io.Reader) *payload.Reader {
 	return payload.NewReader(r.Body.Media, from, payload.Options{
-		MaxRow: s.MaxRow, Columns: q.Columns, Default: r.Default, Ordered: r.Answer.Returning == plan.Rows,
+		MaxRow: s.MaxRow, Columns: q.Columns, JSON: jsonColumns(table), Default: r.Default, Ordered: r.Answer.Returning == plan.Rows,
 	})
 }
 
@@ -130,7 +127,7 @@ func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
 		return Result{}, dataFault(fault.MethodNotAllowed, "PGRST105",
 			"Filters must include all and only primary key columns with 'eq' operators")
 	}
-	row, err := s.one(r.Body, payload.Options{Columns: q.Columns}, errOtherKey)
+	row, err := s.one(r.Body, payload.Options{Columns: q.Columns, JSON: jsonColumns(table)}, errOtherKey)
 	if err != nil {
 		return Result{}, err
 	}

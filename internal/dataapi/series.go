@@ -18,6 +18,10 @@ import (
 // to one statement is bounded by the door.
 const maxAnswer = 32 << 20
 
+// A batch has no more different statements than may travel together: one for
+// each set of columns.
+const _ = uint(postgres.MaxShapes - payload.MaxShapes)
+
 // series is an insert of several statements. Its result means all of them.
 type series struct {
 	request Request
@@ -32,15 +36,24 @@ type series struct {
 	answer bytes.Buffer
 }
 
-func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, rows *payload.Reader) (Result, error) {
+func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, kept *spool) (Result, error) {
 	if r.Explain != "" {
 		return Result{}, dataFault(fault.Invalid, "PGRST107", "There is a plan for inserts of one statement only: the rows are too many, or lack different columns")
 	}
-	in := &series{request: r, table: table, query: q, rows: rows, settle: s.settle(r.Terms)}
+	var in *series
 	err := s.DB.InSeries(ctx, r.Principal, postgres.Series{
-		Next: in.next, Check: in.check, Rollback: r.Rollback, Isolation: r.Isolation, Timeout: s.Limits[r.Principal.Role].Timeout,
+		Begin: func() error {
+			in = &series{request: r, table: table, query: q, rows: s.rows(r, table, q, kept), settle: s.settle(r.Terms)}
+			return kept.rewind()
+		},
+		Next:     func() ([]postgres.Step, error) { return in.next() },
+		Check:    func() error { return in.check() },
+		Rollback: r.Rollback, Isolation: r.Isolation, Timeout: s.Limits[r.Principal.Role].Timeout,
 	})
 	if err != nil {
+		if in == nil { // it did not begin
+			return Result{}, err
+		}
 		return Result{}, s.hinted(sqlFault(err, r.Principal, &in.now), r.Principal)
 	}
 	in.result.inserted(r, table)

@@ -1,8 +1,6 @@
 package dataapi_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -172,28 +170,5 @@ func TestCallsEnd(t *testing.T) {
 		if a.Status != 200 || a.Body != `"none"` || n != want {
 			t.Errorf("%s: %d %s, %d rows", prefer, a.Status, a.Body, n)
 		}
-	}
-}
-
-// TestManyRows inserts a hundred thousand rows with one request.
-func TestManyRows(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, servertest.With("server.max_body_size", "16MiB"))
-	s.DB.Exec(t, notesSQL)
-	p := s.SignUp()
-	rows := make([]map[string]any, 100_000)
-	for i := range rows {
-		rows[i] = map[string]any{"id": i, "body": fmt.Sprintf("row %d", i)}
-	}
-	body, err := json.Marshal(rows)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := s.Do("POST", notes, p.Access, string(body)); a.Status != 201 || a.Body != "" {
-		t.Fatalf("%d %.200s", a.Status, a.Body)
-	}
-	var n int
-	if s.DB.Scan(t, `select count(*) from public.notes where user_id = $1 and body = 'row ' || id`, []any{p.ID}, &n); n != len(rows) {
-		t.Errorf("%d rows", n)
 	}
 }

@@ -99,3 +99,11 @@ func (p *prepared) forget(sql string) {
 	}
 	delete(p.of, sql)
 }
+
+// forgetAll makes a connection prepare everything anew, under names that it has
+// not had.
+func forgetAll(pg *pgconn.PgConn) {
+	if p, ok := pg.CustomData()[preparedKey].(*prepared); ok {
+		p.of, p.recent = map[string]string{}, nil
+	}
+}

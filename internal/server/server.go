@@ -185,7 +185,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	users.Farewell = farewell{s.mail, people}
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
 	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
-	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)
+	sweeps(s.jobs, sessions, c.Auth.SessionRetention, flows.Clean, func(ctx context.Context, limit int) (bool, error) { return passwords.Clean(ctx, s.db.Single(), limit) })
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}
@@ -194,6 +194,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		Inviter: people, Links: linkDesk{flows}, Notices: people,
 		Schemas: c.Data.Schemas, Now: now,
 	}
+	sweepsGuests(s.jobs, operators, c.Auth.AnonymousRetention, s.logger)
 	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
 	s.linter = linter(c, s.db)
 	health := &telemetry.Health{Checks: []telemetry.Check{

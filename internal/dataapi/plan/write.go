@@ -11,8 +11,17 @@ import (
 // columns. Without columns it inserts one row of defaults.
 func Insert(table *catalog.Table, q query.Query, columns []string, rows string, answer Answer) (Statement, error) {
 	b := newBuilder(table, answer)
+	b.known(q.Columns)
 	b.write(q, answer, false, func() { b.insert(columns, rows) })
 	return b.statement(answer.Returning != Nothing)
+}
+
+// known refuses columns that the table does not have, also where no row has
+// them.
+func (b *builder) known(columns []string) {
+	for _, c := range columns {
+		_ = b.name(c)
+	}
 }
 
 func (b *builder) insert(columns []string, rows string) {
@@ -44,6 +53,7 @@ func Upsert(table *catalog.Table, q query.Query, columns []string, rows string, 
 	if key == nil {
 		key = table.PrimaryKey
 	}
+	b.known(q.Columns)
 	taken := columns
 	if q.Columns != nil {
 		taken = q.Columns
