@@ -85,7 +85,7 @@ func (t *Table) Related(name, hint string) []*Relation {
 // itself: its own name stands for the row that is referred to, and as a hint
 // beside the table's for the rows that refer to it.
 func sided(t *Table, found []*Relation, held bool) []*Relation {
-	if len(found) != 2 || found[0].Table != t || found[0].Junction != nil || found[0].Constraint != found[1].Constraint {
+	if len(found) != 2 || found[0].Table != t {
 		return found
 	}
 	return slices.DeleteFunc(found, func(r *Relation) bool { return r.holds != held })

@@ -169,17 +169,14 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 	if err != nil {
 		return err
 	}
-	if p.count != "" {
-		p.given["count"] = "count=exact" // what has been written is known
+	if media.explain == "" {
+		p.counted(w.Header(), r.Method, result.Count)
 	}
 	p.applied(w.Header(), r.Method)
 	if media.explain != "" {
 		return write(w, http.StatusOK, media, result.Body)
 	}
 	status := created(r.Method, result, p.returning)
-	if p.count != "" {
-		w.Header()["Content-Range"] = []string{changedRange(r.Method, result.Count)}
-	}
 	if r.Method == http.MethodPost {
 		if location, ok := locate(r.URL.EscapedPath(), result); p.returning == plan.Keys && ok {
 			w.Header().Set("Location", location)
