@@ -11,9 +11,9 @@ import (
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
 
-var errOne = dataFault(fault.Invalid, "PGRST102", "The body must be one row")
+var errOne = Fault(fault.Invalid, "PGRST102", "The body must be one row")
 
-var errBody = dataFault(fault.Invalid, "PGRST102", "The body must be a JSON object, or an array of objects with the same keys")
+var errBody = Fault(fault.Invalid, "PGRST102", "The body must be a JSON object, or an array of objects with the same keys")
 
 // one reads a body of one row, and returns refusal if it has none or more.
 func (s *Service) one(b Body, o payload.Options, refusal error) (payload.Run, error) {

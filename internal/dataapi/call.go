@@ -73,7 +73,7 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 		return Answer{}, refuseVolatile(f)
 	}
 	if c.MaxAffected != nil && !f.Set {
-		return Answer{}, dataFault(fault.Invalid, "PGRST128", "Function must return SETOF or TABLE when max-affected preference is used with handling=strict")
+		return Answer{}, Fault(fault.Invalid, "PGRST128", "Function must return SETOF or TABLE when max-affected preference is used with handling=strict")
 	}
 	st, err := plan.Call(f, given, q, s.maxRows(c.Principal), s.answer(c.Principal, c.Answer))
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q qu
 }
 
 func refuseVolatile(f *catalog.Function) error {
-	e := dataFault(fault.MethodNotAllowed, "PGRST101", "The function "+f.Schema+"."+f.Name+" may change something: call it by POST")
+	e := Fault(fault.MethodNotAllowed, "PGRST101", "The function "+f.Schema+"."+f.Name+" may change something: call it by POST")
 	e.SQL.Hint = "If it changes nothing, declare it so: alter function " + plan.Quote(f.Schema) + "." + plan.Quote(f.Name) + " stable"
 	return e
 }
@@ -138,11 +138,11 @@ func queried(named []*catalog.Function, raw string) (plan.Arguments, string, err
 			continue
 		}
 		if !utf8.ValidString(name+text) || strings.ContainsRune(name+text, 0) {
-			return a, "", dataFault(fault.Invalid, "PGRST100", "An argument is not UTF-8 without NUL")
+			return a, "", Fault(fault.Invalid, "PGRST100", "An argument is not UTF-8 without NUL")
 		}
 		a.Texts[name] = append(a.Texts[name], text)
 		if len(a.Texts) > maxArguments {
-			return a, "", dataFault(fault.Invalid, "PGRST100", fmt.Sprintf("A function takes at most %d arguments", maxArguments))
+			return a, "", Fault(fault.Invalid, "PGRST100", fmt.Sprintf("A function takes at most %d arguments", maxArguments))
 		}
 		if !slices.Contains(a.Names, name) {
 			a.Names = append(a.Names, name)
@@ -234,7 +234,7 @@ func (c Call) text(f *catalog.Function) (string, error) {
 		return `\x` + hex.EncodeToString(c.Body), nil
 	}
 	if !utf8.Valid(c.Body) || bytes.ContainsRune(c.Body, 0) {
-		return "", dataFault(fault.Invalid, "PGRST102", "The body is not UTF-8 without NUL")
+		return "", Fault(fault.Invalid, "PGRST102", "The body is not UTF-8 without NUL")
 	}
 	return string(c.Body), nil
 }
@@ -245,7 +245,7 @@ func (s *Service) noFunction(c Call, named []*catalog.Function, given plan.Argum
 	if len(given.Names) == 0 {
 		with = "without parameters"
 	}
-	e := dataFault(fault.NotFound, "PGRST202", "Could not find the function "+called+" "+with)
+	e := Fault(fault.NotFound, "PGRST202", "Could not find the function "+called+" "+with)
 	e.SQL.Details = "Arguments are matched by their names; a single argument without a name takes the whole body."
 	if len(named) > 0 {
 		e.SQL.Hint = "Perhaps you meant to call " + signature(named[0])
@@ -260,7 +260,7 @@ func severalFunctions(best []*catalog.Function) error {
 	for i, f := range best {
 		candidates[i] = signature(f)
 	}
-	e := dataFault(fault.Ambiguous, "PGRST203", "Could not choose the best candidate function between: "+strings.Join(candidates, ", "))
+	e := Fault(fault.Ambiguous, "PGRST203", "Could not choose the best candidate function between: "+strings.Join(candidates, ", "))
 	e.SQL.Hint = "Give overloaded functions arguments of different names, or only one of them."
 	return e
 }

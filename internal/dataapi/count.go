@@ -17,10 +17,10 @@ const (
 	Estimated Counting = "estimated" // exact up to the bound of an answer, and then as the planner expects
 )
 
-// counting is how rows are counted for a caller. What the planner expects is
+// CountingFor is how rows are counted for a caller. What the planner expects is
 // drawn from all rows, also from those that policies hide, and so is for
 // callers only whom policies do not bind.
-func counting(p *principal.Principal, asked Counting) Counting {
+func CountingFor(p *principal.Principal, asked Counting) Counting {
 	if asked != "" && p.Role != principal.Service {
 		return Exact
 	}
@@ -37,7 +37,7 @@ type guess struct {
 // count arranges for the rows on all pages to be counted. It returns nil where
 // the count is exact, or none.
 func (s *Service) count(r *Request, table *catalog.Table, q query.Query) (*guess, error) {
-	r.Count = counting(r.Principal, r.Count)
+	r.Count = CountingFor(r.Principal, r.Count)
 	g := &guess{bound: s.maxRows(r.Principal)}
 	if r.Count == "" || r.Explain != "" {
 		return nil, nil //nolint:nilnil // no guess is no error

@@ -150,7 +150,7 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 		result.Total = guessed.total(known)
 	}
 	if guessed == nil && result.Total != nil && result.Offset > *result.Total {
-		return result, detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
+		return result, Detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
 			fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", result.Offset, *result.Total))
 	}
 	return result, nil
@@ -272,7 +272,7 @@ func (s *Service) schema(name string) (string, error) {
 	case slices.Contains(s.Schemas, name):
 		return name, nil
 	default:
-		return "", detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
+		return "", Detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
 			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
 	}
 }
@@ -280,7 +280,7 @@ func (s *Service) schema(name string) (string, error) {
 func parse(raw string) (query.Query, error) {
 	q, err := query.Parse(raw)
 	if malformed, ok := errors.AsType[*query.Error](err); ok {
-		f := dataFault(fault.Invalid, "PGRST100", malformed.Error())
+		f := Fault(fault.Invalid, "PGRST100", malformed.Error())
 		f.Fields = []fault.Field{{Pointer: "?" + malformed.Param, Detail: "Expected " + malformed.Expected + "."}}
 		return q, f
 	}
@@ -295,7 +295,7 @@ func parse(raw string) (query.Query, error) {
 func (s *Service) prepareChange(ctx context.Context, r Request) (*catalog.Table, query.Query, error) {
 	table, q, err := s.prepare(ctx, r)
 	if err == nil && (q.Limit != nil || q.Offset != nil) {
-		err = dataFault(fault.Invalid, "PGRST100", "limit and offset are for reads; select the rows to change by filters")
+		err = Fault(fault.Invalid, "PGRST100", "limit and offset are for reads; select the rows to change by filters")
 	}
 	return table, q, err
 }
@@ -303,7 +303,7 @@ func (s *Service) prepareChange(ctx context.Context, r Request) (*catalog.Table,
 // serves refuses a table that is missing or, to people, unguarded. The two
 // answers differ in development only.
 func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, name string) error {
-	f := dataFault(fault.NotFound, "PGRST205", fmt.Sprintf("Could not find the table %s.%s", schema, name))
+	f := Fault(fault.NotFound, "PGRST205", fmt.Sprintf("Could not find the table %s.%s", schema, name))
 	switch {
 	case table == nil:
 		return f
@@ -328,11 +328,11 @@ func (s *Service) guarded(p *principal.Principal, table *catalog.Table, schema, 
 // check refuses a number of rows that the request does not allow.
 func check(r Request, result Result) error {
 	if r.MaxAffected != nil && result.Count > *r.MaxAffected {
-		return detailed(fault.Invalid, "PGRST124", "Query result exceeds max-affected preference constraint",
+		return Detailed(fault.Invalid, "PGRST124", "Query result exceeds max-affected preference constraint",
 			fmt.Sprintf("The query affects %d rows", result.Count))
 	}
 	if r.Single && result.Count != 1 {
-		return detailed(fault.NotAcceptable, "PGRST116", "Cannot coerce the result to a single JSON object",
+		return Detailed(fault.NotAcceptable, "PGRST116", "Cannot coerce the result to a single JSON object",
 			fmt.Sprintf("The result contains %d rows", result.Count))
 	}
 	return nil

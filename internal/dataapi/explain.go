@@ -32,7 +32,7 @@ func affordable(st plan.Statement, limit float64) step {
 		if e.Cost <= limit {
 			return nil
 		}
-		f := detailed(fault.Invalid, "cost_limit", "The statement would cost too much",
+		f := Detailed(fault.Invalid, "cost_limit", "The statement would cost too much",
 			fmt.Sprintf("PostgreSQL expects a cost of %.0f; requests of this role are allowed %.0f.", e.Cost, limit))
 		f.SQL.Hint = "Ask for less at a time, by filters on indexed columns or a limit."
 		return f

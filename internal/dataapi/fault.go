@@ -14,16 +14,16 @@ import (
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
-// dataFault is a fault in the words of PostgREST.
-func dataFault(kind fault.Kind, code, message string) *fault.Error {
+// Fault is a fault in the words of PostgREST.
+func Fault(kind fault.Kind, code, message string) *fault.Error {
 	f := fault.New(kind, code, message)
 	f.SQL = &fault.SQL{State: code, Message: message}
 	return f
 }
 
-// detailed is dataFault with details, which hold no value that was sent.
-func detailed(kind fault.Kind, code, message, details string) *fault.Error {
-	f := dataFault(kind, code, message)
+// Detailed is Fault with details, which hold no value that was sent.
+func Detailed(kind fault.Kind, code, message, details string) *fault.Error {
+	f := Fault(kind, code, message)
 	f.SQL.Details = details
 	return f
 }
@@ -32,7 +32,7 @@ func detailed(kind fault.Kind, code, message, details string) *fault.Error {
 func known(table *catalog.Table, columns []string) error {
 	for _, column := range columns {
 		if _, ok := table.Column(column); !ok {
-			return dataFault(fault.Invalid, "PGRST204", fmt.Sprintf("Could not find the '%s' column of '%s' in the schema cache", column, table.Name))
+			return Fault(fault.Invalid, "PGRST204", fmt.Sprintf("Could not find the '%s' column of '%s' in the schema cache", column, table.Name))
 		}
 	}
 	return nil
@@ -41,10 +41,10 @@ func known(table *catalog.Table, columns []string) error {
 // planFault is what is wrong with a request that the catalog has no plan for.
 func planFault(err error) error {
 	if unknown, ok := errors.AsType[*plan.UnknownColumnError](err); ok {
-		return dataFault(fault.Invalid, "42703", unknown.Error())
+		return Fault(fault.Invalid, "42703", unknown.Error())
 	}
 	if missing, ok := errors.AsType[*query.NotEmbeddedError](err); ok {
-		f := dataFault(fault.Invalid, "PGRST108", missing.Error())
+		f := Fault(fault.Invalid, "PGRST108", missing.Error())
 		f.SQL.Hint = fmt.Sprintf("Verify that '%s' is included in the 'select' query parameter.", missing.Name)
 		return f
 	}
@@ -52,14 +52,14 @@ func planFault(err error) error {
 		return relationFault(relation)
 	}
 	if several, ok := errors.AsType[*plan.NotToOneError](err); ok {
-		return detailed(fault.Invalid, "PGRST118", several.Error(),
+		return Detailed(fault.Invalid, "PGRST118", several.Error(),
 			fmt.Sprintf("'%s' and '%s' do not form a many-to-one or one-to-one relationship", several.From, several.Name))
 	}
 	if compared, ok := errors.AsType[*plan.NotNullError](err); ok {
-		return dataFault(fault.Invalid, "PGRST120", compared.Error())
+		return Fault(fault.Invalid, "PGRST120", compared.Error())
 	}
 	if errors.Is(err, plan.ErrAggregates) {
-		f := dataFault(fault.Invalid, "PGRST123", "Use of aggregate functions is not allowed")
+		f := Fault(fault.Invalid, "PGRST123", "Use of aggregate functions is not allowed")
 		f.SQL.Hint = "They are allowed by the setting data.aggregates."
 		return f
 	}
@@ -70,7 +70,7 @@ func planFault(err error) error {
 // more than one.
 func relationFault(e *plan.RelationError) error {
 	if len(e.Candidates) == 0 {
-		f := dataFault(fault.Invalid, "PGRST200", e.Error())
+		f := Fault(fault.Invalid, "PGRST200", e.Error())
 		with := ""
 		if e.Hint != "" {
 			with = fmt.Sprintf(" using the hint '%s'", e.Hint)
@@ -81,7 +81,7 @@ func relationFault(e *plan.RelationError) error {
 		}
 		return f
 	}
-	f := dataFault(fault.Ambiguous, "PGRST201", e.Error())
+	f := Fault(fault.Ambiguous, "PGRST201", e.Error())
 	var hints []string
 	for _, r := range e.Candidates {
 		name, how := distinct(r)

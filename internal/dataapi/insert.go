@@ -48,7 +48,7 @@ func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
 		return s.insertRows(ctx, r, table, st)
 	}
 	if q.Order != nil && r.Answer.Returning == plan.Rows {
-		return Result{}, detailed(fault.Invalid, "PGRST100", "order is for inserts of one statement",
+		return Result{}, Detailed(fault.Invalid, "PGRST100", "order is for inserts of one statement",
 			"The rows are too many, or lack different columns.")
 	}
 	return s.insertSeries(ctx, r, table, q, kept)
@@ -120,11 +120,11 @@ func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	if q.Limit != nil || q.Offset != nil {
-		return Result{}, dataFault(fault.Invalid, "PGRST114", "limit and offset are not for PUT")
+		return Result{}, Fault(fault.Invalid, "PGRST114", "limit and offset are not for PUT")
 	}
 	key, ok := keyOf(table, q)
 	if !ok {
-		return Result{}, dataFault(fault.MethodNotAllowed, "PGRST105",
+		return Result{}, Fault(fault.MethodNotAllowed, "PGRST105",
 			"Filters must include all and only primary key columns with 'eq' operators")
 	}
 	row, err := s.one(r.Body, payload.Options{Columns: q.Columns, JSON: jsonColumns(table)}, errOtherKey)
@@ -145,7 +145,7 @@ func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
 	return s.insertRows(ctx, r, table, st)
 }
 
-var errOtherKey = dataFault(fault.Invalid, "PGRST115", "Payload values do not match URL in primary key column(s)")
+var errOtherKey = Fault(fault.Invalid, "PGRST115", "Payload values do not match URL in primary key column(s)")
 
 // keyOf returns the values of the primary key that the filters ask for.
 func keyOf(table *catalog.Table, q query.Query) (map[string]string, bool) {

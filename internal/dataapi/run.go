@@ -86,7 +86,7 @@ func (s *Service) run(ctx context.Context, r Request, st plan.Statement, readOnl
 	}
 	err := s.perform(ctx, r.Terms, do, r.before, main, after...)
 	if report := postgres.Report(err); report != nil && report.State == "40001" && r.Condition != nil {
-		return Result{}, errChanged.Because(err)
+		return Result{}, ErrChanged.Because(err)
 	}
 	if err != nil {
 		return Result{}, s.hinted(err, r.Principal)
@@ -105,9 +105,9 @@ func (t Terms) main(st plan.Statement, scan postgres.Scan, into *Result) step {
 	})}
 }
 
-// errChanged is the fault of a write on condition that the rows are as the
+// ErrChanged is the fault of a write on condition that the rows are as the
 // caller has seen them. Another request may have changed them first.
-var errChanged = detailed(fault.Precondition, "precondition_failed", "The rows are not in the state that the request names",
+var ErrChanged = Detailed(fault.Precondition, "precondition_failed", "The rows are not in the state that the request names",
 	"Read them again, and decide again.")
 
 // guard has the rows that a write is about read first, as a read of the same URL

@@ -38,7 +38,7 @@ type series struct {
 
 func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, kept *spool) (Result, error) {
 	if r.Explain != "" {
-		return Result{}, dataFault(fault.Invalid, "PGRST107", "There is a plan for inserts of one statement only: the rows are too many, or lack different columns")
+		return Result{}, Fault(fault.Invalid, "PGRST107", "There is a plan for inserts of one statement only: the rows are too many, or lack different columns")
 	}
 	var in *series
 	err := s.DB.InSeries(ctx, r.Principal, postgres.Series{

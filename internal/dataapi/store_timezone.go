@@ -11,6 +11,11 @@ import (
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
+// KnowsTimezone says whether PostgreSQL has a time zone of a name.
+func (s *Service) KnowsTimezone(ctx context.Context, p *principal.Principal, name string) (bool, error) {
+	return s.timezones.has(ctx, s.DB, p, name)
+}
+
 // timezones are the names that PostgreSQL knows. It reads them from files each
 // time, so they are asked for once.
 type timezones struct {

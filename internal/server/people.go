@@ -77,7 +77,7 @@ func sweeps(jobs *job.Service, sessions *session.Service, age time.Duration, oth
 				if more, err = clean(ctx, sweepBatch); err != nil {
 					return err
 				}
-				if err := rest(ctx); err != nil {
+				if err := breathe(ctx); err != nil {
 					return err
 				}
 			}
@@ -95,7 +95,7 @@ func sweepSessions(ctx context.Context, sessions *session.Service, age time.Dura
 			return err //nolint:wrapcheck // says what it was doing
 		}
 		after = next
-		if err := rest(ctx); err != nil {
+		if err := breathe(ctx); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func sweepsGuests(jobs *job.Service, operators *admin.Service, age time.Duration
 			if after = swept.Next; after == (user.Guest{}) {
 				return nil
 			}
-			if err := rest(ctx); err != nil {
+			if err := breathe(ctx); err != nil {
 				return err
 			}
 		}
@@ -135,7 +135,7 @@ func sweepsGuests(jobs *job.Service, operators *admin.Service, age time.Duration
 	}
 }
 
-func rest(ctx context.Context) error {
+func breathe(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)

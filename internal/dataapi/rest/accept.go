@@ -1,4 +1,4 @@
-package dataapi
+package rest
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/dataapi"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
@@ -32,7 +34,7 @@ var medias = map[string]media{
 
 // accept chooses what the caller likes best of what there is; the first of two
 // that are liked equally.
-func (s *Service) accept(r *http.Request) (media, error) {
+func (s *API) accept(r *http.Request) (media, error) {
 	fields := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(fields) == "" {
 		return medias["*/*"], nil
@@ -66,7 +68,7 @@ func (s *Service) accept(r *http.Request) (media, error) {
 		}
 	}
 	if liked == 0 {
-		return best, dataFault(fault.NotAcceptable, "PGRST107",
+		return best, dataapi.Fault(fault.NotAcceptable, "PGRST107",
 			"None of the media types in Accept can be answered with; application/json, application/vnd.pgrst.object+json and text/csv can")
 	}
 	return best, nil
@@ -74,7 +76,7 @@ func (s *Service) accept(r *http.Request) (media, error) {
 
 // window reads the field Range where its unit is items. A range that is not
 // understood is ignored, as RFC 9110 asks.
-func window(r *http.Request) (*Window, error) {
+func window(r *http.Request) (*dataapi.Window, error) {
 	if unit := r.Header.Get("Range-Unit"); unit != "" && unit != "items" {
 		return nil, nil //nolint:nilnil // no window is no error
 	}
@@ -82,7 +84,7 @@ func window(r *http.Request) (*Window, error) {
 	if !found {
 		return nil, nil //nolint:nilnil // no window is no error
 	}
-	var w Window
+	var w dataapi.Window
 	n, err := strconv.ParseUint(first, 10, 62)
 	if err != nil {
 		return nil, nil //nolint:nilerr,nilnil // not a range of items
@@ -95,7 +97,7 @@ func window(r *http.Request) (*Window, error) {
 		end := int64(n)
 		w.Last = &end
 		if end < w.First {
-			return nil, detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
+			return nil, dataapi.Detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
 				"The lower boundary must be lower than or equal to the upper boundary in the Range header.")
 		}
 	}
@@ -104,7 +106,7 @@ func window(r *http.Request) (*Window, error) {
 
 // contentRange names the first and last row of an answer, and how many there
 // are if anybody has asked.
-func contentRange(r Result) string {
+func contentRange(r dataapi.Result) string {
 	rows, total := "*", "*"
 	if r.Count > 0 {
 		rows = fmt.Sprintf("%d-%d", r.Offset, r.Offset+r.Count-1)

@@ -1,4 +1,4 @@
-package dataapi
+package rest
 
 import (
 	"errors"
@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fluxbase/fluxbase/internal/dataapi"
+
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
 // callRoutes returns the routes under /api/v1/rpc and /rest/v1/rpc.
-func (s *Service) callRoutes() []web.Route {
+func (s *API) callRoutes() []web.Route {
 	params := []web.Param{
 		{Name: "function", In: "path", Description: "A function of the exposed schema"},
 		{Name: "select", In: "query", Description: "For rows: as for tables, and so are filters and order"},
@@ -32,8 +34,8 @@ func (s *Service) callRoutes() []web.Route {
 				Method: method, Path: path, Tag: "Data", Summary: summary, Media: "application/json", Hidden: hidden, Serve: serve, Params: params,
 			})
 		}
-		route(http.MethodGet, "Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
-		route(http.MethodPost, "Call a function, with arguments from the members of a JSON object", hidden, s.callByPost)
+		route(http.MethodGet, "dataapi.Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
+		route(http.MethodPost, "dataapi.Call a function, with arguments from the members of a JSON object", hidden, s.callByPost)
 		route(http.MethodOptions, "The methods of a function", true, s.callOptions)
 		route("", "Not for functions", true, refuseCall)
 	}
@@ -42,22 +44,22 @@ func (s *Service) callRoutes() []web.Route {
 
 func refuseCall(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
 	w.Header().Set("Allow", "OPTIONS,GET,HEAD,POST")
-	return dataFault(fault.MethodNotAllowed, "PGRST101", "Functions are called by POST, or by GET if they change nothing")
+	return dataapi.Fault(fault.MethodNotAllowed, "PGRST101", "Functions are called by POST, or by GET if they change nothing")
 }
 
-func (s *Service) callByGet(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	return s.call(w, r, c, Call{Schema: r.Header.Get("Accept-Profile"), Read: true})
+func (s *API) callByGet(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+	return s.call(w, r, c, dataapi.Call{Schema: r.Header.Get("Accept-Profile"), Read: true})
 }
 
-func (s *Service) callByPost(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) callByPost(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	media, body, err := readCall(r)
 	if err != nil {
 		return err
 	}
-	return s.call(w, r, c, Call{Schema: r.Header.Get("Content-Profile"), Media: media, Body: body})
+	return s.call(w, r, c, dataapi.Call{Schema: r.Header.Get("Content-Profile"), Media: media, Body: body})
 }
 
-func (s *Service) call(w http.ResponseWriter, r *http.Request, c *web.Call, call Call) error {
+func (s *API) call(w http.ResponseWriter, r *http.Request, c *web.Call, call dataapi.Call) error {
 	p, err := s.prefer(r.Context(), r, c.Principal)
 	if err != nil {
 		return err
@@ -82,15 +84,15 @@ func (s *Service) call(w http.ResponseWriter, r *http.Request, c *web.Call, call
 		return write(w, http.StatusOK, m, a.Body)
 	}
 	m.single = m.single && a.Set // anything else is no array
-	return a.send(w, m)
+	return send(w, &a, m)
 }
 
-func (a *Answer) send(w http.ResponseWriter, m media) error {
+func send(w http.ResponseWriter, a *dataapi.Answer, m media) error {
 	status := http.StatusOK
 	if a.Void {
 		status = http.StatusNoContent
 	}
-	status, err := a.apply(w.Header(), status)
+	status, err := apply(a.Outcome, w.Header(), status)
 	if err != nil {
 		return err
 	}

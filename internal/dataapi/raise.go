@@ -17,9 +17,9 @@ func raised(report *fault.SQL) *fault.Error {
 	if digits, ok := strings.CutPrefix(report.State, "PT"); ok {
 		status, err := strconv.Atoi(digits)
 		if err != nil || !raisable(status) {
-			return detailed(fault.Misbehaved, report.State, report.Message, "The last three characters of the SQLSTATE are no status of an error.")
+			return Detailed(fault.Misbehaved, report.State, report.Message, "The last three characters of the SQLSTATE are no status of an error.")
 		}
-		f := dataFault(kindOf(status), report.State, report.Message)
+		f := Fault(kindOf(status), report.State, report.Message)
 		f.SQL = report
 		f.SQL.Status = status
 		return f
@@ -41,10 +41,10 @@ func raised(report *fault.SQL) *fault.Error {
 		said.Code == "" || !raisable(how.Status) {
 		return errRaise
 	}
-	f := dataFault(kindOf(how.Status), said.Code, said.Message)
+	f := Fault(kindOf(how.Status), said.Code, said.Message)
 	f.SQL.Details, f.SQL.Hint, f.SQL.Status = said.Details, said.Hint, how.Status
 	for name, value := range how.Headers {
-		if !allowedField(name, value) {
+		if !AllowedField(name, value) {
 			return errRaise
 		}
 	}
@@ -52,7 +52,7 @@ func raised(report *fault.SQL) *fault.Error {
 	return f
 }
 
-var errRaise = detailed(fault.Misbehaved, "PGRST121", "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error",
+var errRaise = Detailed(fault.Misbehaved, "PGRST121", "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error",
 	`MESSAGE is an object of the texts code, message, details and hint; DETAIL one of a status from 300 to 599 and of headers, as {"status":402,"headers":{"X-Plan":"free"}}.`)
 
 // raisable says whether a status is fit for an answer whose work was undone, and

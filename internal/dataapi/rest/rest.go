@@ -1,4 +1,6 @@
-package dataapi
+// Package rest is the data API over HTTP: the fields of requests and answers in
+// the words of PostgREST, around a dataapi.Service.
+package rest
 
 import (
 	"bytes"
@@ -12,14 +14,18 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/fluxbase/fluxbase/internal/dataapi"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
+// API serves the requests of a data service.
+type API struct{ *dataapi.Service }
+
 // Routes returns the routes under /api/v1/tables and /api/v1/rpc, and the same
 // ones where clients of PostgREST look for them.
-func (s *Service) Routes() []web.Route {
+func (s *API) Routes() []web.Route {
 	params := []web.Param{
 		{Name: "table", In: "path", Description: "A table or view of the exposed schema"},
 		{Name: "select", In: "query", Description: "Columns, as a,alias:b,doc->k->>0,a::text; all if absent"},
@@ -61,7 +67,7 @@ func (s *Service) Routes() []web.Route {
 	return append(routes, s.callRoutes()...)
 }
 
-func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	p, err := s.prefer(r.Context(), r, c.Principal)
 	if err != nil {
 		return err
@@ -76,7 +82,7 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 	}
 	result, err := s.Read(r.Context(), request)
 	if result.Total != nil && err != nil { // there is nothing as far as that
-		w.Header()["Content-Range"] = []string{contentRange(Result{Total: result.Total})}
+		w.Header()["Content-Range"] = []string{contentRange(dataapi.Result{Total: result.Total})}
 	}
 	if err != nil {
 		return err
@@ -94,7 +100,7 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 	h.Set("ETag", tag)
 	h.Add("Vary", "Accept, Accept-Profile, Prefer, Range, Authorization, apikey, X-API-Key")
 	h.Set("Cache-Control", "private, no-cache")
-	if status, err = result.apply(h, status); err != nil {
+	if status, err = apply(result.Outcome, h, status); err != nil {
 		return err
 	}
 	if status < 300 && !bodiless(status) && named(r.Header.Values("If-None-Match"), tag) {
@@ -109,38 +115,38 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 
 // request reads what all requests have in common: the table, the schema, the
 // query, and the shape of the answer.
-func (s *Service) request(w http.ResponseWriter, r *http.Request, c *web.Call, p preferences, profile string) (Request, media, error) {
+func (s *API) request(w http.ResponseWriter, r *http.Request, c *web.Call, p preferences, profile string) (dataapi.Request, media, error) {
 	m, err := s.accept(r)
 	if err != nil {
-		return Request{}, m, err
+		return dataapi.Request{}, m, err
 	}
 	if schema := r.Header.Get(profile); slices.Contains(s.Schemas, schema) {
 		w.Header().Set("Content-Profile", schema)
 	}
-	return Request{
+	return dataapi.Request{
 		Terms: s.terms(c, r, p, m, "/"+c.Path("table")), Schema: r.Header.Get(profile), Table: c.Path("table"), Query: r.URL.RawQuery,
 		Answer: plan.Answer{CSV: m.csv, Stripped: m.stripped}, Single: m.single,
 	}, m, nil
 }
 
-func (s *Service) insert(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) insert(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	return s.change(w, r, c, s.Insert)
 }
 
-func (s *Service) update(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) update(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	return s.change(w, r, c, s.Update)
 }
 
-func (s *Service) put(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) put(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	return s.change(w, r, c, s.Put)
 }
 
-func (s *Service) delete(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) delete(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	return s.change(w, r, c, s.Delete)
 }
 
 // change serves a write.
-func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do func(context.Context, Request) (Result, error)) error {
+func (s *API) change(w http.ResponseWriter, r *http.Request, c *web.Call, do func(context.Context, dataapi.Request) (dataapi.Result, error)) error {
 	p, err := s.prefer(r.Context(), r, c.Principal)
 	if err != nil {
 		return err
@@ -182,7 +188,7 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 			w.Header().Set("Location", location)
 		}
 	}
-	if status, err = result.apply(w.Header(), status); err != nil {
+	if status, err = apply(result.Outcome, w.Header(), status); err != nil {
 		return err
 	}
 	if p.returning == plan.Rows && !bodiless(status) {
@@ -194,7 +200,7 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 
 // created is the status of a write: 201 where there is a row that was not there
 // before.
-func created(method string, result Result, returning plan.Returning) int {
+func created(method string, result dataapi.Result, returning plan.Returning) int {
 	switch {
 	case method == http.MethodPost && (result.New == nil || *result.New > 0), method == http.MethodPut && *result.New > 0:
 		return http.StatusCreated
@@ -230,7 +236,7 @@ func write(w http.ResponseWriter, status int, m media, body []byte) error {
 }
 
 // locate returns where a single inserted row can be read.
-func locate(path string, result Result) (string, bool) {
+func locate(path string, result dataapi.Result) (string, bool) {
 	var rows []map[string]jsontext.Value
 	table := result.Table
 	if result.Count != 1 || len(table.PrimaryKey) == 0 || json.Unmarshal(result.Body, &rows) != nil || len(rows) != 1 {

@@ -1,4 +1,4 @@
-package dataapi
+package rest
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/dataapi"
 
 	"github.com/go-json-experiment/json"
 
@@ -19,10 +21,10 @@ import (
 // preferences are what Prefer (RFC 7240) may ask for here.
 type preferences struct {
 	returning   plan.Returning
-	count       Counting
+	count       dataapi.Counting
 	strict      bool
 	maxAffected *int64
-	resolution  Resolution
+	resolution  dataapi.Resolution
 	rollback    bool
 	missing     bool // what rows lack is its default
 	timezone    string
@@ -37,11 +39,11 @@ var isolations = map[string]postgres.Isolation{
 	"read-committed": postgres.ReadCommitted, "repeatable-read": postgres.RepeatableRead, "serializable": postgres.Serializable,
 }
 
-var resolutions = map[string]Resolution{"merge-duplicates": Merge, "ignore-duplicates": Ignore}
+var resolutions = map[string]dataapi.Resolution{"merge-duplicates": dataapi.Merge, "ignore-duplicates": dataapi.Ignore}
 
 // prefer reads the field Prefer. What is not understood is ignored, as the
 // standard asks, unless the caller wants it strict. The first of two stands.
-func (s *Service) prefer(ctx context.Context, r *http.Request, caller *principal.Principal) (preferences, error) {
+func (s *API) prefer(ctx context.Context, r *http.Request, caller *principal.Principal) (preferences, error) {
 	p := preferences{given: map[string]string{}, rollback: s.Rollback}
 	var unknown []string
 	for _, field := range r.Header.Values("Prefer") {
@@ -69,20 +71,20 @@ func (s *Service) prefer(ctx context.Context, r *http.Request, caller *principal
 		return p, nil
 	}
 	if len(unknown) > 0 {
-		return p, detailed(fault.Invalid, "PGRST122", "Invalid preferences given with handling=strict",
+		return p, dataapi.Detailed(fault.Invalid, "PGRST122", "Invalid preferences given with handling=strict",
 			"Not understood: "+printable(strings.Join(unknown, ", ")))
 	}
 	return p, nil
 }
 
 // preference takes one preference, if it is understood.
-func (s *Service) preference(ctx context.Context, caller *principal.Principal, p *preferences, name, value string) (understood bool, err error) {
+func (s *API) preference(ctx context.Context, caller *principal.Principal, p *preferences, name, value string) (understood bool, err error) {
 	switch name {
 	case "return":
 		p.returning, understood = returnings[value]
 	case "count":
-		if understood = value == string(Exact) || value == string(Planned) || value == string(Estimated); understood {
-			p.count = counting(caller, Counting(value))
+		if understood = value == string(dataapi.Exact) || value == string(dataapi.Planned) || value == string(dataapi.Estimated); understood {
+			p.count = dataapi.CountingFor(caller, dataapi.Counting(value))
 		}
 	case "handling":
 		p.strict = value == "strict"
@@ -101,7 +103,7 @@ func (s *Service) preference(ctx context.Context, caller *principal.Principal, p
 			p.isolation, understood = isolations[value]
 		}
 	case "timezone":
-		if understood, err = s.timezones.has(ctx, s.DB, caller, value); understood {
+		if understood, err = s.KnowsTimezone(ctx, caller, value); understood {
 			p.timezone = value
 		}
 	case "max-affected":
@@ -125,7 +127,7 @@ func (p *preferences) counted(h http.Header, method string, count int64) {
 	if p.count == "" {
 		return
 	}
-	p.given["count"] = "count=" + string(Exact)
+	p.given["count"] = "count=" + string(dataapi.Exact)
 	if method == http.MethodPatch && count > 0 {
 		h["Content-Range"] = []string{fmt.Sprintf("0-%d/%d", count-1, count)}
 		return
@@ -161,10 +163,10 @@ func (p *preferences) applied(h http.Header, method string) {
 }
 
 // terms are what a request asks of its transaction.
-func (s *Service) terms(c *web.Call, r *http.Request, p preferences, m media, path string) Terms {
-	t := Terms{Principal: c.Principal, Rollback: p.rollback, Isolation: p.isolation, Timezone: p.timezone, Explain: m.explain}
+func (s *API) terms(c *web.Call, r *http.Request, p preferences, m media, path string) dataapi.Terms {
+	t := dataapi.Terms{Principal: c.Principal, Rollback: p.rollback, Isolation: p.isolation, Timezone: p.timezone, Explain: m.explain}
 	if s.PreRequest != "" || strings.HasPrefix(path, "/rpc/") {
-		t.Seen = Seen{Method: r.Method, Path: path, Headers: seenHeaders(r.Header)}
+		t.Seen = dataapi.Seen{Method: r.Method, Path: path, Headers: seenHeaders(r.Header)}
 	}
 	return t
 }

@@ -1,4 +1,4 @@
-package dataapi
+package rest
 
 import (
 	"mime"
