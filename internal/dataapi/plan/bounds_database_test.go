@@ -44,6 +44,10 @@ func TestStatementsAreBounded(t *testing.T) {
 			}
 		}
 	}
+	steps := "select=directors()&directors.or=(" + strings.Repeat("id->"+strings.Repeat("a->", 18)+"b.eq.1,", 99) + "id.eq.1)&or=(" + strings.Repeat("directors.is.null,", 20) + "id.eq.1)"
+	if _, err := plan.Read(b.table(t, "films"), parse(t, steps), 0, plan.Answer{}); !errors.Is(err, plan.ErrTooLarge) {
+		t.Errorf("paths: %v", err)
+	}
 	related := "select=directors()&directors.or=(" + strings.Repeat("id.eq.1,", 180) + "id.eq.1)&order=" + strings.Repeat("directors(name),", 150) + "id"
 	if _, err := plan.Read(b.table(t, "films"), parse(t, related), 0, plan.Answer{}); !errors.Is(err, plan.ErrTooLarge) {
 		t.Errorf("related orders: %v", err)
@@ -55,8 +59,12 @@ func TestStatementsAreBounded(t *testing.T) {
 func TestFewConditionsBecomeJoins(t *testing.T) {
 	t.Parallel()
 	b := openWith(t, filmsSQL)
-	for n, joins := range map[int]int{1: 1, 4: 4, 5: 4, 150: 4} {
-		var selected strings.Builder
+	for _, c := range []struct {
+		first    string // what is embedded besides, with a subquery of its own
+		n, joins int
+	}{{"", 1, 1}, {"", 4, 4}, {"", 5, 4}, {"", 150, 4}, {",roles(film_id,actors!inner(id))", 5, 1 + 4}} {
+		selected, n, joins := strings.Builder{}, c.n, c.joins
+		selected.WriteString(c.first)
 		for i := range n {
 			fmt.Fprintf(&selected, ",a%d:roles!inner()", i)
 		}
@@ -75,6 +83,32 @@ func TestFewConditionsBecomeJoins(t *testing.T) {
 		}
 		if got := len(b.run(t, st)); got != 3 {
 			t.Errorf("%d conditions: %d rows", n, got)
+		}
+	}
+}
+
+// TestEmbeddingsAreForTheRowsOfThePage counts how often PostgreSQL looks for the
+// films of a director, where one of three directors is asked for. Several arrays
+// are a join, which comes before the page.
+func TestEmbeddingsAreForTheRowsOfThePage(t *testing.T) {
+	t.Parallel()
+	b := openWith(t, filmsSQL)
+	for selected, looks := range map[string]string{
+		"films(title)": "loops=1)", "...films(title)": "loops=1)", "films(count)": "loops=1)", "...films(title,year)": "loops=3)",
+	} {
+		st := must(t)(plan.Read(b.table(t, "directors"), parse(t, "select=name,"+selected+"&order=born&limit=1"), 0, plan.Answer{Aggregates: true}))
+		rows, err := b.conn.Query(t.Context(), "explain (analyze, timing off, costs off) "+st.SQL, st.Args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		explained := strings.Join(lines, "\n")
+		_, scan, found := strings.Cut(explained, "Scan on films")
+		if scan, _, _ = strings.Cut(scan, "\n"); !found || !strings.HasSuffix(scan, looks) {
+			t.Errorf("%s: want %s\n%s", selected, looks, explained)
 		}
 	}
 }

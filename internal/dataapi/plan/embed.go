@@ -141,8 +141,15 @@ func (b *builder) lateral(s spread) {
 	if r == nil {
 		return
 	}
-	alias := "t" + strconv.Itoa(b.depth+1)
 	b.text(" left join lateral (")
+	b.spreadRows(s, r)
+	b.text(") as ", s.alias, " on true")
+}
+
+// spreadRows selects the rows that are spread: as one row of arrays if there may
+// be several.
+func (b *builder) spreadRows(s spread, r *catalog.Relation) {
+	alias := "t" + strconv.Itoa(b.depth+1)
 	if !r.ToOne() {
 		b.text("select ")
 		for i, o := range s.outputs {
@@ -157,7 +164,6 @@ func (b *builder) lateral(s spread) {
 	if !r.ToOne() {
 		b.text(") ", alias)
 	}
-	b.text(") as ", s.alias, " on true")
 }
 
 // maxSemi is how many conditions on embeddings PostgreSQL may make joins of in

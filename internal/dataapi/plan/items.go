@@ -64,7 +64,14 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 		case item.Embed.Spread:
 			b.spreads++
 			s := spread{item, b.outputsOf(item), "s" + strconv.Itoa(b.spreads), grouped}
-			if len(s.outputs) == 0 { // nothing would make one row of several
+			switch r := b.relation(item.Embed); {
+			case len(s.outputs) == 0: // nothing would make one row of several
+				continue
+			case len(s.outputs) == 1 && !r.ToOne(): // one value, put off until the rows of the page are known
+				next(false)
+				b.text("(")
+				b.apart(func() { b.spreadRows(s, r) })
+				b.text(") as ", Quote(s.outputs[0].key))
 				continue
 			}
 			for _, o := range s.outputs {
