@@ -1,5 +1,12 @@
 package config
 
+import (
+	"fmt"
+	"time"
+
+	"github.com/fluxbase/fluxbase/internal/config/rule"
+)
+
 // Security is the section security.
 type Security struct {
 	Encryption Encryption `key:"encryption" doc:"The keys that seal what the server stores: its signing keys, the passwords of its logins, the secrets of your application."`
@@ -63,4 +70,14 @@ type KeyRotation struct {
 	NotificationWebhook Secret `key:"notification_webhook" secret:"url" check:"webhook" example:"https://hooks.example.com/security" doc:"The URL that hears of rotations, as Standard Webhooks; empty is none. Only https; in development also http to this machine."`
 	// NotificationSecret signs notifications: whsec_ and the base64 of 24 to 64 bytes; empty, one that the server makes, by default.
 	NotificationSecret Secret `key:"notification_secret" secret:"all" check:"webhook_secret" example:"${WEBHOOK_SECRET}" doc:"What notifications are signed with: whsec_ and the base64 of 24 to 64 random bytes. When empty, the server makes one."`
+}
+
+// Next returns the first time after a given one that the schedule names, in
+// UTC. It is an error only for a schedule that Load would refuse.
+func (k KeyRotation) Next(after time.Time) (time.Time, error) {
+	next, err := rule.Next(k.Schedule, after)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("security.encryption.key_rotation.schedule %w", err)
+	}
+	return next, nil
 }

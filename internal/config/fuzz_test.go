@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/fluxbase/fluxbase/internal/config/rule"
 )
 
 // No file makes Load panic, and none is accepted that Show cannot write.
 func FuzzFile(f *testing.F) {
-	f.Add(exampleFile())
+	f.Add(keys().Example(page))
 	f.Add("auth:\n  jwt: &a\n    secret: ${X:-y}\nlog: *a\n")
 	f.Add("server: {security_headers: {a: b}, trusted_proxies: [10.0.0.0/8]}\n---\n")
 	f.Add(keyInFile + ": x\n        key_file: y\n      - &a {version: 1}\n      - *a\n")
@@ -71,7 +73,7 @@ func refuseMarker(t *testing.T, c *Config, lines []string, marker, where string)
 			return // no secret either
 		}
 	}
-	user := strings.Contains(redactURL(c.Database.URL.Reveal()), marker) // in a part that is no secret
+	user := strings.Contains(rule.RedactURL(c.Database.URL.Reveal()), marker) // in a part that is no secret
 	if shown := showEverything(t, c); strings.Contains(shown, marker) && !user {
 		t.Fatalf("%s: the value is shown: %s", where, shown)
 	}

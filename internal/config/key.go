@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
 // keySize is the length of a key, in bytes.
@@ -39,7 +41,7 @@ func (c *Config) EncryptionKeys() []EncryptionKey {
 	keys := slices.Clone(c.Security.Encryption.Keys)
 	if c.SecretKeyText != "" && !slices.ContainsFunc(keys, func(k EncryptionKey) bool { return k.Version == 1 }) {
 		place := c.Source("secret_key")
-		if place == fromDefault { // whoever derived it knows better
+		if place == setting.FromDefault { // whoever derived it knows better
 			place = "secret_key"
 		}
 		keys = append(keys, EncryptionKey{Version: 1, Material: c.SecretKeyText, Place: place})
@@ -100,10 +102,13 @@ func (k EncryptionKey) text() string {
 	return "{{ vault `" + path + "` }}"
 }
 
+// shownMaterial is what may be seen of a key as it was written.
+func shownMaterial(text string) string { return EncryptionKey{Material: Secret(text)}.text() }
+
 // sameKey reports whether two keys are written differently at most. What Vault
 // has cannot be compared, so a reference equals only itself.
 func sameKey(a, b EncryptionKey) bool {
-	if a.text() != redacted || b.text() != redacted {
+	if a.text() != setting.Redacted || b.text() != setting.Redacted {
 		return a.text() == b.text()
 	}
 	x, errX := a.Bytes()

@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
 const keysPath = "security.encryption.keys"
@@ -20,19 +19,59 @@ var (
 	errVersion = errors.New("must be a version from 1 to 2147483647")
 )
 
+// keyForm is how a list of keys is read and shown.
+var keyForm = setting.Form{
+	Words: "list of keys", Example: keysExample, Rows: keyRows, Plain: plainKeys,
+	Read: func(n setting.Node, place func(line int) string) (any, []setting.Problem) {
+		r := keyReader{place: place}
+		r.list(n)
+		return r.keys, r.problems
+	},
+	Parse: func(text, place string) (any, []setting.Problem) {
+		r := keyReader{place: func(int) string { return place }}
+		r.text(text)
+		return r.keys, r.problems
+	},
+}
+
+// keyRows are the rows of Show: one for each version.
+func keyRows(value any) [][3]string {
+	var rows [][3]string
+	keys, _ := value.([]EncryptionKey)
+	for _, k := range keys {
+		rows = append(rows, [3]string{versioned(k.Version), k.text(), k.Place})
+	}
+	return rows
+}
+
+// shownKey is a key-encryption key as ShowJSON writes it.
+type shownKey struct {
+	Version uint32 `json:"version"`
+	Key     string `json:"key"` // [redacted], or a Vault reference
+	Source  string `json:"source"`
+}
+
+func plainKeys(value any) any {
+	var shown []shownKey
+	keys, _ := value.([]EncryptionKey)
+	for _, k := range keys {
+		shown = append(shown, shownKey{k.Version, k.text(), k.Place})
+	}
+	return shown
+}
+
 // keyMembers are what an element of the list may have.
 var keyMembers = []string{"version", "key", "key_file"}
 
 // keyReader reads a list of keys and collects everything that is wrong with it.
 type keyReader struct {
-	environ  map[string]string // for ${NAME}; nil where nothing is expanded
 	place    func(line int) string
 	keys     []EncryptionKey
-	problems []Problem
+	problems []setting.Problem
 }
 
 func (r *keyReader) refuse(line int, key, detail string) {
-	r.problems = append(r.problems, Problem{Place: r.place(line), Key: key, Detail: detail})
+	r.problems = append(r.problems, setting.Problem{Place: r.place(line), Key: key, Detail: detail})
 }
 
 // text reads a list written in one line, as a JSON array; that is YAML too.
@@ -41,35 +80,34 @@ func (r *keyReader) text(text string) {
 	if trimmed == "" {
 		return
 	}
-	root, _, err := parseYAML([]byte(trimmed))
-	if err != nil || !strings.HasPrefix(trimmed, "[") || root.Kind != yaml.SequenceNode {
+	list, ok := setting.ParseList(trimmed)
+	if !ok {
 		r.refuse(0, keysPath, errKeyJSON.Error())
 		return
 	}
-	r.environ = nil // what a variable holds is not expanded
-	r.list(root)
+	r.list(list)
 }
 
 // list reads the value of the key; one whose lines are all comments is empty.
-func (r *keyReader) list(n *yaml.Node) {
+func (r *keyReader) list(n setting.Node) {
 	switch {
-	case isNull(n):
-	case n.Kind == yaml.ScalarNode:
-		text, err := scalar(n, kindKeys, r.environ)
+	case n.IsNull():
+	case n.IsScalar():
+		text, err := n.Inline()
 		if err != nil {
-			r.refuse(n.Line, keysPath, err.Error())
+			r.refuse(n.Line(), keysPath, err.Error())
 			return
 		}
-		place := r.place(n.Line)
+		place := r.place(n.Line())
 		r.place = func(int) string { return place }
 		r.text(text)
-	case n.Kind != yaml.SequenceNode:
-		r.refuse(n.Line, keysPath, errKeyList.Error())
+	case !n.IsList():
+		r.refuse(n.Line(), keysPath, errKeyList.Error())
 	default:
 		first := map[uint32]int{}
-		for i, element := range n.Content {
+		for i, element := range n.List() {
 			e := keyElement{r, element.Line, i + 1}
-			k, ok := e.read(target(element))
+			k, ok := e.read(element.Value)
 			if !ok {
 				continue
 			}
@@ -95,8 +133,8 @@ func (e keyElement) refuse(line int, member, detail string) {
 	e.keyReader.refuse(line, strings.TrimSuffix(keysPath+"."+member, "."), fmt.Sprintf("%s (element %d)", detail, e.number))
 }
 
-func (e keyElement) read(n *yaml.Node) (EncryptionKey, bool) {
-	if n.Kind != yaml.MappingNode {
+func (e keyElement) read(n setting.Node) (EncryptionKey, bool) {
+	if !n.IsMapping() {
 		e.refuse(e.line, "", `must be a key such as {version: 2, key: "${NEW_SECRET_KEY}"}`)
 		return EncryptionKey{}, false
 	}
@@ -106,11 +144,11 @@ func (e keyElement) read(n *yaml.Node) (EncryptionKey, bool) {
 	return EncryptionKey{Version: version, Material: material, Place: e.place(e.line)}, hasVersion && hasMaterial
 }
 
-func (e keyElement) members(n *yaml.Node) map[string]*yaml.Node {
-	members := map[string]*yaml.Node{}
+func (e keyElement) members(n setting.Node) map[string]*setting.Node {
+	members := map[string]*setting.Node{}
 	lines := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		line, name := n.Content[i].Line, target(n.Content[i]).Value
+	for _, member := range n.Members() {
+		line, name := member.Line, member.Name
 		first, twice := lines[name]
 		switch {
 		case !slices.Contains(keyMembers, name):
@@ -119,7 +157,7 @@ func (e keyElement) members(n *yaml.Node) map[string]*yaml.Node {
 			e.refuse(line, name, fmt.Sprintf("is given twice, first on line %d", first))
 		default:
 			lines[name] = line
-			members[name] = target(n.Content[i+1])
+			members[name] = &member.Value
 		}
 	}
 	return members
@@ -133,36 +171,36 @@ func (e keyElement) unknown(line int, name string) {
 		e.refuse(line, "", "has a member that is not repeated here, as it may be a value; a colon needs a space after it")
 		return
 	}
-	e.refuse(line, name, "is not a known key; the nearest is "+keysPath+"."+nearest(name, keyMembers))
+	e.refuse(line, name, "is not a known key; the nearest is "+keysPath+"."+setting.Nearest(name, keyMembers))
 }
 
-func (e keyElement) version(n *yaml.Node) (uint32, bool) {
+func (e keyElement) version(n *setting.Node) (uint32, bool) {
 	if n == nil {
 		e.refuse(e.line, "", "has no version")
 		return 0, false
 	}
-	text, err := scalar(n, kindInt, e.environ)
+	text, err := n.Number()
 	if err != nil {
-		e.refuse(n.Line, "version", err.Error())
+		e.refuse(n.Line(), "version", err.Error())
 		return 0, false
 	}
 	version, err := parseVersion(text)
 	if err != nil {
-		e.refuse(n.Line, "version", err.Error())
+		e.refuse(n.Line(), "version", err.Error())
 		return 0, false
 	}
 	return version, true
 }
 
 func parseVersion(text string) (uint32, error) {
-	n, err := parseInt(text)
+	n, err := setting.ParseInt(text)
 	if err != nil || n < 1 || n > math.MaxInt32 {
 		return 0, errVersion
 	}
 	return uint32(n), nil
 }
 
-func (e keyElement) material(key, file *yaml.Node) (Secret, bool) {
+func (e keyElement) material(key, file *setting.Node) (Secret, bool) {
 	n, member := key, "key"
 	switch {
 	case key == nil && file == nil:
@@ -174,26 +212,15 @@ func (e keyElement) material(key, file *yaml.Node) (Secret, bool) {
 	case file != nil:
 		n, member = file, "key_file"
 	}
-	text, err := scalar(n, kindText, e.environ)
+	text, err := n.Text()
 	if err == nil && file != nil {
-		text, err = readNamedFile(text)
+		text, err = setting.ReadNamedFile(text)
 	}
 	if err == nil {
 		err = checkMaterial(text)
 	}
 	if err != nil {
-		e.refuse(n.Line, member, err.Error())
+		e.refuse(n.Line(), member, err.Error())
 	}
 	return Secret(text), err == nil
-}
-
-// keyText reads a list of keys for which nobody has said where it came from.
-func (f *field) keyText(text string) (reflect.Value, error) {
-	r := keyReader{place: func(int) string { return "" }}
-	r.text(text)
-	if len(r.problems) > 0 {
-		p := r.problems[0]
-		return reflect.Value{}, errors.New(strings.TrimPrefix(p.Key+" "+p.Detail, f.key+" "))
-	}
-	return reflect.ValueOf(r.keys), nil
 }

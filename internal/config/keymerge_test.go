@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
 const thirdKey = "a91f3c7e0d5b2864f7c1e09a3d584b62907be4d1c83f5a2e16d0947cb3f82e5d"
@@ -116,7 +118,7 @@ func TestKeyPrecedence(t *testing.T) {
 func TestOverriddenSecretKey(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, "secret_key: "+goodKey+"\n", "FLUXBASE_SECRET_KEY_1="+otherKey)
-	if c.SecretKeyText != "" || c.Source("secret_key") != fromDefault || c.Source(keysPath) != "env FLUXBASE_SECRET_KEY_1" {
+	if c.SecretKeyText != "" || c.Source("secret_key") != setting.FromDefault || c.Source(keysPath) != "env FLUXBASE_SECRET_KEY_1" {
 		t.Errorf("secret_key is %v from %q, keys from %q", c.SecretKeyText, c.Source("secret_key"), c.Source(keysPath))
 	}
 }

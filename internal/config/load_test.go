@@ -11,7 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
+
+const day = 24 * time.Hour
 
 // write makes a fluxbase.yaml in a directory of its own.
 func write(tb testing.TB, text string) string {
@@ -64,6 +68,14 @@ func wantProblems(t *testing.T, got []string, want ...string) {
 	}
 }
 
+// split returns the parts between bars, none of an empty text.
+func split(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "|")
+}
+
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	got, err := Load(Sources{})
@@ -84,7 +96,7 @@ func TestDefaults(t *testing.T) {
 			SessionMaxLifetime: 90 * day, RefreshGrace: 10 * time.Second, PasswordMinLength: 8,
 			PasswordBreachURL: "https://api.pwnedpasswords.com/range/", PasswordScheme: "bcrypt", BcryptCost: 12,
 			Argon2Memory: 19456, Argon2Iterations: 2, Argon2Parallelism: 1,
-			SignupEnabled: true, EnableMagicLink: true, EnableAnonymous: true, EmailVerification: "auto", LinkExpiry: 10 * time.Minute, ResetExpiry: time.Hour, InviteExpiry: 24 * time.Hour, MailLimit: 5, NotifyNewSignIn: true, SessionRetention: 720 * time.Hour, ReauthenticationWindow: 15 * time.Minute, TOTPIssuer: "Fluxbase", HashQueue: 64,
+			SignupEnabled: true, EnableMagicLink: true, EnableAnonymous: true, AnonymousRetention: 720 * time.Hour, EmailVerification: "auto", LinkExpiry: 10 * time.Minute, ResetExpiry: time.Hour, InviteExpiry: 24 * time.Hour, MailLimit: 5, NotifyNewSignIn: true, PasswordMaxFailures: 100, PasswordFailureWindow: 24 * time.Hour, SessionRetention: 720 * time.Hour, ReauthenticationWindow: 15 * time.Minute, TOTPIssuer: "Fluxbase", HashQueue: 64,
 		},
 		Mail: Mail{
 			Locale: "en", Retention: 30 * day,
@@ -117,7 +129,7 @@ func TestPrecedence(t *testing.T) {
 	}
 	got := map[string][2]string{}
 	for _, key := range []string{"environment", "log.level", "log.format", "server.address", "auth.jwt.expiry", "migrations.dir"} {
-		row := c.rows(keys().byKey[key])[0]
+		row := c.display().Rows(keys().Field(key))[0]
 		got[key] = [2]string{row[1], strings.TrimPrefix(row[2], filepath.Dir(path)+"/")}
 		if row[2] != c.Source(key) {
 			t.Errorf("Source of %s = %q, want %q as shown", key, c.Source(key), row[2])
@@ -164,8 +176,8 @@ func TestMissingFile(t *testing.T) {
 
 func TestFileTooLarge(t *testing.T) {
 	t.Parallel()
-	mustLoad(t, strings.Repeat("#", maxFile))
-	_, got := loadFile(t, strings.Repeat("#", maxFile+1))
+	mustLoad(t, strings.Repeat("#", (1<<20)))
+	_, got := loadFile(t, strings.Repeat("#", (1<<20)+1))
 	wantProblems(t, got, "fluxbase.yaml: is larger than 1MiB")
 }
 
@@ -247,14 +259,20 @@ security:
 	if diff := cmp.Diff(inFile.EncryptionKeys(), inEnv.EncryptionKeys(), cmpopts.IgnoreFields(EncryptionKey{}, "Place")); diff != "" {
 		t.Errorf("the keys differ between file and environment (-file +env):\n%s", diff)
 	}
-	for _, f := range keys().fields {
-		if f.kind == kindKeys {
-			continue // shown with where each came from
-		}
-		if diff := cmp.Diff(inFile.plain(f), inEnv.plain(f)); diff != "" {
-			t.Errorf("%s differs between file and environment (-file +env):\n%s", f.key, diff)
+	for _, f := range keys().Fields() {
+		if diff := cmp.Diff(values(inFile, f), values(inEnv, f)); diff != "" {
+			t.Errorf("%s differs between file and environment (-file +env):\n%s", f.Key, diff)
 		}
 	}
+}
+
+// values are the rows of a key without their sources.
+func values(c *Config, f *setting.Field) [][3]string {
+	rows := c.display().Rows(f)
+	for i := range rows {
+		rows[i][2] = ""
+	}
+	return rows
 }
 
 func TestErrorText(t *testing.T) {

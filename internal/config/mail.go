@@ -1,11 +1,9 @@
 package config
 
 import (
-	"errors"
-	netmail "net/mail"
-	"regexp"
-	"strings"
 	"time"
+
+	"github.com/fluxbase/fluxbase/internal/config/rule"
 )
 
 // Mail is the section mail.
@@ -48,40 +46,6 @@ type SMTP struct {
 	Timeout time.Duration `key:"timeout" default:"30s" min:"500ms" max:"5m" doc:"How long a whole conversation may take, from connecting to the server's yes."`
 }
 
-var locale = regexp.MustCompile(`^[a-zA-Z]{2,3}([-_][a-zA-Z0-9]{2,8}){0,3}$`)
-
-func checkLocale(value any) error {
-	if text, _ := value.(string); !locale.MatchString(text) {
-		return errors.New("must be a language tag, such as en or pt-BR")
-	}
-	return nil
-}
-
-func checkMailbox(value any) error {
-	text, _ := value.(string)
-	if text == "" {
-		return nil
-	}
-	parsed, err := netmail.ParseAddress(text)
-	if err != nil || strings.ContainsAny(parsed.Address, "\" \t") || strings.Count(parsed.Address, "@") != 1 || !isASCII(parsed.Address) {
-		return errors.New("must be an address, or a name and an address, such as Example <mail@example.com>")
-	}
-	return nil
-}
-
-func isASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
-}
-
-// checkHost takes a name or an address, without a port.
-func checkHost(value any) error {
-	text, _ := value.(string)
-	if text == "" || isASCII(text) && !strings.ContainsAny(text, " /@[]") && (strings.Count(text, ":") == 0 || strings.Count(text, ":") > 1) {
-		return nil
-	}
-	return errors.New("must be the name or the address of a machine, without a port: smtp.example.com")
-}
-
 // mailNeeds names what is missing to use the mail server.
 func (c *Config) mailNeeds() []Problem {
 	var problems []Problem
@@ -102,7 +66,7 @@ func (c *Config) mailNeeds() []Problem {
 }
 
 func (c *Config) validateMail(refuse func(key, detail string)) {
-	if s := c.Mail.SMTP; s.Host != "" && s.Security == "none" && !isLoopback(s.Host) {
+	if s := c.Mail.SMTP; s.Host != "" && s.Security == "none" && !rule.IsLoopback(s.Host) {
 		refuse("mail.smtp.security", "is none, and the mail server is not on this machine")
 	}
 	if c.Auth.EmailVerification == "required" && c.Mail.SMTP.Host == "" {

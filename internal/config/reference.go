@@ -1,10 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "github.com/fluxbase/fluxbase/internal/config/setting"
 
 const preface = `# Configuration
 
@@ -31,121 +27,59 @@ The file is ` + "`fluxbase.yaml`" + ` in the working directory, or the one that 
   the ` + "`password_breach_url`" + `. Production also refuses an http ` + "`public_url`" + `.
 `
 
-// notes are what a section needs to say beyond its table.
-var notes = map[string]string{"security.encryption": encryptionNotes}
+var page = setting.Page{
+	Preface: preface,
+	Notes:   map[string]string{"security.encryption": encryptionNotes},
+	Needed:  []string{"public_url", "secret_key", "database.url"},
+}
 
 // Reference returns the page of documentation for every key, in Markdown: a
 // table for each section and a complete example file.
-func Reference() string {
-	var b strings.Builder
-	b.WriteString(preface + "\n## General\n\n")
-	table(&b, "")
-	for _, s := range keys().sections {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.key, s.doc)
-		if s.hasFields() {
-			b.WriteByte('\n')
-			table(&b, s.key)
-		}
-		b.WriteString(notes[s.key])
-	}
-	b.WriteString("\n## Complete example\n\nEvery key there is, with its default where it has one. Lines that begin with `#` can be left out.\n\n```yaml\n" + exampleFile() + "```\n")
-	return b.String()
+func Reference() string { return keys().Reference(page) }
+
+var keysExample = []string{
+	"# keys:",
+	"#   - version: 2",
+	"#     key: \"${NEW_SECRET_KEY}\"",
+	"#   - version: 3",
+	"#     key: \"{{ vault `secret/fluxbase/keys/v3` }}\"",
 }
 
-func (s section) hasFields() bool {
-	return slices.ContainsFunc(keys().fields, func(f *field) bool { return parent(f.key) == s.key })
-}
+const encryptionNotes = `
+**Keys and versions.** Each key has a version from 1. New values are sealed under one of them, the active one; values sealed
+under another open as long as that key is there. Keys come from three places, which add up:
 
-func table(b *strings.Builder, sectionKey string) {
-	b.WriteString("| Key | Type | Default | Variable | Meaning |\n|---|---|---|---|---|\n")
-	for _, f := range keys().fields {
-		if parent(f.key) != sectionKey {
-			continue
-		}
-		def := "none"
-		if f.def != "" {
-			def = "`" + f.def + "`"
-		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | `%s` | %s |\n", f.key, f.describe(), def, f.env[0], f.meaning())
-	}
-}
+- ` + "`secret_key`" + ` is the key of version 1.
+- ` + "`security.encryption.keys`" + ` lists keys by version:
 
-func (f *field) meaning() string {
-	text := f.doc
-	if limits := f.limits(); limits != "" {
-		text += " Allowed: " + limits + "."
-	}
-	if len(f.aliases) > 0 {
-		text += " Also read as `" + strings.Join(f.aliases, "`, `") + "`."
-	}
-	if f.fallback != "" {
-		text += " When nothing else is said, the variable `" + f.fallback + "` counts."
-	}
-	if f.secret != "" {
-		text += " Secret."
-	}
-	return strings.NewReplacer("|", `\|`, "*", `\*`, "<", "&lt;").Replace(text)
-}
+  ` + "```yaml" + `
+  security:
+    encryption:
+      active_key_version: 2
+      keys:
+        - version: 1
+          key: "${OLD_SECRET_KEY}"
+        - version: 2
+          key_file: /run/secrets/key2
+  ` + "```" + `
 
-// exampleFile is a fluxbase.yaml with every key; the ones that have neither a
-// default nor a need in production are commented out.
-func exampleFile() string {
-	var b strings.Builder
-	open := ""
-	for _, f := range keys().fields {
-		if section := parent(f.key); section != open {
-			openSections(&b, open, section)
-			open = section
-		}
-		indent := strings.Repeat("  ", strings.Count(f.key, "."))
-		for _, line := range f.exampleLines() {
-			b.WriteString(indent + line + "\n")
-		}
-	}
-	return b.String()
-}
+  ` + "`key_file`" + ` names a file with the key; the line break at its end does not count. In
+  ` + "`FLUXBASE_SECURITY_ENCRYPTION_KEYS`" + ` the list is a JSON array: ` + "`[{\"version\":2,\"key\":\"...\"}]`" + `.
+- ` + "`FLUXBASE_SECRET_KEY_1`, `FLUXBASE_SECRET_KEY_2`" + ` and so on are the keys of those versions; ` + "`FLUXBASE_SECRET_KEY_2_FILE`" + ` names a file.
 
-// openSections writes the headings between two neighbouring keys' sections.
-func openSections(b *strings.Builder, from, to string) {
-	path := ""
-	for depth, name := range strings.Split(to, ".") {
-		path = join(path, name)
-		if from == path || strings.HasPrefix(from, path+".") {
-			continue
-		}
-		if depth == 0 {
-			b.WriteString("\n")
-		}
-		b.WriteString(strings.Repeat("  ", depth) + name + ":\n")
-	}
-}
+Precedence goes by version: what the environment says of version 2 counts over what the file says of version 2, and leaves
+version 1 as it is. Two places of one precedence, such as ` + "`secret_key`" + ` and version 1 of the list in one file, may give the same
+key; different keys are an error that names both. ` + "`fluxbase config show`" + ` prints the versions in effect and where each came from.
 
-func (f *field) exampleLines() []string {
-	name := f.key[strings.LastIndexByte(f.key, '.')+1:] + ":"
-	switch {
-	case f.kind == kindKeys:
-		return keysExample
-	case f.example != "" && f.kind == kindMap:
-		lines := []string{"# " + name}
-		for _, entry := range split(f.example, "|") {
-			header, value, _ := strings.Cut(entry, "=")
-			lines = append(lines, "#   "+header+": \""+value+"\"")
-		}
-		return lines
-	case f.example != "" && f.kind == kindList:
-		return []string{"# " + name + " [\"" + strings.ReplaceAll(f.example, ", ", "\", \"") + "\"]"}
-	case f.example != "" && neededInProduction[f.key]:
-		return []string{name + " \"" + f.example + "\""}
-	case f.example != "":
-		return []string{"# " + name + " \"" + f.example + "\""}
-	case f.kind == kindList:
-		return []string{name + " [" + f.def + "]"}
-	}
-	return []string{name + " " + f.def}
-}
+**How a key is written:** 64 hexadecimal digits (` + "`openssl rand -hex 32`" + `), base64 of 32 bytes, exactly 32 characters, or a
+reference to where HashiCorp Vault has it:
 
-var neededInProduction = map[string]bool{"public_url": true, "secret_key": true, "database.url": true}
+` + "```yaml" + `
+key: "{{ vault ` + "`secret/fluxbase/keys/v1`" + ` }}"
+key: "{{ vault ` + "`secret/fluxbase/keys/v1#field`" + ` }}"
+` + "```" + `
 
-func parent(key string) string {
-	return key[:max(strings.LastIndexByte(key, '.'), 0)]
-}
+The path begins with the mount. ` + "`'{{ vault \"secret/fluxbase/keys/v1\" }}'`" + ` is the same; ` + "`secret_key`" + ` and every variable take a
+reference too. A reference needs ` + "`security.encryption.vault.address` and `token`" + `. The variables that Vault's own tools read,
+` + "`VAULT_ADDR`, `VAULT_TOKEN`, `VAULT_NAMESPACE` and `VAULT_CACERT`" + `, count over the defaults and under everything else.
+`

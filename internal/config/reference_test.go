@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
 var update = flag.Bool("update", false, "write the reference page and the golden files")
@@ -45,19 +47,19 @@ func TestReferenceExample(t *testing.T) {
 		"DATABASE_USER_URL=postgres://u:pw@db/app", "DATABASE_SERVICE_URL=postgres://s:pw@db/app",
 		"NEW_SECRET_KEY=" + otherKey, "VAULT_TOKEN=token", "WEBHOOK_SECRET=whsec_" + goodSecret, "SMTP_PASSWORD=pw",
 	}
-	whole := regexp.MustCompile(`(?m)^( *)# `).ReplaceAllString(exampleFile(), "$1")
-	for name, text := range map[string]string{"as it is": exampleFile(), "uncommented": whole} {
+	whole := regexp.MustCompile(`(?m)^( *)# `).ReplaceAllString(keys().Example(page), "$1")
+	for name, text := range map[string]string{"as it is": keys().Example(page), "uncommented": whole} {
 		if got := mustLoad(t, text, environ...).Validate(); got != nil {
 			t.Errorf("%s: production refuses %v", name, got)
 		}
 	}
 	c := mustLoad(t, whole, environ...)
-	for _, f := range keys().fields {
-		if c.Source(f.key) == fromDefault {
-			t.Errorf("%s is not in the example", f.key)
+	for _, f := range keys().Fields() {
+		if c.Source(f.Key) == setting.FromDefault {
+			t.Errorf("%s is not in the example", f.Key)
 		}
-		if !strings.Contains(Reference(), "| `"+f.key+"` |") {
-			t.Errorf("%s has no row", f.key)
+		if !strings.Contains(Reference(), "| `"+f.Key+"` |") {
+			t.Errorf("%s has no row", f.Key)
 		}
 	}
 }
@@ -88,44 +90,48 @@ func TestSchema(t *testing.T) {
 	t.Parallel()
 	s := keys()
 	seen := map[string]string{}
-	for _, f := range s.fields {
-		if f.doc == "" || !strings.HasSuffix(f.doc, ".") {
-			t.Errorf("%s: doc %q is not a sentence", f.key, f.doc)
+	sections, names := map[string]bool{}, map[string]bool{}
+	for _, section := range s.Sections() {
+		sections[section.Key] = true
+		if section.Doc == "" {
+			t.Errorf("section %s has no doc", section.Key)
 		}
-		if f.check != "" && checks[f.check] == nil {
-			t.Errorf("%s: no rule is called %s", f.key, f.check)
+	}
+	for _, f := range s.Fields() {
+		for _, name := range f.Env {
+			names[name] = true
 		}
-		if f.kind == kindText && (f.secret != "") != (f.goType == reflect.TypeFor[Secret]()) {
-			t.Errorf("%s: a tag secret and the type Secret go together", f.key)
+	}
+	for _, f := range s.Fields() {
+		if f.Doc == "" || !strings.HasSuffix(f.Doc, ".") {
+			t.Errorf("%s: doc %q is not a sentence", f.Key, f.Doc)
 		}
-		for _, key := range append([]string{f.key}, f.aliases...) {
-			if other, taken := seen[key]; taken || s.bySection[key] {
-				t.Errorf("%s is a name of %s and of %s", key, f.key, other)
+		if f.Check != "" && checks()[f.Check] == nil {
+			t.Errorf("%s: no rule is called %s", f.Key, f.Check)
+		}
+		if f.Type.Kind() == reflect.String && (f.Secret != "") != (f.Type == reflect.TypeFor[Secret]()) {
+			t.Errorf("%s: a tag secret and the type Secret go together", f.Key)
+		}
+		for _, key := range append([]string{f.Key}, f.Aliases...) {
+			if other, taken := seen[key]; taken || sections[key] {
+				t.Errorf("%s is a name of %s and of %s", key, f.Key, other)
 			}
-			seen[key] = f.key
+			seen[key] = f.Key
 		}
-		for _, name := range f.env {
+		for _, name := range f.Env {
 			if other, taken := seen[name]; taken {
 				t.Errorf("%s is taken by %s", name, other)
 			}
-			seen[name] = f.key
-			if base, isFile := strings.CutSuffix(name, "_FILE"); isFile && s.byEnv[base] != nil {
+			seen[name] = f.Key
+			if base, isFile := strings.CutSuffix(name, "_FILE"); isFile && names[base] {
 				t.Errorf("%s is also the file of %s", name, base)
 			}
 			if numbered.MatchString(name) {
 				t.Errorf("%s is also the key of a version", name)
 			}
 		}
-		if f.min != "" || f.max != "" {
-			f.within(0) // panics for a limit that is not a value
-		}
 	}
-	for _, section := range s.sections {
-		if section.doc == "" {
-			t.Errorf("section %s has no doc", section.key)
-		}
-	}
-	if got := s.byKey["auth.jwt_secret"]; got == nil || got.key != "auth.jwt.secret" || got.env[0] != "FLUXBASE_AUTH_JWT_SECRET" {
+	if got := s.Field("auth.jwt_secret"); got == nil || got.Key != "auth.jwt.secret" || got.Env[0] != "FLUXBASE_AUTH_JWT_SECRET" {
 		t.Errorf("auth.jwt_secret is %+v", got)
 	}
 }

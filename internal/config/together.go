@@ -1,6 +1,10 @@
 package config
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
+)
 
 // keyIDs is the form of kms_key_id for each provider, as far as it is certain,
 // and how to say it.
@@ -16,24 +20,24 @@ var keyIDs = map[string]struct {
 
 // together refuses values that are sound one by one and not together, whatever
 // the environment.
-func (l *loader) together(c *Config) {
+func (c *Config) together(r *setting.Reading) {
 	const keyID, active = "security.encryption.kms_key_id", "security.encryption.active_key_version"
 	e := c.Security.Encryption
 	switch id, remote := keyIDs[e.Provider]; {
 	case !remote:
 	case e.KMSKeyID == "":
-		l.problem(c.place("security.encryption.provider"), keyID, "is not set: the provider "+e.Provider+" needs it, "+id.words)
+		r.Refuse(c.place("security.encryption.provider"), keyID, "is not set: the provider "+e.Provider+" needs it, "+id.words)
 	case !id.form.MatchString(e.KMSKeyID):
-		l.problem(c.place(keyID), keyID, "must be, for the provider "+e.Provider+", "+id.words)
+		r.Refuse(c.place(keyID), keyID, "must be, for the provider "+e.Provider+", "+id.words)
 	}
 	if e.ActiveKeyVersion != 0 && e.Provider == ProviderLocal && !e.KeyRotation.Enabled && !c.hasVersion(e.ActiveKeyVersion) {
-		l.problem(c.place(active), active, "has no key: no place gives a key of that version, and key_rotation, which could have generated one, is not enabled")
+		r.Refuse(c.place(active), active, "has no key: no place gives a key of that version, and key_rotation, which could have generated one, is not enabled")
 	}
 	if c.usesVault() {
 		for _, key := range []string{"address", "token", "namespace", "ca_file"} {
 			key = "security.encryption.vault." + key
-			if p, wrong := l.unfit[key]; wrong && c.Source(key) == fromDefault {
-				l.problems = append(l.problems, p)
+			if p, wrong := r.Unfit[key]; wrong && c.Source(key) == setting.FromDefault {
+				r.Problems = append(r.Problems, p)
 			}
 		}
 	}
@@ -63,7 +67,7 @@ func (c *Config) usesVault() bool {
 
 // place is Source for the place of a problem: a default is no place.
 func (c *Config) place(key string) string {
-	if source := c.Source(key); source != fromDefault {
+	if source := c.Source(key); source != setting.FromDefault {
 		return source
 	}
 	return ""

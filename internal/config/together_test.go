@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
 
 func TestProviderNeedsItsKey(t *testing.T) {
@@ -66,7 +68,7 @@ func TestActiveVersionHasAKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, got := loadFile(t, "security: {encryption: {"+tt.text+"}}\n", tt.environ)
-			wantProblems(t, got, split(tt.want, "|")...)
+			wantProblems(t, got, split(tt.want)...)
 		})
 	}
 	if got := mustLoad(t, "security: {encryption: {active_key_version: 1}}\n").Validate(); len(got) < 2 || got[1].Key != "secret_key" {
@@ -94,7 +96,7 @@ func TestVaultVariables(t *testing.T) {
 	if got := c.Security.Encryption.Vault; got != want || got.Token.Reveal() != "hvs.y" {
 		t.Errorf("vault = %+v, token from %s", got, c.Source("security.encryption.vault.token"))
 	}
-	if c := mustLoad(t, "", "VAULT_ADDR="); c.Source("security.encryption.vault.address") != fromDefault {
+	if c := mustLoad(t, "", "VAULT_ADDR="); c.Source("security.encryption.vault.address") != setting.FromDefault {
 		t.Error("an empty variable counts")
 	}
 }

@@ -79,7 +79,7 @@ func TestValidate(t *testing.T) {
 			for _, p := range sound(t, tt.changes...).Validate() {
 				got = append(got, p.String())
 			}
-			wantProblems(t, got, split(tt.want, "|")...)
+			wantProblems(t, got, split(tt.want)...)
 		})
 	}
 }

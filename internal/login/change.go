@@ -83,8 +83,9 @@ func NewEmailOf(flow otp.Flow) string {
 var ErrNotAnonymous = fault.New(fault.Conflict, "user_not_anonymous", "This user is a permanent one already.")
 
 // AskConversion gives an anonymous user an address and a password, or where
-// addresses are proven begins to, and returns what the page can wait on. An
-// address that belongs to somebody is an error that changes nothing.
+// addresses are proven begins to, and returns what the page can wait on. Where
+// they are not, an address that belongs to somebody is an error that changes
+// nothing; where they are, it is told to nobody but them.
 func (s *Service) AskConversion(ctx context.Context, p *principal.Principal, account NewAccount, from session.Origin) (flowID string, err error) {
 	c, err := s.check(ctx, account)
 	if err != nil {
@@ -108,16 +109,19 @@ func (s *Service) AskConversion(ctx context.Context, p *principal.Principal, acc
 			return audit.Write(ctx, q, By(p.User, from).Did(audit.UserConverted, "user", id.UUID(p.User)))
 		}
 		known, err := s.Users.Find(ctx, q, c.email)
-		if err == nil && !known.ID.IsZero() {
-			err = user.ErrExists
-		}
 		if err != nil {
 			return err
 		}
-		asked, err := s.write(ctx, q, otp.Request{
+		r := otp.Request{
 			Kind: otp.SignUp, User: p.User, Email: c.email, RedirectTo: account.RedirectTo, Data: c.metadata, PasswordDigest: c.digest, From: from,
 			Life: s.Config.LinkLife, Code: true, Waits: true,
-		}, message{kind: mail.Confirmation, data: loose(c.data)})
+		}
+		m := message{kind: mail.Confirmation, data: loose(c.data)}
+		if !known.ID.IsZero() {
+			m.kind = mail.AccountExists
+			r.User = id.User{} // it comes to nothing
+		}
+		asked, err := s.write(ctx, q, r, m)
 		flowID = asked.Waiter
 		return err
 	})

@@ -16,9 +16,11 @@ import (
 // signed up: from the same device at the same network address, from the page
 // that signed up, or knowing the password.
 
-// sameOrigin says whether a request comes from where a flow was asked for.
+// sameOrigin says whether a request comes from where a flow was asked for. Through
+// a proxy that is not listed everybody comes from the same address, and a user
+// agent is easily guessed.
 func sameOrigin(flow otp.Flow, from session.Origin) bool {
-	return flow.From.Address.IsValid() && flow.From.Address == from.Address && flow.From.UserAgent == from.UserAgent
+	return !from.Shared && flow.From.Address.IsValid() && flow.From.Address == from.Address && flow.From.UserAgent == from.UserAgent
 }
 
 // Faults of the page behind the link of a sign-up.
@@ -53,9 +55,11 @@ func (s *Service) checkChosen(ctx context.Context, flow otp.Flow, token, text st
 }
 
 // withoutChosen is a flow whose password and data are left out, unless whoever
-// has redeemed it is surely the one who signed up.
+// has redeemed it is surely the one who signed up. The page that a code was typed
+// on has shown its secret by then; beside a token it is not looked at.
 func withoutChosen(flow otp.Flow, p Proof, from session.Origin) otp.Flow {
-	if flow.Kind == otp.SignUp && !flow.Proven && p.FlowID == "" && !sameOrigin(flow, from) {
+	ownPage := p.Token == "" && p.FlowID != ""
+	if flow.Kind == otp.SignUp && !flow.Proven && !ownPage && !sameOrigin(flow, from) {
 		flow.PasswordDigest, flow.Data = "", "{}"
 	}
 	return flow

@@ -49,15 +49,20 @@ func (s *Service) askSignUp(ctx context.Context, c checked, redirectTo string, f
 
 // remind refuses a sign-in with the right password to an address that has yet to
 // be proven, and mails the link once more. Whoever has sent the password may
-// take it to the account.
-func (s *Service) remind(ctx context.Context, email string, found password.Found, digest string, from session.Origin) error {
+// take it to the account. The attempt was no guess, and does not count; but whoever
+// knows the password of a sign-up need not know that of the account, so those
+// before it do.
+func (s *Service) remind(ctx context.Context, email string, attempt password.Attempt, digest string, from session.Origin) error {
+	if err := s.Passwords.TakeBack(ctx, s.DB.Single(), attempt); err != nil {
+		return err
+	}
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
 		before, err := s.Flows.Latest(ctx, q, email, otp.SignUp)
 		if err != nil && !errors.Is(err, otp.ErrExpired) {
 			return err
 		}
 		before.PasswordDigest = digest
-		_, err = s.resend(ctx, q, email, found, before, false, from)
+		_, err = s.resend(ctx, q, email, attempt.Found, before, false, from)
 		return err
 	})
 	if err != nil {
@@ -73,8 +78,9 @@ type Again struct {
 }
 
 // Resend mails the confirmation of a sign-up once more. To somebody else than who
-// signed up it mails one that makes an account without a password, and nobody
-// can wait for that.
+// signed up it mails one that makes an account without a password. Only the page
+// that signed up can wait for it: a neighbour who shares device and address with
+// its owner would be signed in beside them.
 func (s *Service) Resend(ctx context.Context, in Again, from session.Origin) (Waiting, error) {
 	email, err := user.NormalizeEmail(in.Email)
 	if err != nil {
@@ -87,11 +93,11 @@ func (s *Service) Resend(ctx context.Context, in Again, from session.Origin) (Wa
 	waiting := Waiting{FlowID: rand.Text() + rand.Text()}
 	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
 		before, err := s.Flows.Latest(ctx, q, email, otp.SignUp)
-		own := err == nil && sameOrigin(before, from)
+		own, waits := err == nil && sameOrigin(before, from), false
 		if in.FlowID != "" && (err == nil || errors.Is(err, otp.ErrExpired)) {
 			var of otp.Flow
 			if of, err = s.Flows.Of(ctx, q, in.FlowID); err == nil && of.Email == email && of.Kind == otp.SignUp {
-				before, own = of, true
+				before, own, waits = of, true, true
 			}
 		}
 		if err != nil && !errors.Is(err, otp.ErrExpired) {
@@ -100,8 +106,8 @@ func (s *Service) Resend(ctx context.Context, in Again, from session.Origin) (Wa
 		if !own {
 			before.PasswordDigest, before.Data, before.RedirectTo = "", "", ""
 		}
-		asked, err := s.resend(ctx, q, email, found, before, own, from)
-		if own {
+		asked, err := s.resend(ctx, q, email, found, before, waits, from)
+		if waits {
 			waiting.FlowID = asked.Waiter
 		}
 		return err

@@ -50,7 +50,8 @@ func TestSignInFromElsewhere(t *testing.T) {
 		{"a newer version", updated, "203.0.113.7", false, false},
 		{"another device", phone, "203.0.113.7", false, true},
 		{"another address, within the hour", laptop, "203.0.113.8", false, false},
-		{"the same again, when it is over", laptop, "203.0.113.8", true, false},
+		{"the same again, of which nobody has told", laptop, "203.0.113.8", true, true},
+		{"and once more", laptop, "203.0.113.8", true, false},
 		{"another address", laptop, "203.0.113.9", false, true},
 		{"a network of IPv6", laptop, "2001:db8:1:2::1", true, true},
 		{"another address in it", laptop, "2001:db8:1:2:a:b:c:d", true, false},
@@ -67,7 +68,7 @@ func TestSignInFromElsewhere(t *testing.T) {
 			t.Errorf("%s: told %v, want %v", c.what, told, c.told)
 		}
 	}
-	if n := notices(t, s); n != 5 {
+	if n := notices(t, s); n != 6 {
 		t.Errorf("%d notices", n)
 	}
 }

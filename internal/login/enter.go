@@ -121,8 +121,11 @@ func (s *Service) notice(ctx context.Context, q postgres.Querier, live session.L
 		return nil
 	}
 	due, err := s.Users.Noticed(ctx, q, live.User.ID, noticeWindow)
-	if err != nil || !due {
+	if err != nil {
 		return err
+	}
+	if !due { // but next time: nobody has told the owner of this place
+		return s.Sessions.Untold(ctx, q, live.ID)
 	}
 	return s.Notify(ctx, q, mail.SignInElsewhere, live.User.Email, mail.Vars{}, from)
 }

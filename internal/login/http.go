@@ -170,5 +170,5 @@ func (s *Service) endAll(ctx context.Context, c *web.Call, _ web.None) (web.None
 
 // Origin says where a request comes from.
 func Origin(c *web.Call) session.Origin {
-	return session.Origin{Address: c.Address, UserAgent: c.UserAgent, RequestID: c.RequestID, Language: c.Language()}
+	return session.Origin{Address: c.Address, Shared: c.Shared, UserAgent: c.UserAgent, RequestID: c.RequestID, Language: c.Language()}
 }

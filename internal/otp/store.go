@@ -151,7 +151,9 @@ func updateUser(ctx context.Context, q postgres.Querier, flow id.Flow, userID id
 }
 
 const denySQL = `
-update auth.flows f set denied_at = now() where f.token_digest = $1 and f.kind <> 'second_factor' and ` + open + `
+with owner as (
+	select u.id from auth.users u where u.id = (select user_id from auth.flows where token_digest = $1) for no key update)
+update auth.flows f set denied_at = now() where f.token_digest = $1 and f.kind <> 'second_factor' and ` + open + held + `
 returning ` + columns
 
 func deny(ctx context.Context, q postgres.Querier, token []byte) (Flow, error) {

@@ -46,6 +46,7 @@ type Service struct {
 	Policy   Policy
 	Scheme   digest.Scheme // of new digests
 	Breaches *Breaches     // who knows breached passwords; nil is nobody
+	Limit    Limit         // of wrong passwords for one account
 
 	common common
 	dummy  digest.Digest // what unknown users are compared with
@@ -58,7 +59,7 @@ func NewService(pool *Pool, policy Policy, scheme digest.Scheme) (*Service, erro
 	if err != nil {
 		return nil, err
 	}
-	text, err := scheme.Hash("nobody has this password")
+	text, err := scheme.Hash("nobody has this password", func() {})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (s *Service) Check(ctx context.Context, pointer, password string, about ...
 
 // Hash returns the digest of a new password that satisfies the policy.
 func (s *Service) Hash(ctx context.Context, password string) (text string, err error) {
-	if poolErr := s.Pool.Do(ctx, func() { text, err = s.Scheme.Hash(password) }); poolErr != nil {
+	if poolErr := s.Pool.Do(ctx, func(pause func()) { text, err = s.Scheme.Hash(password, pause) }); poolErr != nil {
 		return "", poolErr
 	}
 	if err != nil {
@@ -113,10 +114,10 @@ func (s *Service) Verify(ctx context.Context, text, password string) (stale bool
 	}
 	matches := false
 	current := s.Scheme.Made(against)
-	err = s.Pool.Do(ctx, func() {
-		matches = against.Matches(password)
+	err = s.Pool.Do(ctx, func(pause func()) {
+		matches = against.Matches(password, pause)
 		if !matches && !current { // which may have been quicker than what unknown users are compared with
-			_ = s.dummy.Matches(password)
+			_ = s.dummy.Matches(password, pause)
 		}
 	})
 	if err != nil {
@@ -143,7 +144,8 @@ func Recognize(text string) error {
 	return err
 }
 
-// Set keeps the digest of a user's password, replacing an earlier one.
+// Set keeps the digest of a user's password, replacing an earlier one, at which
+// wrong ones do not count.
 func (s *Service) Set(ctx context.Context, q postgres.Querier, userID id.User, text string) error {
 	return upsert(ctx, q, userID, text)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/password/digest"
 )
@@ -70,7 +71,7 @@ func TestStale(t *testing.T) {
 	argon, costly := cheap, cheap
 	argon.Name, costly.Cost = digest.Argon2id, 5
 	for name, scheme := range map[string]digest.Scheme{"argon2id": argon, "another cost": costly, "the same": cheap} {
-		text, err := scheme.Hash("correct horse")
+		text, err := scheme.Hash("correct horse", func() {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +99,7 @@ func TestUnknownUsersCostTheSame(t *testing.T) {
 		if !scheme.Made(s.dummy) {
 			t.Errorf("%s: the dummy is of another scheme or cost: %+v", scheme.Name, s.dummy)
 		}
-		kept, err := scheme.Hash("correct horse")
+		kept, err := scheme.Hash("correct horse", func() {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,10 +122,10 @@ func TestPoolIsBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	waiting := make(chan error)
 	ran := false
-	go func() { waiting <- p.Do(ctx, func() { ran = true }) }()
+	go func() { waiting <- p.Do(ctx, func(func()) { ran = true }) }()
 	for len(p.jobs) == 0 { // until it waits in the queue
 	}
-	if err := p.Do(context.Background(), func() {}); !errors.Is(err, ErrBusy) {
+	if err := p.Do(context.Background(), func(func()) {}); !errors.Is(err, ErrBusy) {
 		t.Errorf("beyond the queue: %v", err)
 	}
 	cancel()
@@ -132,7 +133,7 @@ func TestPoolIsBounded(t *testing.T) {
 	if err := <-waiting; !errors.Is(err, context.Canceled) || ran {
 		t.Errorf("somebody who has left: %v, ran %v", err, ran)
 	}
-	if err := p.Do(context.Background(), func() { ran = true }); err != nil || !ran {
+	if err := p.Do(context.Background(), func(func()) { ran = true }); err != nil || !ran {
 		t.Errorf("control: afterwards: %v, ran %v", err, ran)
 	}
 }
@@ -144,7 +145,7 @@ func occupy(t *testing.T, p *Pool) (release func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
-			err := p.Do(context.Background(), func() { close(started); <-end })
+			err := p.Do(context.Background(), func(func()) { close(started); <-end })
 			if !errors.Is(err, ErrBusy) { // the worker may not be there yet
 				return
 			}
@@ -152,4 +153,32 @@ func occupy(t *testing.T, p *Pool) (release func()) {
 	})
 	<-started
 	return func() { close(end); wg.Wait() }
+}
+
+// TestWorkPausesWhileOthersAreServed has work of a millisecond between two
+// pauses, by a clock of the test's own.
+func TestWorkPausesWhileOthersAreServed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		busy func(after time.Duration) bool
+		want time.Duration // that 50 ms of work take
+	}{
+		"nobody":              {func(time.Duration) bool { return false }, 50 * time.Millisecond},
+		"somebody for a time": {func(after time.Duration) bool { return after < 30*time.Millisecond }, 77 * time.Millisecond},
+		"somebody all along":  {func(time.Duration) bool { return true }, 4*50*time.Millisecond + patience},
+	} {
+		began := time.Now()
+		at := began
+		pause := (&Pool{
+			Busy: func() bool { return c.busy(at.Sub(began)) },
+			now:  func() time.Time { return at }, sleep: func(d time.Duration) { at = at.Add(d) },
+		}).pauses()
+		for range 50 {
+			at = at.Add(time.Millisecond)
+			pause()
+		}
+		if took := at.Sub(began); took < c.want-5*time.Millisecond || took > c.want+5*time.Millisecond {
+			t.Errorf("%s: 50 ms of work took %s, want about %s", name, took, c.want)
+		}
+	}
 }

@@ -102,6 +102,7 @@ type Tokens struct {
 // Origin is where a request about a session came from.
 type Origin struct {
 	Address   netip.Addr
+	Shared    bool // the address is that of a proxy: it says nothing about who is there
 	UserAgent string
 	RequestID string
 	Language  string // the field Accept-Language; for mail
@@ -198,6 +199,12 @@ func (s *Service) create(ctx context.Context, q postgres.Querier, userID id.User
 	}
 	live.Known = known
 	return live, nil
+}
+
+// Untold notes that the owner of an account has not been told of a session from
+// somewhere new: it makes the place no known one.
+func (s *Service) Untold(ctx context.Context, q postgres.Querier, sessionID id.Session) error {
+	return clearDevice(ctx, q, sessionID)
 }
 
 // Live reads a session that stands, for its tokens to be issued once more. It

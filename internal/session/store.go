@@ -43,6 +43,13 @@ func insert(ctx context.Context, q postgres.Querier, l Live, userID id.User, fro
 	return known, postgres.Fault(err)
 }
 
+const clearDeviceSQL = `update auth.sessions set device = null where id = $1`
+
+func clearDevice(ctx context.Context, q postgres.Querier, sessionID id.Session) error {
+	_, err := q.Exec(ctx, clearDeviceSQL, sessionID)
+	return postgres.Fault(err)
+}
+
 const selectLiveSQL = `
 select s.id, s.generation, s.expires_at, s.aal, s.amr, coalesce(s.actor, ''),
 	u.id, coalesce(u.email, ''), u.is_anonymous, u.app_metadata, u.claims_version, d.document

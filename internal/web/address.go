@@ -29,6 +29,27 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return address
 }
 
+// forwarding are the fields by which proxies say for whom they ask.
+var forwarding = []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"}
+
+// sharedAddress says whether an address is that of a proxy, so that anybody may
+// be behind it: one that is trusted and has not said for whom it asks, or one
+// that is not and has.
+func sharedAddress(r *http.Request, address netip.Addr, trusted []netip.Prefix) bool {
+	if within(address, trusted) {
+		return true
+	}
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && within(peer.Addr().Unmap().WithZone(""), trusted) {
+		return false
+	}
+	for _, name := range forwarding {
+		if len(r.Header[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func within(address netip.Addr, prefixes []netip.Prefix) bool {
 	for _, p := range prefixes {
 		if p.Contains(address) {

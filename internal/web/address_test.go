@@ -62,3 +62,30 @@ func TestClientAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestSharedAddress(t *testing.T) {
+	t.Parallel()
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for _, c := range []struct {
+		name    string
+		peer    string
+		trusted []netip.Prefix
+		field   string // with the value 203.0.113.7
+		want    bool
+	}{
+		{"directly", "198.51.100.9:1", nil, "", false},
+		{"a proxy that nobody has listed", "198.51.100.9:1", nil, "X-Forwarded-For", true},
+		{"another that says so otherwise", "198.51.100.9:1", trusted, "Forwarded", true},
+		{"one more", "198.51.100.9:1", trusted, "Via", true},
+		{"a trusted proxy", "10.0.0.1:1", trusted, "X-Forwarded-For", false},
+		{"a trusted proxy that says nothing", "10.0.0.1:1", trusted, "", true},
+	} {
+		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{}}
+		if c.field != "" {
+			r.Header.Set(c.field, "203.0.113.7")
+		}
+		if got := sharedAddress(r, clientAddress(r, c.trusted), c.trusted); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}

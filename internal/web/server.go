@@ -43,7 +43,8 @@ type Server struct {
 	Headers        map[string]string // set on every answer
 	AllowOrigin    func(origin string) bool
 
-	requests atomic.Int64
+	requests atomic.Int64        // that have come
+	answered atomic.Int64        // of them
 	fields   map[string][]string // Headers as they are set; shared by all answers and never appended to
 }
 
@@ -84,6 +85,9 @@ func (s *Server) Handler(routes []Route) http.Handler {
 // Requests counts the requests that have come.
 func (s *Server) Requests() int64 { return s.requests.Load() }
 
+// Active counts the requests that are being served.
+func (s *Server) Active() int64 { return s.requests.Load() - s.answered.Load() }
+
 // clean is the form of a path that routes are matched against.
 func clean(p string) string {
 	c := path.Clean(p)
@@ -100,7 +104,9 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 	}
 	names := make([]string, 0, len(methods)+1)
 	for name := range methods {
-		names = append(names, name)
+		if name != "" && name != http.MethodOptions {
+			names = append(names, name)
+		}
 	}
 	names = append(names, http.MethodOptions)
 	sort.Strings(names)
@@ -111,6 +117,9 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route, ok := methods[r.Method]
+		if !ok {
+			route, ok = methods[""]
+		}
 		if !ok {
 			route = Route{Path: r.Pattern, Serve: func(http.ResponseWriter, *http.Request, *Call) error {
 				return missing(w, len(methods) == 0, allow)
@@ -132,11 +141,13 @@ func missing(w http.ResponseWriter, unknown bool, allow string) error {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allow string) {
 	began := s.Now()
 	s.requests.Add(1)
+	defer s.answered.Add(1)
 	c := &Call{
 		RequestID: id.New(began).String(), request: r,
 		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
 		Principal: principal.Nobody(),
 	}
+	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies)
 	h := w.Header()
 	for name, values := range s.fields {
 		h[name] = values
@@ -145,7 +156,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 	answer := &recorder{ResponseWriter: w}
 
 	broken := false
-	if !s.cors(answer, r, allow) {
+	if !s.cors(answer, r, route, allow) {
 		ctx, cancel := s.deadline(r.Context(), route)
 		r = r.WithContext(ctx)
 		c.request = r

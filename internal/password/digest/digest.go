@@ -35,8 +35,9 @@ const (
 // Digest is a digest that has been read. It is safe for concurrent use.
 type Digest interface {
 	// Matches reports whether it was made of a password. It takes as long as its
-	// parameters say, whatever the password is.
-	Matches(password string) bool
+	// parameters say, whatever the password is. pause is called now and then
+	// where the work can be divided: with bcrypt.
+	Matches(password string, pause func()) bool
 }
 
 // parsers are the formats by how they begin; no beginning is another's.

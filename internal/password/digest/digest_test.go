@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 const word = "correct hörse"
@@ -55,11 +57,11 @@ func TestDigestsOfOthers(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if !d.Matches(c.password) {
+		if !d.Matches(c.password, never) {
 			t.Errorf("%s: the password does not match", c.name)
 		}
 		for _, other := range []string{"", c.password[:len(c.password)-1], strings.ToUpper(c.password), "y" + c.password} {
-			if d.Matches(other) {
+			if d.Matches(other, never) {
 				t.Errorf("%s: %q matches too", c.name, other)
 			}
 		}
@@ -93,7 +95,7 @@ func TestEveryBitCounts(t *testing.T) {
 			if changed == c.text {
 				t.Fatalf("%s: nothing to change", name)
 			}
-			if d, err := Parse(changed); err != nil || d.Matches(c.password) {
+			if d, err := Parse(changed); err != nil || d.Matches(c.password, never) {
 				t.Errorf("%s with %s for %s: %v, or it matches", name, change[1], change[0], err)
 			}
 		}
@@ -176,16 +178,16 @@ var cheap = map[string]Scheme{
 func TestHash(t *testing.T) {
 	t.Parallel()
 	for name, s := range cheap {
-		text, err := s.Hash(word)
+		text, err := s.Hash(word, never)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := s.Hash(word)
+		again, err := s.Hash(word, never)
 		if err != nil || again == text {
 			t.Errorf("%s: twice the same digest, or %v", name, err)
 		}
 		d, err := Parse(text)
-		if err != nil || !d.Matches(word) || d.Matches(word+"x") || !s.Made(d) {
+		if err != nil || !d.Matches(word, never) || d.Matches(word+"x", never) || !s.Made(d) {
 			t.Errorf("%s: %s does not work: %v", name, text, err)
 		}
 	}
@@ -193,11 +195,11 @@ func TestHash(t *testing.T) {
 		"no name": {}, "bcrypt of no cost": {Name: Bcrypt}, "bcrypt of days": {Name: Bcrypt, Cost: 31}, "unknown": {Name: "scrypt"}, "argon2id without lanes": {Name: Argon2id, Memory: 64, Iterations: 1},
 		"argon2id of too much": {Name: Argon2id, Memory: 262145, Iterations: 1, Parallelism: 1}, "argon2id of nothing": {Name: Argon2id},
 	} {
-		if text, err := s.Hash(word); err == nil {
+		if text, err := s.Hash(word, never); err == nil {
 			t.Errorf("%s made %s", name, text)
 		}
 	}
-	if _, err := cheap["bcrypt"].Hash(strings.Repeat("x", 73)); err == nil {
+	if _, err := cheap["bcrypt"].Hash(strings.Repeat("x", 73), never); err == nil {
 		t.Error("bcrypt has cut a password")
 	}
 }
@@ -255,7 +257,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q takes %d bytes and %d steps", text, memory, steps)
 		}
 		if steps < 1<<20 {
-			d.Matches(word)
+			d.Matches(word, never)
 		}
 	})
 }
@@ -283,4 +285,31 @@ func work(t *testing.T, d Digest) (memory, steps uint64) {
 	}
 	t.Fatalf("%T is not known here", d)
 	return 0, 0
+}
+
+// never is a pause that is none.
+func never() {}
+
+// TestBcryptIsBcrypt compares digests with those of the well-known package, both
+// ways, and counts the places at which the work can be interrupted.
+func TestBcryptIsBcrypt(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"", "a", "correct horse", "größe", strings.Repeat("x", 72), "\xff\xfe"} {
+		pauses := 0
+		ours, err := Scheme{Name: Bcrypt, Cost: 5}.Hash(word, func() { pauses++ })
+		if err != nil || pauses != 32 {
+			t.Fatalf("%q: %d pauses, %v", word, pauses, err)
+		}
+		if err := bcrypt.CompareHashAndPassword([]byte(ours), []byte(word)); err != nil {
+			t.Errorf("%q: ours is %s: %v", word, ours, err)
+		}
+		theirs, err := bcrypt.GenerateFromPassword([]byte(word), 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := Parse(string(theirs))
+		if err != nil || !d.Matches(word, never) || d.Matches(word+"y", never) && len(word) < 72 {
+			t.Errorf("%q: theirs is %s: %v", word, theirs, err)
+		}
+	}
 }

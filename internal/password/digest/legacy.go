@@ -36,7 +36,7 @@ func parseSSHA(text string) (Digest, error) {
 }
 
 // Matches implements Digest.
-func (d sshaDigest) Matches(password string) bool {
+func (d sshaDigest) Matches(password string, _ func()) bool {
 	h := d.family()
 	h.Write([]byte(password))
 	h.Write(d.salt)
@@ -68,7 +68,7 @@ func parsePhpass(text string) (Digest, error) {
 }
 
 // Matches implements Digest.
-func (d phpassDigest) Matches(password string) bool {
+func (d phpassDigest) Matches(password string, _ func()) bool {
 	sum := md5.Sum([]byte(d.salt + password)) //nolint:gosec // see above
 	for range 1 << d.cost {
 		sum = md5.Sum(append(sum[:], password...)) //nolint:gosec // see above

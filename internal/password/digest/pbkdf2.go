@@ -84,7 +84,7 @@ func (d pbkdf2Digest) blocks() int {
 }
 
 // Matches implements Digest.
-func (d pbkdf2Digest) Matches(password string) bool {
+func (d pbkdf2Digest) Matches(password string, _ func()) bool {
 	key, err := pbkdf2.Key(d.family, password, d.salt, d.iterations, len(d.hash))
 	return err == nil && subtle.ConstantTimeCompare(key, d.hash) == 1
 }

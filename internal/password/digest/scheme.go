@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"golang.org/x/crypto/argon2"
-	"golang.org/x/crypto/bcrypt"
 )
 
 // The schemes that digests are made with.
@@ -31,18 +30,14 @@ const (
 )
 
 // Hash returns a new digest of a password. A password that bcrypt would cut is
-// an error, and so are costs out of bounds.
-func (s Scheme) Hash(password string) (string, error) {
+// an error, and so are costs out of bounds. pause is as in Digest.
+func (s Scheme) Hash(password string, pause func()) (string, error) {
 	switch s.Name {
 	case Bcrypt:
-		if s.Cost < bcrypt.MinCost || s.Cost > maxBcryptCost { // the package would take another for the former
+		if s.Cost < minBcryptCost || s.Cost > maxBcryptCost || len(password) > maxBcryptBytes {
 			return "", fmt.Errorf("hashing with %s: %w", s.Name, errBound)
 		}
-		made, err := bcrypt.GenerateFromPassword([]byte(password), s.Cost)
-		if err != nil {
-			return "", fmt.Errorf("hashing at cost %d: %w", s.Cost, err)
-		}
-		return string(made), nil
+		return newBcrypt(password, s.Cost, pause).format(), nil
 	case Argon2id:
 		if !argon2Bounded(s.Memory, s.Iterations, s.Parallelism) {
 			return "", fmt.Errorf("hashing with %s: %w", s.Name, errBound)

@@ -55,7 +55,7 @@ func (d scryptDigest) key(password string, length int) []byte {
 }
 
 // Matches implements Digest.
-func (d scryptDigest) Matches(password string) bool {
+func (d scryptDigest) Matches(password string, _ func()) bool {
 	return subtle.ConstantTimeCompare(d.key(password, len(d.hash)), d.hash) == 1
 }
 
@@ -103,7 +103,7 @@ func parseFirebase(text string) (Digest, error) {
 
 // Matches implements Digest. The counter begins at zero for every password, as
 // each has a key of its own.
-func (d firebaseDigest) Matches(password string) bool {
+func (d firebaseDigest) Matches(password string, _ func()) bool {
 	block, err := aes.NewCipher(d.key(password, firebaseKey))
 	if err != nil {
 		return false

@@ -1,0 +1,77 @@
+package setting
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem is one thing that is wrong with the configuration. It names keys,
+// variables, files and lines, never a value.
+type Problem struct {
+	Place  string // "FILE:LINE", "env NAME", "flag"; empty when it is in no particular place
+	Key    string // key path as it was written; empty when the problem is with the whole place
+	Detail string // what is wrong and what would be right, as the rest of a sentence about Key or Place
+}
+
+// String returns the problem as one line.
+func (p Problem) String() string {
+	switch {
+	case p.Place == "":
+		return p.Key + " " + p.Detail
+	case p.Key == "":
+		return p.Place + ": " + p.Detail
+	}
+	return p.Place + ": " + p.Key + " " + p.Detail
+}
+
+// Error is every problem found, in the order of defaults, file, environment,
+// flags.
+type Error struct {
+	Problems []Problem
+}
+
+// Error returns one line for each problem.
+func (e *Error) Error() string {
+	if len(e.Problems) == 1 {
+		return "configuration: " + e.Problems[0].String()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "configuration has %d problems:", len(e.Problems))
+	for _, p := range e.Problems {
+		b.WriteString("\n  - " + p.String())
+	}
+	return b.String()
+}
+
+// Nearest returns the candidate with the fewest edits from name; the first of
+// several.
+func Nearest(name string, candidates []string) string {
+	best, least := "", -1
+	for _, candidate := range candidates {
+		if n := distance(name, candidate); least < 0 || n < least {
+			best, least = candidate, n
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's, over bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
