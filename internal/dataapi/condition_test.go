@@ -68,6 +68,9 @@ func TestConditions(t *testing.T) {
 			t.Errorf("%s %s %q: %d %s, want %d", c.method, c.query, c.fields, a.Status, a.Body, c.status)
 		}
 	}
+	if a := s.Do("PATCH", todos+"?select=id&id=eq.x", p.Access, `{"task":"lost"}`, "If-Match", one); a.Status != 400 || !strings.Contains(a.Body, "column id") {
+		t.Errorf("a mistake: %d %s", a.Status, a.Body)
+	}
 	var lost, left int
 	if s.DB.Scan(t, `select count(*) filter (where task = 'lost'), count(*) from public.todos`, nil, &lost, &left); lost != 0 || left != 8 {
 		t.Errorf("%d updates are lost, %d rows are left", lost, left)

@@ -169,13 +169,8 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 	if err != nil {
 		return err
 	}
-	if p.count != "" {
-		w.Header()["Content-Range"] = []string{changedRange(r.Method, result.Count)}
-		p.given["count"] = "count=exact" // what has been written is known
-	}
-	if p.count != "" {
-		w.Header()["Content-Range"] = []string{changedRange(r.Method, result.Count)}
-		p.given["count"] = "count=exact" // what has been written is known
+	if media.explain == "" {
+		p.counted(w.Header(), r.Method, result.Count)
 	}
 	p.applied(w.Header(), r.Method)
 	if media.explain != "" {

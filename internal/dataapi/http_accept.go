@@ -114,12 +114,3 @@ func contentRange(r Result) string {
 	}
 	return rows + "/" + total
 }
-
-// changedRange says how many rows a write was about. Those of an update are
-// numbered, as PostgREST has it.
-func changedRange(method string, count int64) string {
-	if method == http.MethodPatch && count > 0 {
-		return fmt.Sprintf("0-%d/%d", count-1, count)
-	}
-	return fmt.Sprintf("*/%d", count)
-}

@@ -2,6 +2,7 @@ package dataapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -115,6 +116,21 @@ func (s *Service) preference(ctx context.Context, caller *principal.Principal, p
 func printable(s string) string {
 	s = strings.ToValidUTF8(s, "?")
 	return s[:min(len(s), 200)]
+}
+
+// counted says how many rows a write was about, if that was asked for: exactly,
+// for nothing has to be guessed. Those of an update are numbered, as PostgREST
+// has it.
+func (p *preferences) counted(h http.Header, method string, count int64) {
+	if p.count == "" {
+		return
+	}
+	p.given["count"] = "count=" + string(Exact)
+	if method == http.MethodPatch && count > 0 {
+		h["Content-Range"] = []string{fmt.Sprintf("0-%d/%d", count-1, count)}
+		return
+	}
+	h["Content-Range"] = []string{fmt.Sprintf("*/%d", count)}
 }
 
 // applied says which preferences were honoured. A count that may be a guess is

@@ -104,6 +104,9 @@ func TestPlans(t *testing.T) {
 	if s.DB.Scan(t, `select count(*), count(*) filter (where task = 'new') from public.todos`, nil, &n, &changed); n != 7 || changed != 0 {
 		t.Errorf("explaining has left %d rows, %d of them changed", n, changed)
 	}
+	if a := s.Do("PATCH", todos, p.Access, `{"task":"new"}`, "Accept", plan, "Prefer", "count=exact"); a.Status != 200 || a.Header.Get("Content-Range") != "" {
+		t.Errorf("a plan of no rows has a range: %d %v", a.Status, a.Header)
+	}
 	// A plan of the caller's own role, with its policies and no others.
 	if a := s.Do("GET", todos, s.ServiceKey, "", "Accept", plan); strings.Contains(a.Body, "user_id =") {
 		t.Errorf("as the service: %s", a.Body)

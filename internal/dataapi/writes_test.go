@@ -41,6 +41,10 @@ func TestWritesAreCounted(t *testing.T) {
 			t.Errorf("%s %s %s: %d %q, want %q %s", step.method, step.query, step.prefer, a.Status, got, step.want, a.Body)
 		}
 	}
+	a := s.Do("PATCH", notes+"?id=eq.100", s.ServiceKey, `{"body":"x"}`, "Prefer", "count=planned") // for whom reads are guessed
+	if got := a.Header.Get("Preference-Applied"); got != "return=minimal, count=exact" || a.Header.Get("Content-Range") != "0-0/1" {
+		t.Errorf("planned: %q %q", got, a.Header.Get("Content-Range"))
+	}
 }
 
 func TestUpsert(t *testing.T) {

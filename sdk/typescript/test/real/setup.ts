@@ -31,6 +31,7 @@ const SETTINGS = {
   FLUXBASE_DATA_SCHEMAS: "public,dialect_reads,dialect_writes,dialect_other",
   FLUXBASE_DATA_TX_END: "commit-allow-override",
   FLUXBASE_DATA_AGGREGATES: "true",
+  FLUXBASE_DATA_PLAN_ENABLED: "true",
 };
 const START_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = 15_000;

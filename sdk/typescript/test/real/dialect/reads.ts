@@ -68,6 +68,14 @@ export function reads(speaker: Speaker): void {
       expect(lines).toEqual(["id,name,born", "1,Ada,1815-12-10", '4,"O""Neil, (B)\\ {x}",']);
     });
 
+    it("plans in place of rows", async () => {
+      const one = () => speaker.db.from("authors").select("id").eq("id", 1);
+      expect(await data(one().explain())).toMatch(/Scan.*authors/);
+      const [plan] = (await data(one().explain({ analyze: true, format: "json" }))) as Record<string, unknown>[];
+      expect(plan).toHaveProperty("Plan");
+      expect(plan).toHaveProperty("Execution Time");
+    });
+
     it("without nulls", async () => {
       const rows = authors("id,rating").in("id", [2, 3]).order("id").stripNulls();
       expect(await data(rows)).toEqual([{ id: 2, rating: 3 }, { id: 3 }]);

@@ -78,7 +78,7 @@ export async function makeSchema(schema: string, ddl: string): Promise<void> {
     ${ddl};
     create table ready (id int primary key);
     alter table ready enable row level security;
-    grant usage on schema ${schema} to ${roles}, public;
+    grant usage on schema ${schema} to ${roles};
     grant all on all tables in schema ${schema} to ${roles};
     grant execute on all functions in schema ${schema} to ${roles}`);
   const admin = connect({ serviceKey: server.serviceKey }).schema(schema);
