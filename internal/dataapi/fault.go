@@ -3,6 +3,7 @@ package dataapi
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,10 @@ func planFault(err error) error {
 	if compared, ok := errors.AsType[*plan.NotNullError](err); ok {
 		return Fault(fault.Invalid, "PGRST120", compared.Error())
 	}
+	if errors.Is(err, plan.ErrTooLarge) {
+		return detailed(fault.Invalid, "PGRST100", "The request asks for too much at once",
+			"What is said about an embedding is repeated wherever rows depend on it.")
+	}
 	if errors.Is(err, plan.ErrAggregates) {
 		f := Fault(fault.Invalid, "PGRST123", "Use of aggregate functions is not allowed")
 		f.SQL.Hint = "They are allowed by the setting data.aggregates."
@@ -84,28 +89,37 @@ func relationFault(e *plan.RelationError) error {
 	f := Fault(fault.Ambiguous, "PGRST201", e.Error())
 	var hints []string
 	for _, r := range e.Candidates {
-		name, how := distinct(r)
 		f.SQL.Candidates = append(f.SQL.Candidates, fault.Candidate{
-			Cardinality: r.Cardinality.String(), Embedding: e.From + " with " + r.Table.Name, Relationship: how,
+			Cardinality: r.Cardinality.String(), Embedding: e.From + " with " + r.Table.Name, Relationship: origin(e.From, r),
 		})
-		hints = append(hints, "'"+e.Name+"!"+name+"'")
+		hints = append(hints, "'"+e.Name+"!"+distinct(r, e.Candidates)+"'")
 	}
 	f.SQL.Hint = fmt.Sprintf("Try changing '%s' to one of the following: %s. Find the desired relationship in the 'details' key.", e.Name, strings.Join(hints, ", "))
 	return f
 }
 
-// distinct returns what tells a relation from others to the same table, and how
-// it comes about.
-func distinct(r *catalog.Relation) (hint, how string) {
+// distinct returns the hint that tells a relation from others.
+func distinct(r *catalog.Relation, others []*catalog.Relation) string {
+	names := r.Hints()
+	for _, name := range names {
+		if !slices.ContainsFunc(others, func(o *catalog.Relation) bool { return o != r && slices.Contains(o.Hints(), name) }) {
+			return name
+		}
+	}
+	return names[0]
+}
+
+// origin says how a relation comes about.
+func origin(from string, r *catalog.Relation) string {
 	columns, target := strings.Join(r.Columns, ", "), strings.Join(r.Target, ", ")
 	switch {
 	case r.Function != nil:
-		return r.Function.Name, "the function " + r.Function.Name
+		return "the function " + r.Function.Name
 	case r.Junction != nil:
 		j := r.Junction
-		return j.Table.Name, fmt.Sprintf("%s using %s(%s) and %s(%s)", j.Table.Name, r.Constraint, strings.Join(j.Columns, ", "), j.Constraint, strings.Join(j.Target, ", "))
+		return fmt.Sprintf("%s using %s(%s) and %s(%s)", j.Table.Name, r.Constraint, strings.Join(j.Columns, ", "), j.Constraint, strings.Join(j.Target, ", "))
 	default:
-		return r.Constraint, fmt.Sprintf("%s using (%s) and %s(%s)", r.Constraint, columns, r.Table.Name, target)
+		return fmt.Sprintf("%s using %s(%s) and %s(%s)", r.Constraint, from, columns, r.Table.Name, target)
 	}
 }
 

@@ -27,6 +27,9 @@ type level struct {
 
 // within writes something about another level.
 func (b *builder) within(l *level, write func()) {
+	if !b.part(levelPart) {
+		return
+	}
 	outer := b.level
 	b.level = l
 	write()
