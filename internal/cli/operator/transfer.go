@@ -20,7 +20,7 @@ import (
 
 func importCommand() *cobra.Command {
 	var dryRun bool
-	var onConflict string
+	var onConflict, unproven string
 	cmd := &cobra.Command{
 		Use: "import FILE|-", Short: "Take users from JSON lines", Args: oneUser("import FILE|-"),
 		Long: "Takes users from a file of JSON lines, or from standard input. Lines that cannot be taken are listed and the others taken; the command " +
@@ -30,11 +30,16 @@ func importCommand() *cobra.Command {
 			if dryRun {
 				query.Set("dry_run", "true")
 			}
+			if unproven != "" {
+				query.Set("unproven", unproven)
+			}
 			return importUsers(cmd, args[0], query)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would happen")
 	cmd.Flags().StringVar(&onConflict, "on-conflict", string(transfer.Fail), "what becomes of a line whose account exists: fail, skip or update")
+	cmd.Flags().StringVar(&unproven, "unproven", "", "with update, what becomes of the password and the sessions of an account whose address a line says is proven, "+
+		"and nobody has: keep or reset (default: such a line is not taken)")
 	return cmd
 }
 
