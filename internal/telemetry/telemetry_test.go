@@ -210,7 +210,9 @@ func TestDurationsHaveAUnit(t *testing.T) {
 	t.Parallel()
 	bothFormats(t, func(t *testing.T, format string) {
 		t.Helper()
-		out := logged(format, func(l *slog.Logger) { l.Info("m", slog.Duration("took", 15461669*time.Nanosecond), slog.Int("n", 15461669)) })
+		out := logged(format, func(l *slog.Logger) {
+			l.Info("m", slog.Duration("took", 15461669*time.Nanosecond), slog.Int("n", 15461669))
+		})
 		want := map[string]string{"json": `"took":"15.461669ms","n":15461669`, "text": `took=15.461669ms n=15461669`}[format]
 		if !strings.Contains(out, want) {
 			t.Error(out)

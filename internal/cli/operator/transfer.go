@@ -14,6 +14,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/fluxbase/fluxbase/internal/cli"
+
 	"github.com/fluxbase/fluxbase/internal/admin/transfer"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
@@ -112,7 +114,7 @@ func exportCommand() *cobra.Command {
 	var file string
 	var credentials bool
 	cmd := &cobra.Command{
-		Use: "export", Short: "Write all users as JSON lines", Args: cobra.NoArgs,
+		Use: "export", Short: "Write all users as JSON lines", Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := "/users/export"
 			if credentials {
@@ -172,7 +174,7 @@ func (c *client) request(ctx context.Context, method, path string, body io.Reade
 func (c *client) download(request *http.Request, out io.Writer) error {
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("asking the server: %w", err)
+		return c.unanswered(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode/100 != 2 {
