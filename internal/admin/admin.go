@@ -31,6 +31,8 @@ type Passwords interface {
 	Digest(ctx context.Context, password string) (string, error)
 	Set(ctx context.Context, q postgres.Querier, userID id.User, digest string) error
 	Remove(ctx context.Context, q postgres.Querier, userID id.User) error
+	// Unlock forgets the wrong passwords of a user.
+	Unlock(ctx context.Context, q postgres.Querier, userID id.User) error
 }
 
 // Digests takes digests that another program made.

@@ -42,6 +42,9 @@ type Function struct {
 	columns []Column
 }
 
+// One says that there is at most one row or value.
+func (f *Function) One() bool { return !f.Set || f.oneRow }
+
 // Argument is something that goes into a function.
 type Argument struct {
 	Name     string // "" if it has none

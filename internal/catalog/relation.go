@@ -58,7 +58,8 @@ func (r *Relation) Holds() bool { return r.holds }
 //
 // The name is that of a computed relation, of the other table or, where that is
 // no view, of the foreign key or, where this table holds it, of its one column. The hint is the name of
-// the foreign key, of its column or what it refers to, or of the junction.
+// the foreign key, of its column or what it refers to, or of the junction. Within one table
+// parent_id(name) is the parent, and nodes!parent_id(name) are the children.
 func (t *Table) Related(name, hint string) []*Relation {
 	var computed, found []*Relation
 	for _, r := range t.Relations {
@@ -74,7 +75,20 @@ func (t *Table) Related(name, hint string) []*Relation {
 	if computed != nil { // meant to replace what was detected
 		return computed
 	}
+	if hint != "" || name != t.Name {
+		found = sided(t, found, hint == "")
+	}
 	return found
+}
+
+// sided tells the two directions of a foreign key apart whose table refers to
+// itself: its own name stands for the row that is referred to, and as a hint
+// beside the table's for the rows that refer to it.
+func sided(t *Table, found []*Relation, held bool) []*Relation {
+	if len(found) != 2 || found[0].Table != t {
+		return found
+	}
+	return slices.DeleteFunc(found, func(r *Relation) bool { return r.holds != held })
 }
 
 func (r *Relation) named(name string, loosely bool) bool {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
@@ -33,6 +34,17 @@ func (s *Service) one(b Body, o payload.Options, refusal error) (payload.Run, er
 		return payload.Run{}, refusal
 	}
 	return batch[0], nil
+}
+
+// jsonColumns are the columns of a table that hold JSON.
+func jsonColumns(table *catalog.Table) []string {
+	var names []string
+	for _, c := range table.Columns {
+		if c.Info.Base == "pg_catalog.json" || c.Info.Base == "pg_catalog.jsonb" {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // objectKeys reads one object and returns its keys in order.

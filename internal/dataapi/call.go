@@ -17,21 +17,20 @@ import (
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
 // Call is a request to run a function.
 type Call struct {
-	Principal *principal.Principal
-	Schema    string // one of the service's, or "" for the default
-	Function  string
-	Query     string // raw
-	Read      bool   // the arguments are in the query, and nothing may change
-	Media     string // of Body: application/json, text/plain or application/octet-stream
-	Body      []byte
-	Answer    plan.Answer
-	Single    bool // refuse anything but one row
-	Rollback  bool // undo what it did, once its answer is known
+	Terms
+
+	Schema   string // one of the service's, or "" for the default
+	Function string
+	Query    string // raw
+	Read     bool   // the arguments are in the query, and nothing may change
+	Media    string // of Body: application/json, text/plain or application/octet-stream
+	Body     []byte
+	Answer   plan.Answer
+	Single   bool // refuse anything but one row
 
 	MaxAffected *int64 // refuse to answer with more rows
 }
@@ -40,10 +39,8 @@ type Call struct {
 type Answer struct {
 	Result
 
-	Set     bool
-	Void    bool
-	Headers string // that the function has set, as a JSON array; "" for none
-	Status  string // that the function has set; "" for none
+	Set  bool
+	Void bool
 }
 
 // Call runs a function as the caller. PostgreSQL checks the privilege to, and
@@ -78,7 +75,7 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 	if c.MaxAffected != nil && !f.Set {
 		return Answer{}, dataFault(fault.Invalid, "PGRST128", "Function must return SETOF or TABLE when max-affected preference is used with handling=strict")
 	}
-	st, err := plan.Call(f, given, q, s.MaxRows, s.answer(c.Principal, c.Answer))
+	st, err := plan.Call(f, given, q, s.maxRows(c.Principal), s.answer(c.Principal, c.Answer))
 	if err != nil {
 		return Answer{}, planFault(err)
 	}
@@ -88,13 +85,13 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q query.Query, st plan.Statement) (Answer, error) {
 	a := Answer{Result: Result{Count: -1}, Set: f.Set, Void: f.Returns == catalog.Void}
 	allowed := Request{Single: c.Single && f.Set, MaxAffected: c.MaxAffected}
-	run := postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: c.Read || f.Volatility != catalog.Volatile}
-	run.Held, run.Rollback = (allowed.Single || c.MaxAffected != nil) && !run.ReadOnly, c.Rollback && !run.ReadOnly
-	err := s.DB.As(ctx, c.Principal, run, callScanner(st, &a.Result, &a.Headers, &a.Status, func() error {
+	do := postgres.Statement{ReadOnly: c.Read || f.Volatility != catalog.Volatile}
+	do.Held, do.Rollback = (allowed.Single || c.MaxAffected != nil) && !do.ReadOnly, (c.Rollback || c.Explain != "") && !do.ReadOnly
+	err := s.perform(ctx, c.Terms, do, nil, c.main(st, callScanner(st, &a.Result, func() error {
 		return check(allowed, a.Result)
-	}))
+	}), &a.Result))
 	if err != nil {
-		return Answer{}, sqlFault(err, c.Principal, &st)
+		return Answer{}, err
 	}
 	if q.Offset != nil {
 		a.Offset = *q.Offset

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
@@ -25,6 +26,16 @@ func detailed(kind fault.Kind, code, message, details string) *fault.Error {
 	f := dataFault(kind, code, message)
 	f.SQL.Details = details
 	return f
+}
+
+// known refuses to write columns that the table does not have.
+func known(table *catalog.Table, columns []string) error {
+	for _, column := range columns {
+		if _, ok := table.Column(column); !ok {
+			return dataFault(fault.Invalid, "PGRST204", fmt.Sprintf("Could not find the '%s' column of '%s' in the schema cache", column, table.Name))
+		}
+	}
+	return nil
 }
 
 // planFault is what is wrong with a request that the catalog has no plan for.
@@ -121,6 +132,11 @@ func blame(f *fault.Error, st *plan.Statement) {
 // well. A privilege that nobody has yet may come with signing in.
 func sqlFault(err error, p *principal.Principal, st *plan.Statement) error {
 	report := postgres.Report(err)
+	if report != nil {
+		if own := raised(report); own != nil {
+			return own.Because(err)
+		}
+	}
 	f := fault.From(err)
 	if report == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
 		return err
@@ -128,6 +144,9 @@ func sqlFault(err error, p *principal.Principal, st *plan.Statement) error {
 	c := *f
 	c.SQL, c.Detail = report, report.Message
 	blame(&c, st)
+	if c.Kind == fault.Conflict && !strings.HasPrefix(report.State, "23") && report.Hint == "" {
+		c.RetryAfter, c.SQL.Hint = time.Second, "Nothing has been done, since another request came in between. Repeat this one."
+	}
 	if report.State == "42501" && p.Role == principal.Anonymous {
 		c.Kind = fault.Unauthenticated
 		if report.Hint == "" {

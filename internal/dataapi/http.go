@@ -33,7 +33,8 @@ func (s *Service) Routes() []web.Route {
 		{Name: "on_conflict", In: "query", Description: "For inserts with Prefer: resolution=: the columns of the key that must not occur twice; else the primary key"},
 		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation; count=exact; resolution=merge-duplicates or ignore-duplicates; missing=default for what rows lack of ?columns=; handling=strict; max-affected=N"},
 		{Name: "Range", In: "header", Description: "For reads: rows, as 0-9"},
-		{Name: "If-None-Match", In: "header", Description: "For reads: the ETag of an answer that is still there"},
+		{Name: "If-Match", In: "header", Description: "For updates, PUT and deletes: the ETag of a read of the same URL with the same Accept; done only if it would still be answered with, else 412. Or *, if there is any row"},
+		{Name: "If-None-Match", In: "header", Description: "For reads: the ETag of an answer that is still there. For PUT: *, to write a row only if it is not there"},
 		{Name: "Accept-Profile", In: "header", Description: "For reads: a schema other than the default one; Content-Profile for writes"},
 	}
 	var routes []web.Route
@@ -53,20 +54,23 @@ func (s *Service) Routes() []web.Route {
 		route(http.MethodPatch, "Update rows", s.update)
 		route(http.MethodPut, "Write the row of a primary key", s.put)
 		route(http.MethodDelete, "Delete rows", s.delete)
+		for method, serve := range map[string]func(http.ResponseWriter, *http.Request, *web.Call) error{http.MethodOptions: s.options, "": refuseMethod} {
+			routes = append(routes, web.Route{Method: method, Path: path, Tag: "Data", Hidden: true, Serve: serve})
+		}
 	}
 	return append(routes, s.callRoutes()...)
 }
 
 func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	p, err := s.prefer(r)
+	p, err := s.prefer(r.Context(), r, c.Principal)
 	if err != nil {
 		return err
 	}
-	request, media, err := s.request(w, r, c, "Accept-Profile")
+	request, media, err := s.request(w, r, c, p, "Accept-Profile")
 	if err != nil {
 		return err
 	}
-	request.Answer.Count = p.count
+	request.Count = p.count
 	if request.Window, err = window(r); err != nil {
 		return err
 	}
@@ -77,18 +81,27 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 	if err != nil {
 		return err
 	}
+	p.applied(w.Header(), r.Method)
+	if media.explain != "" {
+		return write(w, http.StatusOK, media, result.Body)
+	}
 	h, status := w.Header(), http.StatusOK
 	h["Content-Range"] = []string{contentRange(result)}
 	if result.Total != nil && result.Count < *result.Total {
 		status = http.StatusPartialContent
 	}
-	p.applied(h, r.Method)
 	tag := etag(result, media)
 	h.Set("ETag", tag)
 	h.Add("Vary", "Accept, Accept-Profile, Prefer, Range, Authorization, apikey, X-API-Key")
 	h.Set("Cache-Control", "private, no-cache")
-	if named(r.Header.Values("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
+	if status, err = result.apply(h, status); err != nil {
+		return err
+	}
+	if status < 300 && !bodiless(status) && named(r.Header.Values("If-None-Match"), tag) {
+		status = http.StatusNotModified
+	}
+	if bodiless(status) {
+		w.WriteHeader(status)
 		return nil
 	}
 	return write(w, status, media, result.Body)
@@ -96,8 +109,8 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 
 // request reads what all requests have in common: the table, the schema, the
 // query, and the shape of the answer.
-func (s *Service) request(w http.ResponseWriter, r *http.Request, c *web.Call, profile string) (Request, media, error) {
-	m, err := accept(r)
+func (s *Service) request(w http.ResponseWriter, r *http.Request, c *web.Call, p preferences, profile string) (Request, media, error) {
+	m, err := s.accept(r)
 	if err != nil {
 		return Request{}, m, err
 	}
@@ -105,7 +118,7 @@ func (s *Service) request(w http.ResponseWriter, r *http.Request, c *web.Call, p
 		w.Header().Set("Content-Profile", schema)
 	}
 	return Request{
-		Principal: c.Principal, Schema: r.Header.Get(profile), Table: c.Path("table"), Query: r.URL.RawQuery,
+		Terms: s.terms(c, r, p, m, "/"+c.Path("table")), Schema: r.Header.Get(profile), Table: c.Path("table"), Query: r.URL.RawQuery,
 		Answer: plan.Answer{CSV: m.csv, Stripped: m.stripped}, Single: m.single,
 	}, m, nil
 }
@@ -128,15 +141,18 @@ func (s *Service) delete(w http.ResponseWriter, r *http.Request, c *web.Call) er
 
 // change serves a write.
 func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do func(context.Context, Request) (Result, error)) error {
-	p, err := s.prefer(r)
+	p, err := s.prefer(r.Context(), r, c.Principal)
 	if err != nil {
 		return err
 	}
-	request, media, err := s.request(w, r, c, "Content-Profile")
+	request, media, err := s.request(w, r, c, p, "Content-Profile")
 	if err != nil {
 		return err
 	}
-	request.Answer.Returning, request.Rollback = p.returning, p.rollback
+	request.Answer.Returning = p.returning
+	if request.Condition, err = condition(r, media); err != nil {
+		return err
+	}
 	if r.Method == http.MethodPost {
 		request.Resolution, request.Default = p.resolution, p.missing
 	}
@@ -153,14 +169,23 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 	if err != nil {
 		return err
 	}
+	if media.explain == "" {
+		p.counted(w.Header(), r.Method, result.Count)
+	}
+	p.applied(w.Header(), r.Method)
+	if media.explain != "" {
+		return write(w, http.StatusOK, media, result.Body)
+	}
 	status := created(r.Method, result, p.returning)
 	if r.Method == http.MethodPost {
 		if location, ok := locate(r.URL.EscapedPath(), result); p.returning == plan.Keys && ok {
 			w.Header().Set("Location", location)
 		}
 	}
-	p.applied(w.Header(), r.Method)
-	if p.returning == plan.Rows {
+	if status, err = result.apply(w.Header(), status); err != nil {
+		return err
+	}
+	if p.returning == plan.Rows && !bodiless(status) {
 		return write(w, status, media, result.Body)
 	}
 	w.WriteHeader(status)
@@ -193,7 +218,7 @@ func body(r *http.Request) ([]byte, error) {
 // write sends an answer in its media type. A single row has been counted: it is
 // its array without the brackets.
 func write(w http.ResponseWriter, status int, m media, body []byte) error {
-	if m.single {
+	if m.single && m.explain == "" {
 		body = bytes.TrimSuffix(bytes.TrimPrefix(body, []byte("[")), []byte("]"))
 	}
 	h := w.Header()

@@ -1,8 +1,6 @@
 package dataapi
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"mime"
 	"net/http"
@@ -18,6 +16,7 @@ type media struct {
 	single   bool // one row, and not in an array
 	stripped bool // without members that are null
 	csv      bool
+	explain  string // options of EXPLAIN, to send the plan instead; "" for the rows
 }
 
 // medias are the types by what Accept may call them.
@@ -33,7 +32,7 @@ var medias = map[string]media{
 
 // accept chooses what the caller likes best of what there is; the first of two
 // that are liked equally.
-func accept(r *http.Request) (media, error) {
+func (s *Service) accept(r *http.Request) (media, error) {
 	fields := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(fields) == "" {
 		return medias["*/*"], nil
@@ -41,11 +40,14 @@ func accept(r *http.Request) (media, error) {
 	var best media
 	liked := 0.0
 	for part := range strings.SplitSeq(fields, ",") {
-		name, params, err := mime.ParseMediaType(part)
+		name, params, err := mime.ParseMediaType(noOptions.ReplaceAllString(part, ""))
 		if err != nil {
 			continue
 		}
 		m, ok := medias[strings.TrimSuffix(name, "+json")]
+		if format, plan := strings.CutPrefix(name, planMedia); plan && s.PlanEnabled {
+			m, ok = explained(format, params)
+		}
 		if !ok {
 			continue
 		}
@@ -55,7 +57,7 @@ func accept(r *http.Request) (media, error) {
 				continue
 			}
 		}
-		if params["nulls"] == "stripped" && strings.HasSuffix(m.name, "+json") {
+		if m.explain == "" && params["nulls"] == "stripped" && strings.HasSuffix(m.name, "+json") {
 			m.stripped = true
 			m.name += ";nulls=stripped"
 		}
@@ -111,24 +113,4 @@ func contentRange(r Result) string {
 		total = strconv.FormatInt(*r.Total, 10)
 	}
 	return rows + "/" + total
-}
-
-// etag names a representation by its content.
-func etag(r Result, m media) string {
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n%s\n", m.name, contentRange(r))
-	hash.Write(r.Body)
-	return `"` + hex.EncodeToString(hash.Sum(nil)[:16]) + `"`
-}
-
-// named says whether a list of tags has one, or stands for any.
-func named(fields []string, tag string) bool {
-	for _, field := range fields {
-		for part := range strings.SplitSeq(field, ",") {
-			if part = strings.TrimPrefix(strings.TrimSpace(part), "W/"); part == tag || part == "*" {
-				return true
-			}
-		}
-	}
-	return false
 }

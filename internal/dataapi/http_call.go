@@ -6,12 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -39,20 +34,19 @@ func (s *Service) callRoutes() []web.Route {
 		}
 		route(http.MethodGet, "Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
 		route(http.MethodPost, "Call a function, with arguments from the members of a JSON object", hidden, s.callByPost)
-		for _, method := range []string{http.MethodPatch, http.MethodPut, http.MethodDelete} {
-			route(method, "Not for functions", true, refuseCall)
-		}
+		route(http.MethodOptions, "The methods of a function", true, s.callOptions)
+		route("", "Not for functions", true, refuseCall)
 	}
 	return routes
 }
 
 func refuseCall(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
-	w.Header().Set("Allow", "GET, HEAD, POST, OPTIONS")
+	w.Header().Set("Allow", "OPTIONS,GET,HEAD,POST")
 	return dataFault(fault.MethodNotAllowed, "PGRST101", "Functions are called by POST, or by GET if they change nothing")
 }
 
 func (s *Service) callByGet(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	return s.call(w, r, Call{Principal: c.Principal, Schema: r.Header.Get("Accept-Profile"), Function: c.Path("function"), Read: true})
+	return s.call(w, r, c, Call{Schema: r.Header.Get("Accept-Profile"), Read: true})
 }
 
 func (s *Service) callByPost(w http.ResponseWriter, r *http.Request, c *web.Call) error {
@@ -60,39 +54,44 @@ func (s *Service) callByPost(w http.ResponseWriter, r *http.Request, c *web.Call
 	if err != nil {
 		return err
 	}
-	return s.call(w, r, Call{Principal: c.Principal, Schema: r.Header.Get("Content-Profile"), Function: c.Path("function"), Media: media, Body: body})
+	return s.call(w, r, c, Call{Schema: r.Header.Get("Content-Profile"), Media: media, Body: body})
 }
 
-func (s *Service) call(w http.ResponseWriter, r *http.Request, call Call) error {
-	p, err := s.prefer(r)
+func (s *Service) call(w http.ResponseWriter, r *http.Request, c *web.Call, call Call) error {
+	p, err := s.prefer(r.Context(), r, c.Principal)
 	if err != nil {
 		return err
 	}
-	m, err := accept(r)
+	m, err := s.accept(r)
 	if err != nil {
 		return err
 	}
 	if slices.Contains(s.Schemas, call.Schema) {
 		w.Header().Set("Content-Profile", call.Schema)
 	}
-	call.Query, call.Single, call.Rollback, call.MaxAffected = r.URL.RawQuery, m.single, p.rollback, p.maxAffected
-	call.Answer = plan.Answer{CSV: m.csv, Stripped: m.stripped, Count: p.count}
+	call.Function, call.Query, call.Single, call.MaxAffected = c.Path("function"), r.URL.RawQuery, m.single, p.maxAffected
+	call.Answer = plan.Answer{CSV: m.csv, Stripped: m.stripped, Count: p.count != ""}
+	call.Terms = s.terms(c, r, p, m, "/rpc/"+call.Function)
 	a, err := s.Call(r.Context(), call)
 	if err != nil {
 		return err
 	}
 	a.Void = a.Void || p.given["return"] == "return=minimal"
 	p.appliedToCall(w.Header(), call.Read)
+	if m.explain != "" {
+		return write(w, http.StatusOK, m, a.Body)
+	}
 	m.single = m.single && a.Set // anything else is no array
 	return a.send(w, m)
 }
 
 func (a *Answer) send(w http.ResponseWriter, m media) error {
-	status, err := a.status()
-	if err != nil {
-		return err
+	status := http.StatusOK
+	if a.Void {
+		status = http.StatusNoContent
 	}
-	if err := a.setHeaders(w.Header()); err != nil {
+	status, err := a.apply(w.Header(), status)
+	if err != nil {
 		return err
 	}
 	if a.Set {
@@ -101,7 +100,7 @@ func (a *Answer) send(w http.ResponseWriter, m media) error {
 			status = http.StatusPartialContent
 		}
 	}
-	if a.Void || status == http.StatusNoContent || status == http.StatusNotModified {
+	if a.Void || bodiless(status) {
 		w.WriteHeader(status)
 		return nil
 	}
@@ -128,65 +127,13 @@ func readCall(r *http.Request) (string, []byte, error) {
 	return media, text, nil
 }
 
-// status is what the function has asked for.
-func (a *Answer) status() (int, error) {
-	if a.Status == "" {
-		if a.Void {
-			return http.StatusNoContent, nil
-		}
-		return http.StatusOK, nil
-	}
-	status, err := strconv.Atoi(a.Status)
-	if err != nil || status < 200 || status > 599 {
-		return 0, dataFault(fault.Misbehaved, "PGRST112", "response.status must be a number from 200 to 599")
-	}
-	return status, nil
-}
-
-// setHeaders adds the fields that the function has asked for: a JSON array of
-// objects with one member each.
-func (a *Answer) setHeaders(h http.Header) error {
-	if a.Headers == "" {
-		return nil
-	}
-	var fields []map[string]string
-	if json.Unmarshal([]byte(a.Headers), &fields, jsontext.AllowDuplicateNames(false)) != nil {
-		return headersFault("response.headers must be a JSON array of objects with one text each")
-	}
-	for _, field := range fields {
-		if len(field) != 1 {
-			return headersFault("response.headers must be a JSON array of objects with one text each")
-		}
-		for name, value := range field {
-			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) || reservedField(name) {
-				return headersFault("response.headers has a field that a function cannot set")
-			}
-			h.Add(name, value)
-		}
-	}
-	return nil
-}
-
-func headersFault(message string) error {
-	return dataFault(fault.Misbehaved, "PGRST111", message)
-}
-
-// reservedField says whether a field is the server's own: it frames or describes
-// the answer, or keeps browsers from mistaking it.
-func reservedField(name string) bool {
-	name = strings.ToLower(name)
-	switch name {
-	case "connection", "content-length", "content-type", "content-encoding", "transfer-encoding", "trailer", "upgrade", "keep-alive", "te", "date",
-		"x-content-type-options", "content-security-policy", "strict-transport-security", "x-frame-options", "referrer-policy", "x-request-id", "clear-site-data":
-		return true
-	}
-	return strings.HasPrefix(name, "access-control-") || strings.HasPrefix(name, "cross-origin-") || strings.HasPrefix(name, "proxy-")
-}
-
 // appliedToCall says which preferences a call has honoured.
 func (p *preferences) appliedToCall(h http.Header, read bool) {
 	var list []string
-	for _, words := range []string{p.given["return"], p.given["count"], p.given["tx"], p.given["handling"], p.given["max-affected"]} {
+	if p.count != "" {
+		p.given["count"] = "count=exact"
+	}
+	for _, words := range []string{p.given["return"], p.given["count"], p.given["tx"], p.given["isolation"], p.given["handling"], p.given["timezone"], p.given["max-affected"]} {
 		switch {
 		case words == "", words == p.given["return"] && words != "return=minimal", words == p.given["tx"] && read:
 		default:

@@ -159,11 +159,15 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
+	if err := dataapi.CheckPreRequest(ctx, s.db.Single(), c.Data.PreRequest); err != nil {
+		return err //nolint:wrapcheck // says what it is about
+	}
 	data := &dataapi.Service{
 		DB: s.db, Catalog: s.catalog, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
-		MaxRows: int64(c.Data.MaxRows), MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
+		Limits: limits(c.Data), PreRequest: c.Data.PreRequest, MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
 		Aggregates: c.Data.Aggregates, Development: c.Environment == config.Development,
 		Rollback: strings.HasPrefix(c.Data.TxEnd, "rollback"), TxOverride: strings.HasSuffix(c.Data.TxEnd, "allow-override"),
+		IsolationOverride: c.Data.IsolationOverride, PlanEnabled: c.Data.PlanEnabled,
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
 	if s.jobs, s.webhooks, err = outgoing(c, s.background, values, s.logger); err != nil {
@@ -181,7 +185,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	users.Farewell = farewell{s.mail, people}
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
 	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
-	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)
+	sweeps(s.jobs, sessions, c.Auth.SessionRetention, flows.Clean, func(ctx context.Context, limit int) (bool, error) { return passwords.Clean(ctx, s.db.Single(), limit) })
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}
@@ -190,6 +194,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		Inviter: people, Links: linkDesk{flows}, Notices: people,
 		Schemas: c.Data.Schemas, Now: now,
 	}
+	sweepsGuests(s.jobs, operators, c.Auth.AnonymousRetention, s.logger)
 	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
 	s.linter = linter(c, s.db)
 	health := &telemetry.Health{Checks: []telemetry.Check{

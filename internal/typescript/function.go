@@ -1,25 +1,28 @@
 package typescript
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 )
 
-// functions describes the functions of a schema that the data API can call. One
-// with several signatures is a union of them.
+// functions describes the functions of a schema that the data API can call, or
+// relate to the rows of a table. One with several signatures is a union of them.
 func (m module) functions(schema string) []member {
 	var names []string
+	from := m.origins()
 	signatures := map[string][]member{} // of which the key is the whole text
 	for _, f := range m.Functions() {
-		if f.Schema != schema || !callable(f) {
+		if f.Schema != schema || !callable(f) && from[f] == "" {
 			continue
 		}
 		if signatures[f.Name] == nil {
 			names = append(names, f.Name)
 		}
-		s := member{doc: f.Comment, value: m.function(f)}
+		s := member{doc: f.Comment, value: m.function(f, from[f])}
 		s.key = strings.Join(s.value, "\n")
 		same := func(other member) bool { return other.key == s.key }
 		if i := slices.IndexFunc(signatures[f.Name], same); i < 0 {
@@ -63,7 +66,20 @@ func callable(f *catalog.Function) bool {
 	return !slices.ContainsFunc(f.Arguments, func(a catalog.Argument) bool { return a.Name == "" })
 }
 
-func (m module) function(f *catalog.Function) []string {
+// origins says of which table's rows a function makes the related ones.
+func (m module) origins() map[*catalog.Function]string {
+	from := map[*catalog.Function]string{}
+	for _, t := range m.Tables() {
+		for _, r := range t.Relations {
+			if r.Function != nil {
+				from[r.Function] = t.Name
+			}
+		}
+	}
+	return from
+}
+
+func (m module) function(f *catalog.Function, from string) []string {
 	arguments := []string{"never"}
 	if len(f.Arguments) > 0 {
 		var members []member
@@ -77,7 +93,16 @@ func (m module) function(f *catalog.Function) []string {
 		slices.SortFunc(members, func(a, b member) int { return strings.Compare(a.key, b.key) })
 		arguments = object(members)
 	}
-	return object([]member{{key: "Args", value: arguments}, {key: "Returns", value: m.returns(f)}})
+	parts := []member{{key: "Args", value: arguments}, {key: "Returns", value: m.returns(f)}}
+	if f.OfTable && f.Result.Schema == f.Schema {
+		parts = append(parts, member{key: "SetofOptions", value: object([]member{
+			{key: "from", value: []string{quote(cmp.Or(from, "*"))}},
+			{key: "to", value: []string{quote(f.Result.Name)}},
+			{key: "isOneToOne", value: []string{strconv.FormatBool(f.One())}},
+			{key: "isSetofReturn", value: []string{strconv.FormatBool(f.Set)}},
+		})})
+	}
+	return object(parts)
 }
 
 // returns is the type of a function's answer.

@@ -3,6 +3,7 @@ package typescript
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
@@ -89,14 +90,10 @@ func relationships(t *catalog.Table) []string {
 	})
 	lines := []string{"["}
 	for _, r := range keys {
-		one := "false"
-		if r.Cardinality == catalog.OneToOne {
-			one = "true"
-		}
 		entry := object([]member{
 			{key: "foreignKeyName", value: []string{quote(r.Constraint)}},
 			{key: "columns", value: []string{tuple(r.Columns)}},
-			{key: "isOneToOne", value: []string{one}},
+			{key: "isOneToOne", value: []string{strconv.FormatBool(r.Cardinality == catalog.OneToOne)}},
 			{key: "referencedRelation", value: []string{quote(r.Table.Name)}},
 			{key: "referencedColumns", value: []string{tuple(r.Target)}},
 		})

@@ -46,7 +46,7 @@ type Param struct {
 // Route is one method of one path. Fields without a meaning for the server
 // feed the API description.
 type Route struct {
-	Method  string
+	Method  string // "" is every one that the path has no other route for
 	Path    string // a ServeMux pattern without method
 	Access  Access
 	Tag     string

@@ -105,7 +105,9 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 	}
 	names := make([]string, 0, len(methods)+1)
 	for name := range methods {
-		names = append(names, name)
+		if name != "" && name != http.MethodOptions {
+			names = append(names, name)
+		}
 	}
 	names = append(names, http.MethodOptions)
 	sort.Strings(names)
@@ -116,6 +118,9 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route, ok := methods[r.Method]
+		if !ok {
+			route, ok = methods[""]
+		}
 		if !ok {
 			route = Route{Path: r.Pattern, Serve: func(http.ResponseWriter, *http.Request, *Call) error {
 				return missing(w, len(methods) == 0, allow)
@@ -152,7 +157,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 	answer := &recorder{ResponseWriter: w}
 
 	broken := false
-	if !s.cors(answer, r, allow) {
+	if !s.cors(answer, r, route, allow) {
 		ctx, cancel := s.deadline(r.Context(), route)
 		r = r.WithContext(ctx)
 		c.request = r

@@ -46,6 +46,23 @@ systemctl restart fluxbase`})
 	}
 }
 
+// TestDataPage runs docs/data-api.md as somebody who has signed up.
+func TestDataPage(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.run(t, "before", fence{text: `
+export FLUXBASE_SECRET_KEY=$(openssl rand -hex 32) FLUXBASE_DATABASE_URL=$DATABASE_URL FLUXBASE_AUTH_EMAIL_VERIFICATION=off
+export FLUXBASE_PUBLIC_URL=https://api.example.com FLUXBASE_DATA_AGGREGATES=true
+systemctl restart fluxbase
+server=http://$(grep -o '"address":"[^"]*"' server.log | head -1 | cut -d'"' -f4)
+TOKEN=$(curl -sS $server/api/v1/auth/signup -H 'Content-Type: application/json' \
+  -d '{"email":"carol@example.com","password":"correct horse battery"}' | grep -o '"access_token":"[^"]*"' | cut -d'"' -f4)
+API=$server/api/v1/tables`})
+	if ran := b.read(t, "data-api.md"); ran < 9 {
+		t.Errorf("%d blocks were followed; the page was read wrong", ran)
+	}
+}
+
 // read follows a page of docs from top to bottom and returns how many blocks
 // that were.
 func (b *book) read(t *testing.T, path ...string) int {

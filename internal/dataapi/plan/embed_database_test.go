@@ -46,7 +46,7 @@ func TestEmbeddings(t *testing.T) {
 		{"actors", "select=name,films!inner(title,directors!inner(name))&films.directors.name=eq.Ada&order=id&films.order=id", `[{"name":"Xi","films":[{"title":"Alpha","directors":{"name":"Ada"}},{"title":"Beta","directors":{"name":"Ada"}}]},{"name":"Yu","films":[{"title":"Alpha","directors":{"name":"Ada"}}]}]`},
 		{"directors", "select=name,films(title,roles(part,actors(name)))&films.order=id&films.roles.order=part&id=eq.1", `[{"name":"Ada","films":[{"title":"Alpha","roles":[{"part":"fool","actors":{"name":"Yu"}},{"part":"hero","actors":{"name":"Xi"}}]},{"title":"Beta","roles":[{"part":"hero","actors":{"name":"Xi"}}]}]}]`},
 		{"films", "select=title,specs(minutes)&id=in.(3,4)&order=id", `[{"title":"Gamma","specs":{"minutes":110}},{"title":"Delta","specs":null}]`},
-		{"films", "select=title,before:films!sequel_of(title)&order=id.desc&limit=1", ``},
+		{"films", "select=title,after:films!sequel_of(title)&order=id.desc&offset=2&limit=1", `[{"title":"Beta","after":[{"title":"Delta"}]}]`},
 		{"films", "select=title,sequel_of(title)&order=id.desc&limit=1", `[{"title":"Delta","sequel_of":{"title":"Beta"}}]`},
 		{"films", "select=title&order=directors(name).desc.nullslast,id", ``},
 		{"films", "select=title,directors()&order=directors(name).desc.nullslast,id", `[{"title":"Gamma"},{"title":"Alpha"},{"title":"Beta"},{"title":"Delta"}]`},

@@ -52,7 +52,7 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 	for i := range items {
 		item := &items[i]
 		switch {
-		case isStar(item) && !grouped && !b.expand:
+		case isStar(item) && !grouped:
 			next(false)
 			b.text(b.alias, ".*")
 		case isStar(item):

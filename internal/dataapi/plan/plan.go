@@ -18,7 +18,8 @@ import (
 
 // Statement is a statement with its parameters. Where it returns rows it
 // returns one, of two columns or three: the answer, how many rows are in it, and
-// with Counted how many there are on all pages or, of an upsert, how many are new.
+// with Counted how many there are on all pages or, of an upsert, how many the
+// transaction has merged so far.
 type Statement struct {
 	SQL     string
 	Args    []any

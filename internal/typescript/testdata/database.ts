@@ -437,6 +437,33 @@ export type Database = {
           title: string
           "user-id": string
         }
+        SetofOptions: {
+          from: "*"
+          to: "todos"
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      latest: {
+        Args: {
+          "": Database["public"]["Tables"]["users"]["Row"]
+        }
+        Returns: {
+          done: boolean
+          id: number
+          parent: number | null
+          priority: number | null
+          shout: string | null
+          tags: string[] | null
+          title: string
+          "user-id": string
+        }[]
+        SetofOptions: {
+          from: "users"
+          to: "todos"
+          isOneToOne: true
+          isSetofReturn: true
+        }
       }
       nothing_at_all: {
         Args: never
@@ -488,6 +515,12 @@ export type Database = {
               title: string
               "user-id": string
             }[]
+            SetofOptions: {
+              from: "*"
+              to: "todos"
+              isOneToOne: false
+              isSetofReturn: true
+            }
           }
       secrets: {
         Args: never
@@ -521,6 +554,12 @@ export type Database = {
           title: string
           "user-id": string
         }[]
+        SetofOptions: {
+          from: "users"
+          to: "todos"
+          isOneToOne: false
+          isSetofReturn: true
+        }
       }
       whole: {
         Args: {

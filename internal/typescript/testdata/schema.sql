@@ -58,6 +58,7 @@ create trigger take instead of insert or update on public.handled for each row e
 create function public.handle(public.users) returns text language sql stable as 'select split_part($1.email, ''@'', 1)';
 create function public.first_todo(u public.users) returns public.todos language sql stable as 'select * from public.todos limit 1';
 create function public.todos_of(u public.users) returns setof public.todos language sql stable as 'select * from public.todos';
+create function public.latest(public.users) returns setof public.todos rows 1 language sql stable as 'select * from public.todos limit 1';
 create function public.add(a int, b int default 1) returns int language sql immutable as 'select $1 + $2';
 comment on function public.add(int, int) is 'Adds.';
 create function public.search() returns setof text language sql as 'select ''x''';

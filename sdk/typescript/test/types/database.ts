@@ -11,6 +11,7 @@ import {
   type TablesInsert,
   type TablesUpdate,
 } from "../../../../internal/typescript/testdata/database.js";
+import { createClient } from "../../src/index.js";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 /** Compiles if the answer is yes. */
@@ -88,6 +89,9 @@ export const lacking: Functions["add"]["Args"] = { b: 1 };
 yes<Same<Functions["nothing_at_all"]["Args"], never>>();
 yes<Same<Functions["nothing_at_all"]["Returns"], undefined>>();
 yes<Same<Functions["tab"]["Returns"], { "b;": string; id: number; mood: Enums<"mood"> }[]>>();
+yes<Same<Functions["todos_of"]["SetofOptions"]["from"], "users">>();
+yes<Same<Functions["first_todo"]["SetofOptions"]["from"], "*">>(); // a computed column
+yes<Same<Functions["latest"]["SetofOptions"]["isOneToOne"], true>>();
 yes<Same<Functions["todos_of"]["Returns"], Tables<"todos">[]>>();
 type Searches = Exclude<Functions["search"], { Args: never }>; // never is every type's
 yes<Same<Extract<Searches, { Args: { words: string } }>["Returns"], Tables<"todos">[]>>();
@@ -118,3 +122,41 @@ type Schema = {
 };
 yes<Database["public"] extends Schema ? true : false>();
 yes<Database["shop"] extends Schema ? true : false>();
+
+// The SDK reads all that.
+const client = createClient<Database>("http://localhost:8080", "key");
+export const asked = async () => {
+  const todos = await client.from("todos").select("id, title, users(email, mood, handle)");
+  yes<
+    Same<
+      NonNullable<typeof todos.data>[number],
+      { id: number; title: string; users: { email: string; mood: Enums<"mood">; handle: string | null } }
+    >
+  >();
+  const users = await client.from("users").select("email, profiles(name), todos_of(title), latest(title)").single();
+  yes<
+    Same<
+      NonNullable<typeof users.data>,
+      {
+        email: string;
+        profiles: { name: string } | null;
+        todos_of: { title: string }[];
+        latest: { title: string } | null;
+      }
+    >
+  >();
+  const items = await client.schema("shop").from("notes").select("text, order:order items(n, orders(size))");
+  yes<
+    Same<
+      NonNullable<typeof items.data>[number],
+      { text: string; order: { n: number; orders: { size: "s" | "m" } } | null }
+    >
+  >();
+  const found = await client.rpc("search", { words: "a" });
+  yes<Same<NonNullable<typeof found.data>, Tables<"todos">[]>>();
+  await client.from("todos").insert({ title: "Write", "user-id": "a" });
+  // @ts-expect-error: a generated column
+  await client.from("todos").insert({ title: "Write", "user-id": "a", shout: "WRITE" });
+  // @ts-expect-error: there is no such table
+  await client.from("orders").select();
+};
