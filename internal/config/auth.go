@@ -57,7 +57,7 @@ type Auth struct {
 	// InviteExpiry is the same of those that invite somebody, 1m to 168h; default 24h.
 	InviteExpiry time.Duration `key:"invite_expiry" default:"24h" min:"1m" max:"168h" doc:"How long the links and codes of invitations are good."`
 	// MailLimit is how many messages one address gets within an hour, 1 to 1000; default 5.
-	MailLimit int `key:"mail_limit" default:"5" min:"1" max:"1000" doc:"How many messages with a link or a code one address gets within an hour, of each kind. Those who ask for more are answered alike, and nothing is sent."`
+	MailLimit int `key:"mail_limit" default:"5" min:"1" max:"1000" doc:"How many messages with a link or a code one address gets within an hour, of each kind, at the request of one network (an IPv4 address, or the 64 bits of IPv6); of all networks together three times as many, but for those that its owner has signed in from. Those who ask for more are answered alike, and nothing is sent."`
 	// NotifyNewSignIn mails the owner of an account; default true.
 	NotifyNewSignIn bool `key:"notify_new_sign_in" default:"true" doc:"Whether the owner of an account gets mail when somebody signs in from a device and a network address together that the account has not been used from lately; at most once an hour. It needs mail."`
 	// SingleSession ends the other sessions of a user with each sign-in; default false.

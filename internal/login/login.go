@@ -46,7 +46,7 @@ type Config struct {
 	LinkLife   time.Duration // of mailed links and codes; ASVS 6.5.5 has at most 10 minutes
 	ResetLife  time.Duration // of those that reset a password
 	InviteLife time.Duration // of those that invite
-	MailLimit  int           // messages to one address within an hour
+	MailLimit  int           // messages of a kind to one address within an hour, at the request of one network
 	NewSignIns bool          // whether the owner of an account is told of a sign-in from somewhere new
 	Redirects  func(url string) bool
 }

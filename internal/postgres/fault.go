@@ -36,7 +36,8 @@ func faultOf(err error, kindOf func(state string) (fault.Kind, string)) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+	var connect *pgconn.ConnectError
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && !errors.As(err, &connect) {
 		return reported(pgErr, kindOf)
 	}
 	if errors.Is(err, context.Canceled) {
@@ -49,7 +50,6 @@ func faultOf(err error, kindOf func(state string) (fault.Kind, string)) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return ErrStatementTimeout.Because(err)
 	}
-	var connect *pgconn.ConnectError
 	var network net.Error
 	if errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) || lost(err) {
 		return ErrUnavailable.Because(err)

@@ -239,8 +239,9 @@ func (s *Server) frame(a *authn.Authenticator, now func() time.Time) *web.Server
 	return &web.Server{
 		Authenticate: a.Request, Logger: s.logger, Now: now,
 		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout * 9 / 10, TrustedProxies: c.TrustedProxies,
-		Headers:     headers(s.config),
-		AllowOrigin: origins(s.config),
+		LocalClients: s.config.Environment == config.Development,
+		Headers:      headers(s.config),
+		AllowOrigin:  origins(s.config),
 	}
 }
 

@@ -80,7 +80,7 @@ type Route struct {
 type Call struct {
 	Principal *principal.Principal
 	Address   netip.Addr // of the client, as far as trusted proxies tell
-	Shared    bool       // the address is that of a proxy, behind which there may be anybody
+	Shared    bool       // the address is that of a proxy or a gateway, behind which there may be anybody
 	UserAgent string     // cut to 512 bytes
 	RequestID string
 	Status    int // of the answer, if a handler wants another than the route's

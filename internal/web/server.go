@@ -40,6 +40,7 @@ type Server struct {
 	MaxBody        int64 // bytes
 	Deadline       time.Duration
 	TrustedProxies []netip.Prefix
+	LocalClients   bool              // loopback and private addresses are those of clients, and not of what forwards for them
 	Headers        map[string]string // set on every answer
 	AllowOrigin    func(origin string) bool
 
@@ -147,7 +148,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
 		Principal: principal.Nobody(),
 	}
-	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies)
+	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies, s.LocalClients)
 	h := w.Header()
 	for name, values := range s.fields {
 		h[name] = values
