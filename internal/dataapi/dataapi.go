@@ -331,7 +331,7 @@ func check(r Request, result Result) error {
 		return Detailed(fault.Invalid, "PGRST124", "Query result exceeds max-affected preference constraint",
 			fmt.Sprintf("The query affects %d rows", result.Count))
 	}
-	if r.Single && result.Count != 1 {
+	if r.Single && (result.Count != 1 || string(result.Body) == "[]") { // which an embedding may have emptied
 		return Detailed(fault.NotAcceptable, "PGRST116", "Cannot coerce the result to a single JSON object",
 			fmt.Sprintf("The result contains %d rows", result.Count))
 	}

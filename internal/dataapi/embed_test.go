@@ -170,3 +170,33 @@ func TestFaultsOfEmbeddings(t *testing.T) {
 		t.Errorf("control: %d %s", a.Status, a.Body)
 	}
 }
+
+// TestWritesAreCountedWhole has answers of fewer rows than were written: what
+// bounds a write looks at the latter.
+func TestWritesAreCountedWhole(t *testing.T) {
+	t.Parallel()
+	s, alice, _ := two(t, servertest.With("data.aggregates", "true"))
+	const one = "application/vnd.pgrst.object+json"
+	for _, c := range []struct {
+		query, accept, prefer string
+		status                int
+	}{
+		{"items?select=id,l:list_id!inner()&l.id=eq.-1", "", "handling=strict, max-affected=1", 400},
+		{"items?select=count()", "", "handling=strict, max-affected=1", 400},
+		{"items?select=count()", one, "", 406},
+		{"items?select=id,l:list_id!inner()&l.id=eq.-1&id=eq.1", one, "", 406},
+		{"items?select=count()", "", "handling=strict, max-affected=2", 200},
+		{"items?select=count()&id=eq.1", one, "", 200},
+	} {
+		s.DB.Exec(t, "update public.items set note = 'before'")
+		a := s.Do("PATCH", "/api/v1/tables/"+c.query, alice.Access, `{"note":"after"}`, "Accept", c.accept, "Prefer", "return=representation, count=exact, "+c.prefer)
+		var changed int
+		s.DB.Scan(t, "select count(*) from public.items where note = 'after'", nil, &changed)
+		if a.Status != c.status || (changed > 0) != (c.status == 200) {
+			t.Errorf("%s, %s: %d %s, %d changed", c.query, c.prefer, a.Status, a.Body, changed)
+		}
+		if want := fmt.Sprintf("0-%d/%d", changed-1, changed); a.Status == 200 && a.Header.Get("Content-Range") != want {
+			t.Errorf("%s: counted %s, want %s", c.query, a.Header.Get("Content-Range"), want)
+		}
+	}
+}

@@ -60,7 +60,7 @@ func planFault(err error) error {
 		return Fault(fault.Invalid, "PGRST120", compared.Error())
 	}
 	if errors.Is(err, plan.ErrTooLarge) {
-		return detailed(fault.Invalid, "PGRST100", "The request asks for too much at once",
+		return Detailed(fault.Invalid, "PGRST100", "The request asks for too much at once",
 			"What is said about an embedding is repeated wherever rows depend on it.")
 	}
 	if errors.Is(err, plan.ErrAggregates) {

@@ -13,6 +13,10 @@ import (
 // Callers shape theirs, and PostgreSQL keeps each in memory of its own.
 const preparedStatements = 64
 
+// maxPreparedText is how long a statement may be that stays prepared, in bytes:
+// callers can ask for much longer ones than anybody needs twice.
+const maxPreparedText = 16 << 10
+
 // prepared is what one connection has prepared. A connection has one user at a
 // time, so it needs no lock.
 type prepared struct {
@@ -59,7 +63,7 @@ func (p *prepared) evict(sqls []string) []string {
 	for _, sql := range sqls {
 		if _, known := p.of[sql]; known {
 			p.use(sql)
-		} else {
+		} else if len(sql) <= maxPreparedText {
 			more++
 		}
 	}

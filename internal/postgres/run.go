@@ -28,7 +28,7 @@ func (r *run) expect(scan Scan) {
 // send sends a statement, and prepares it before if the connection has not met
 // it yet.
 func (r *run) send(sql string, args [][]byte, scan Scan) {
-	if r.prepared == nil {
+	if r.prepared == nil || len(sql) > maxPreparedText {
 		r.pipe.SendQueryParams(sql, args, nil, nil, nil)
 		r.expect(scan)
 		return

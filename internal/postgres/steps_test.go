@@ -149,6 +149,10 @@ func TestPreparedStatements(t *testing.T) {
 	if got := ask("select '1'"); got != "1" {
 		t.Errorf("after all were let go: %q", got)
 	}
+	before := kept()
+	if long := "select '" + strings.Repeat("x", 17<<10) + "'"; len(ask(long)) != 17<<10 || kept() != before {
+		t.Errorf("a long statement is kept: %s after %s", kept(), before)
+	}
 	const whole = "select s::text from (select * from public.shapes) s"
 	if got := ask(whole); got != "(1)" {
 		t.Errorf("%q", got)

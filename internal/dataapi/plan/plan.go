@@ -97,6 +97,7 @@ type builder struct {
 
 	counted bool
 	header  string
+	counts  string // rows that the answer is about; "" for those in it
 	extra   string // columns beside the answer
 	scalar  bool   // the rows of the answer are values, called v
 	single  bool   // there is one of them, which is no array

@@ -100,7 +100,7 @@ var words = strings.Fields(`select coalesce json_agg t text count from where and
 	update set delete with written returning pg_catalog int4 int8 bool jsonb _text tsvector r
 	or like ilike all distinct to_jsonb cast regconfig to_tsvector to_tsquery plainto_tsquery phraseto_tsquery websearch_to_tsquery
 	string_agg replace substr length chr json_strip_nulls on conflict do nothing excluded xmax
-	row_to_json exists left group sum avg min max row called c r1 m1 t1 s1 s2 s3 s4 s5 s6 s7 s8`)
+	row_to_json exists left group sum avg min max row called c r1 m1 t1 s1 s2 s3 s4 s5 s6 s7 s8 greatest`)
 
 // shape is a statement without the names in it.
 func shape(tb testing.TB, sql string) string {

@@ -177,6 +177,9 @@ func (b *builder) answered(q *query.Query, answer Answer, count func()) {
 	switch answer.Returning {
 	case Rows:
 		selected = query.Query{Select: q.Select, Order: q.Order}
+		if b.condenses(q.Select) { // an answer of fewer rows is about all of them
+			b.counts = "greatest(count(*), (select count(*) from written))"
+		}
 	case Keys:
 		answer, selected.Select = Answer{Count: answer.Count}, b.keys()
 	case Nothing:
@@ -184,6 +187,11 @@ func (b *builder) answered(q *query.Query, answer Answer, count func()) {
 	b.envelope(answer, &selected, count)
 	b.selection(&selected)
 	b.text(") t")
+}
+
+// condenses says whether an answer may have fewer rows than were written.
+func (b *builder) condenses(items []query.Item) bool {
+	return b.grouped(items) || slices.ContainsFunc(items, func(i query.Item) bool { return i.Embed != nil && i.Embed.Inner })
 }
 
 // keys selects the primary key.
