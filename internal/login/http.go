@@ -57,9 +57,7 @@ func (s *Service) doors() []web.Route {
 	signOut.OptionalBody = true
 	return []web.Route{
 		web.Typed(signUp, with(s.SignUp)),
-		web.Typed(anonymous, with(s.SignInAnonymously)),
 		web.Typed(route(http.MethodPost, "/signin", "Sign in with a password", web.Public), with(s.SignIn)),
-		web.Typed(route(http.MethodPost, "/2fa/verify", "Complete a sign-in with a second factor", web.Public), with(s.VerifySecondFactor)),
 		web.Typed(route(http.MethodPost, "/refresh", "Exchange a refresh token for new tokens", web.Public),
 			with(func(ctx context.Context, in refreshBody, from session.Origin) (Answer, error) {
 				return s.Refresh(ctx, in.RefreshToken, from)
@@ -68,6 +66,8 @@ func (s *Service) doors() []web.Route {
 			func(ctx context.Context, c *web.Call, in signOutBody) (web.None, error) {
 				return web.None{}, s.SignOut(ctx, c.Principal, in.Scope, Origin(c))
 			}),
+		web.Typed(route(http.MethodPost, "/2fa/verify", "Complete a sign-in with a second factor", web.Public), with(s.VerifySecondFactor)),
+		web.Typed(anonymous, with(s.SignInAnonymously)),
 		web.Typed(route(http.MethodGet, "/settings", "Which ways in there are, for a sign-in page", web.Public),
 			func(context.Context, *web.Call, web.None) (Settings, error) { return s.Settings(), nil }),
 	}

@@ -40,6 +40,7 @@ type Server struct {
 	MaxBody        int64 // bytes
 	Deadline       time.Duration
 	TrustedProxies []netip.Prefix
+	LocalClients   bool              // loopback and private addresses are those of clients, and not of what forwards for them
 	Headers        map[string]string // set on every answer
 	AllowOrigin    func(origin string) bool
 
@@ -104,7 +105,9 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 	}
 	names := make([]string, 0, len(methods)+1)
 	for name := range methods {
-		names = append(names, name)
+		if name != "" && name != http.MethodOptions {
+			names = append(names, name)
+		}
 	}
 	names = append(names, http.MethodOptions)
 	sort.Strings(names)
@@ -115,6 +118,9 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route, ok := methods[r.Method]
+		if !ok {
+			route, ok = methods[""]
+		}
 		if !ok {
 			route = Route{Path: r.Pattern, Serve: func(http.ResponseWriter, *http.Request, *Call) error {
 				return missing(w, len(methods) == 0, allow)
@@ -142,7 +148,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
 		Principal: principal.Nobody(),
 	}
-	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies)
+	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies, s.LocalClients)
 	h := w.Header()
 	for name, values := range s.fields {
 		h[name] = values
@@ -151,7 +157,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 	answer := &recorder{ResponseWriter: w}
 
 	broken := false
-	if !s.cors(answer, r, allow) {
+	if !s.cors(answer, r, route, allow) {
 		ctx, cancel := s.deadline(r.Context(), route)
 		r = r.WithContext(ctx)
 		c.request = r

@@ -165,7 +165,7 @@ func TestRetryAfter(t *testing.T) {
 			f := fault.New(kind, "x", "")
 			f.RetryAfter = wait
 			expected := ""
-			if kind == fault.TooMany || kind == fault.Unavailable {
+			if kind == fault.TooMany || kind == fault.Unavailable || kind == fault.Conflict && wait > 0 { // not every conflict passes
 				expected = want
 			}
 			if got := written(f).Header().Get("Retry-After"); got != expected {
@@ -186,5 +186,28 @@ func TestProblemReplacesFieldsOfTheAnswer(t *testing.T) {
 	if h := w.Header(); h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" ||
 		h.Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
 		t.Errorf("%v", h)
+	}
+}
+
+// An application's SQL chooses status and fields of its errors. A code of its
+// own making goes into no field unless it is fit for one.
+func TestChosenByTheApplication(t *testing.T) {
+	t.Parallel()
+	f := fault.New(fault.Invalid, "x", "")
+	f.SQL = &fault.SQL{State: "PT402", Status: 402, Header: map[string]string{"X-Plan": "free", "Cache-Control": "private"}}
+	w := written(f)
+	if w.Code != 402 || w.Header().Get("X-Plan") != "free" || w.Header().Get("Cache-Control") != "private" || w.Header().Get("Proxy-Status") != "Fluxbase; error=PT402" ||
+		!strings.Contains(w.Body.String(), `"title":"Payment Required","status":402`) {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	for code, want := range map[string]string{"22P02": "Fluxbase; error=22P02", "a b": "", "a;b": "", "a\r\nb": "", "ä": "", "": ""} {
+		f.SQL = &fault.SQL{State: code}
+		if got := written(f).Header().Get("Proxy-Status"); got != want {
+			t.Errorf("%q: %q", code, got)
+		}
+	}
+	f.Kind = fault.Internal
+	if got := written(f).Header().Get("Proxy-Status"); got != "Fluxbase; error=internal_error" {
+		t.Errorf("a failure of ours: %q", got)
 	}
 }
