@@ -67,7 +67,7 @@ const (
 
 // sentences says of each action when it is recorded. What is not in here is not
 // written.
-var sentences = map[Action]string{
+var sentences = map[Action]string{ //nolint:gosec // sentences about credentials, and none of these
 	UserSignedUp:             "An account was made by the person it is for, or for an anonymous visitor, and signed in.",
 	UserSignedIn:             "A session began. The target is the session.",
 	SignInRejected:           "A password was wrong, or the account unknown or banned. It names the account if there is one.",

@@ -28,11 +28,11 @@ func TestReference(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(pgtest.Root(), "docs", "reference", "audit.md")
 	if *update {
-		if err := os.WriteFile(path, []byte(audit.Reference()), 0o644); err != nil { //nolint:gosec // documentation
+		if err := os.WriteFile(path, []byte(audit.Reference()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // documentation
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,3 +156,25 @@ func TestCommands(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// TestPolicyMended has the linter mend what is safe: each is recorded, and what is
+// only found is not.
+func TestPolicyMended(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	s.DB.Exec(t, `create table public.todos (id int primary key, owner uuid not null default auth.uid());
+		alter table public.todos enable row level security;
+		grant select on public.todos to authenticated;
+		create policy own on public.todos to authenticated using (owner = auth.uid())`)
+	for _, c := range []struct {
+		body string
+		want int
+	}{{"", 0}, {`{"apply":true}`, 2}} {
+		if a := s.Do("POST", "/api/v1/admin/rls/lint", s.ServiceKey, c.body); a.Status != 200 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		if n := len(pages(t, s, url.Values{"action": {"rls.mended"}})); n != c.want {
+			t.Errorf("%q: %d records; want %d", c.body, n, c.want)
+		}
+	}
+}

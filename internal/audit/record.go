@@ -35,8 +35,8 @@ type Record struct {
 // empty, so that no two records are written alike.
 func (r *Record) digest() [sha256.Size]byte {
 	b := make([]byte, 0, 512)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Sequence))       //nolint:gosec // the bits matter
-	b = binary.BigEndian.AppendUint64(b, uint64(r.At.UnixMicro())) //nolint:gosec // the bits matter
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Sequence)) //nolint:gosec // the bits matter
+	b = binary.BigEndian.AppendUint64(b, uint64(r.At.UnixMicro()))
 	b = field(b, r.ID[:])
 	b = field(b, []byte(r.Action))
 	b = field(b, []byte(r.Outcome))

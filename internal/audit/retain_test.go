@@ -131,6 +131,12 @@ func TestForwarding(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.after = nil
+	for locked, until := int64(1), time.Now().Add(20*time.Second); locked > 0; { // by the connection that broke
+		locked = 1 - l.number(`select count(*) from (select from auth.audit_cursors where name = 'syslog' for update skip locked) free`)
+		if time.Now().After(until) {
+			t.Fatal("the cursor is locked")
+		}
+	}
 	send(false, "user.signed_in user.signed_in audit.sealed user.signed_in audit.sealed")
 	send(false, "")
 	l.write(1)

@@ -57,16 +57,16 @@ var errCut = errors.New("seals are missing, or others than they were: the audit 
 // Run seals until ctx is done, and sends what is sealed.
 func (s *Service) Run(ctx context.Context) {
 	var both sync.WaitGroup
-	both.Go(func() { s.repeat(ctx, "sealing the audit log", s.Seal) })
+	both.Go(func() { s.repeat(ctx, "sealing", s.Seal) })
 	if s.Out != nil {
-		both.Go(func() { s.repeat(ctx, "sending the audit log", s.Forward) })
+		both.Go(func() { s.repeat(ctx, "sending", s.Forward) })
 	}
 	both.Wait()
 }
 
 // repeat does something at every interval, and tells of a failure when it begins
 // and when it is over.
-func (s *Service) repeat(ctx context.Context, doing string, do func(context.Context) error) {
+func (s *Service) repeat(ctx context.Context, task string, do func(context.Context) error) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	failing := ""
@@ -76,10 +76,10 @@ func (s *Service) repeat(ctx context.Context, doing string, do func(context.Cont
 		case ctx.Err() != nil:
 			return
 		case err != nil && err.Error() != failing:
-			s.Logger.ErrorContext(ctx, doing+" fails", slog.Any("error", err))
+			s.Logger.ErrorContext(ctx, "the audit log is not looked after", slog.String("task", task), slog.Any("error", err))
 			failing = err.Error()
 		case err == nil && failing != "":
-			s.Logger.InfoContext(ctx, doing+" works again")
+			s.Logger.InfoContext(ctx, "the audit log is looked after again", slog.String("task", task))
 			failing = ""
 		}
 		select {

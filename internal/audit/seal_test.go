@@ -225,7 +225,7 @@ func TestLargeLog(t *testing.T) { //nolint:paralleltest // it measures the memor
 	if v.Finding != nil || v.Records != 100_000 || v.Seals != 25 {
 		t.Errorf("%+v", v)
 	}
-	if used := int64(most) - int64(before); used > 32<<20 { //nolint:gosec // far from 2^63
+	if used := int64(most) - int64(before); used > 32<<20 {
 		t.Errorf("it took %d MiB", used>>20)
 	}
 }

@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,18 +34,29 @@ func insert(ctx context.Context, q postgres.Querier, e Event) error {
 
 const columns = `l.sequence, l.id, l.at, l.action, l.outcome, l.actor_kind, l.actor_id, l.target_kind, l.target_id, l.ip, l.request_id, l.details::text`
 
-func scan(row pgx.Row) (Record, error) {
-	var r Record
-	var details string
-	var network *netip.Prefix
-	err := row.Scan(&r.Sequence, &r.ID, &r.At, &r.Action, &r.Outcome, &r.ActorKind, &r.ActorID, &r.TargetKind, &r.TargetID, &network,
-		&r.RequestID, &details)
-	r.At, r.Details, r.network = r.At.UTC(), []byte(details), network
-	if network != nil {
-		address := network.Addr()
-		r.IP = &address
+// read is a record while it is read.
+type read struct {
+	Record
+
+	details string
+}
+
+// targets are for the columns.
+func (r *read) targets() []any {
+	return []any{
+		&r.Sequence, &r.ID, &r.At, &r.Action, &r.Outcome, &r.ActorKind, &r.ActorID, &r.TargetKind, &r.TargetID, &r.network, &r.RequestID, &r.details,
 	}
-	return r, err
+}
+
+// record is what has been read.
+func (r *read) record() Record {
+	record := r.Record
+	record.At, record.Details = r.At.UTC(), []byte(r.details)
+	if r.network != nil {
+		address := r.network.Addr()
+		record.IP = &address
+	}
+	return record
 }
 
 const selectBetweenSQL = `
@@ -61,7 +71,11 @@ func collect(rows pgx.Rows, err error) ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading audit records: %w", postgres.Fault(err))
 	}
-	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Record, error) { return scan(row) })
+	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Record, error) {
+		var r read
+		err := row.Scan(r.targets()...)
+		return r.record(), err
+	})
 	return records, postgres.Fault(err)
 }
 
@@ -70,21 +84,16 @@ select ` + columns + ` from auth.audit_log l where l.sequence > $1 and l.sequenc
 
 // each hands records to f in their order, one at a time.
 func each(ctx context.Context, q postgres.Querier, after, through int64, f func(*Record) error) error {
-	rows, err := q.Query(ctx, selectEachSQL, after, through)
+	rows, err := q.Query(ctx, selectEachSQL, after, through) //nolint:rowserrcheck // ForEachRow does
 	if err != nil {
 		return fmt.Errorf("reading audit records: %w", postgres.Fault(err))
 	}
-	defer rows.Close()
-	for rows.Next() {
-		r, err := scan(rows)
-		if err == nil {
-			err = f(&r)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return postgres.Fault(rows.Err())
+	var r read
+	_, err = pgx.ForEachRow(rows, r.targets(), func() error {
+		record := r.record()
+		return f(&record)
+	})
+	return postgres.Fault(err)
 }
 
 const conditions = `

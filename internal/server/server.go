@@ -173,7 +173,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		IsolationOverride: c.Data.IsolationOverride, PlanEnabled: c.Data.PlanEnabled,
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
-	if s.jobs, s.webhooks, err = outgoing(c, s.background, values, s.logger); err != nil {
+	if err := s.work(values); err != nil {
 		return err
 	}
 	var mailbox *mail.Mailbox
@@ -189,9 +189,6 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
 	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
 	sweeps(s.jobs, sessions, c.Auth.SessionRetention, flows.Clean, func(ctx context.Context, limit int) (bool, error) { return passwords.Clean(ctx, s.db.Single(), limit) })
-	if s.audit, err = auditing(c, s.background, s.jobs, values, s.logger); err != nil {
-		return err
-	}
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}
@@ -221,6 +218,15 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	passwords.Pool.Busy = func() bool { return frame.Active() > passwords.Pool.Waiting() }
 	s.Handler = frame.Handler(s.Routes)
 	return nil
+}
+
+// work makes the job queue and what is done by it alone.
+func (s *Server) work(values *sealed.Service) (err error) {
+	if s.jobs, s.webhooks, err = outgoing(s.config, s.background, values, s.logger); err != nil {
+		return err
+	}
+	s.audit, err = auditing(s.config, s.background, s.jobs, values, s.logger)
+	return err
 }
 
 // measure registers what the parts count.
