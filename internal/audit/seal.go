@@ -54,6 +54,12 @@ const (
 var errCut = errors.New("seals are missing, or others than they were: the audit log has been tampered with, or restored under a running server; " +
 	"nothing more is sealed until this server is restarted")
 
+// Open makes the key of seals, if there is none.
+func (s *Service) Open(ctx context.Context) error {
+	_, err := s.key(ctx)
+	return err
+}
+
 // Run seals until ctx is done, and sends what is sealed.
 func (s *Service) Run(ctx context.Context) {
 	var both sync.WaitGroup

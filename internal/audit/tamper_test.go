@@ -160,3 +160,24 @@ func TestChainMadeAnew(t *testing.T) {
 		t.Errorf("%+v", v.Finding)
 	}
 }
+
+// TestSealOfAnotherPast puts back a seal that is the server's own, from before the
+// log was cut short: the one after it does not go on from it.
+func TestSealOfAnotherPast(t *testing.T) {
+	t.Parallel()
+	l := newLog(t)
+	l.write(1)
+	l.seal()
+	l.write(1)
+	l.seal()
+	l.tamper(`create table public.kept as select * from auth.audit_seals where number = 2`, `delete from auth.audit_seals where number = 2`)
+	later := &logbook{instance(l.db), l.db, t}
+	later.seal()
+	later.write(1)
+	later.seal()
+	later.intact(3)
+	l.tamper(`delete from auth.audit_seals where number = 2`, `insert into auth.audit_seals select * from public.kept`)
+	if v := l.verify(""); v.Finding == nil || v.Finding.Kind != audit.SealChanged || v.Finding.Seal != 3 {
+		t.Errorf("%+v", v.Finding)
+	}
+}

@@ -119,6 +119,10 @@ func TestValues(t *testing.T) {
 		"mail.smtp.ca_file":         {[]string{"", "/etc/ssl/mail.pem"}, []string{"a\nb"}},
 		"mail.smtp.hello":           {[]string{"", "api.example.com"}, []string{"api example", "api.example.com:1"}},
 		"mail.smtp.connect_timeout": {[]string{"100ms", "1m"}, []string{"99ms", "2m", "0"}},
+		"audit.retention":           {[]string{"0", "720h", "365d", "876000h"}, []string{"-1h", "876001h", "1"}},
+		"audit.syslog.url":          {[]string{"", "tls://logs.example.com:6514", "tcp://127.0.0.1:601", "udp://[::1]:514", "unix:///dev/log"}, []string{"logs.example.com", "tls://logs.example.com", "tcp://h:0", "http://h:80", "unix://dev/log", "unix:log", "tls://u@h:1", "tls://h:1/x", "tls://h:1?x", "tls://:1"}},
+		"audit.syslog.ca_file":      {[]string{"", "/etc/ssl/logs.pem"}, []string{"a\nb"}},
+		"audit.syslog.timeout":      {[]string{"100ms", "5m"}, []string{"99ms", "6m", "0"}},
 		"mail.smtp.timeout":         {[]string{"500ms", "5m"}, []string{"499ms", "6m", "0"}},
 
 		"data.schemas":                            {[]string{"public", "public,shop", "authors", "page"}, []string{"", "auth", "AUTH", "public,pg_catalog", "pg_temp", "information_schema", "fluxbase", "fluxbase_jobs", "public,public", "public,", long}},

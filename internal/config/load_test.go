@@ -102,7 +102,8 @@ func TestDefaults(t *testing.T) {
 			Locale: "en", Retention: 30 * day,
 			SMTP: SMTP{Security: "starttls", Auth: "auto", ConnectTimeout: 10 * time.Second, Timeout: 30 * time.Second},
 		},
-		Data: Data{Schemas: []string{"public"}, MaxRows: 1000, MaxBodySize: 128 << 20, TxEnd: "commit"},
+		Audit: Audit{Retention: 365 * day, Syslog: Syslog{Timeout: 15 * time.Second}},
+		Data:  Data{Schemas: []string{"public"}, MaxRows: 1000, MaxBodySize: 128 << 20, TxEnd: "commit"},
 		Security: Security{Encryption: Encryption{
 			Provider: "local", Vault: Vault{TransitMount: "transit"},
 			KeyRotation: KeyRotation{Schedule: "0 2 1 * *", AutoReencrypt: true, RetainOldKeys: 2},

@@ -19,8 +19,11 @@ func auditOf(c *config.Config, db *postgres.DB, values *sealed.Service, logger *
 }
 
 // auditing is the audit log with what is done about it from time to time.
-func auditing(c *config.Config, db *postgres.DB, jobs *job.Service, values *sealed.Service, logger *slog.Logger) (*audit.Service, error) {
+func auditing(ctx context.Context, c *config.Config, db *postgres.DB, jobs *job.Service, values *sealed.Service, logger *slog.Logger) (*audit.Service, error) {
 	s := auditOf(c, db, values, logger)
+	if err := s.Open(ctx); err != nil {
+		return nil, err //nolint:wrapcheck // says what it was doing
+	}
 	if c.Audit.Syslog.URL != "" {
 		roots, err := rootsIn("audit.syslog.ca_file", c.Audit.Syslog.CAFile)
 		if err != nil {

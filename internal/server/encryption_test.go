@@ -123,7 +123,7 @@ func TestRotationIsTold(t *testing.T) {
 	var secret rotation.NotificationSecret
 	s.Do("GET", "/api/v1/admin/keys/notification-secret", s.ServiceKey, "").JSON(t, &secret)
 
-	if run := started(t, s, "rotate", ""); run.State != rotation.Succeeded || run.ReEncrypted != 5 {
+	if run := started(t, s, "rotate", ""); run.State != rotation.Succeeded || run.ReEncrypted != 6 {
 		t.Errorf("%+v", run)
 	}
 	await(t, "two messages", func() bool { return len(hook.types(t, secret.Secret)) == 2 })

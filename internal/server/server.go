@@ -173,7 +173,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		IsolationOverride: c.Data.IsolationOverride, PlanEnabled: c.Data.PlanEnabled,
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
-	if err := s.work(values); err != nil {
+	if err := s.work(ctx, values); err != nil {
 		return err
 	}
 	var mailbox *mail.Mailbox
@@ -221,11 +221,11 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 }
 
 // work makes the job queue and what is done by it alone.
-func (s *Server) work(values *sealed.Service) (err error) {
+func (s *Server) work(ctx context.Context, values *sealed.Service) (err error) {
 	if s.jobs, s.webhooks, err = outgoing(s.config, s.background, values, s.logger); err != nil {
 		return err
 	}
-	s.audit, err = auditing(s.config, s.background, s.jobs, values, s.logger)
+	s.audit, err = auditing(ctx, s.config, s.background, s.jobs, values, s.logger)
 	return err
 }
 
