@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dev"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // quickstartSQL is what a developer would write: a table for each of the two
@@ -87,7 +89,8 @@ type person struct {
 func (q *quickstart) run(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, q.server.DatabaseURL)
 	if err != nil {
-		return fmt.Errorf("the development server does not answer (start it with: fluxbase dev): %w", err)
+		why, _ := postgres.Unreachable(err)
+		return fmt.Errorf("the development server does not answer (start it with: fluxbase dev): %s", cmp.Or(why, err.Error()))
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 

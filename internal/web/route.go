@@ -58,6 +58,9 @@ type Route struct {
 	Media   string       // media type of the answer where it is not JSON
 	Hidden  bool         // not part of the API: a page or the description itself
 
+	// Reports gives every error a message, as those of PostgreSQL have one.
+	Reports bool
+
 	// OptionalBody lets a request without a body stand for one of {}.
 	OptionalBody bool
 

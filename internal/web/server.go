@@ -163,7 +163,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 		c.request = r
 		if err := s.protected(answer, r, route, c); err != nil {
 			broken = route.Stream && answer.status != 0
-			s.fail(ctx, answer, c, err)
+			s.fail(ctx, answer, c, err, route.Reports)
 		}
 		cancel()
 	}
@@ -220,14 +220,14 @@ func admit(access Access, p *principal.Principal) error {
 	}
 }
 
-func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error) {
+func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error, reports bool) {
 	f := fault.From(err)
 	c.code = f.Code
 	if f.Kind == fault.Internal && !errors.Is(err, context.Canceled) {
 		s.Logger.ErrorContext(ctx, "request failed", slog.String("request_id", c.RequestID), slog.Any("error", err))
 	}
 	if w.status == 0 {
-		problem.Write(w, f, c.RequestID)
+		problem.Write(w, f, c.RequestID, reports)
 	}
 }
 

@@ -60,7 +60,7 @@ func Status(kind fault.Kind) int {
 
 // Write sends f as the answer to a request. A failure that may pass says when
 // to try again.
-func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
+func Write(w http.ResponseWriter, f *fault.Error, requestID string, reports bool) {
 	doc := Document{
 		Type: "about:blank", Status: Status(f.Kind), Detail: f.Detail, Code: f.Code,
 		RequestID: requestID, Reason: f.Reason, Errors: f.Fields,
@@ -78,6 +78,9 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 		} else if f.SQL.Details != "" {
 			doc.Details = f.SQL.Details
 		}
+	}
+	if reports && doc.Message == nil {
+		doc.Message = &doc.Detail
 	}
 	body, err := json.Marshal(doc, jsontext.AllowInvalidUTF8(true)) // names of parameters are whatever was sent
 	if err != nil {

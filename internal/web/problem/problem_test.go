@@ -17,7 +17,7 @@ import (
 
 func written(f *fault.Error) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	Write(w, f, "r1")
+	Write(w, f, "r1", false)
 	return w
 }
 
@@ -182,7 +182,7 @@ func TestProblemReplacesFieldsOfTheAnswer(t *testing.T) {
 	w.Header().Set("Content-Type", "text/html")
 	w.Header().Set("Content-Length", "7")
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	Write(w, fault.New(fault.NotFound, "gone", ""), "r1")
+	Write(w, fault.New(fault.NotFound, "gone", ""), "r1", true)
 	if h := w.Header(); h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" ||
 		h.Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
 		t.Errorf("%v", h)
@@ -209,5 +209,26 @@ func TestChosenByTheApplication(t *testing.T) {
 	f.Kind = fault.Internal
 	if got := written(f).Header().Get("Proxy-Status"); got != "Fluxbase; error=internal_error" {
 		t.Errorf("a failure of ours: %q", got)
+	}
+}
+
+// TestReports gives errors of the data API a message, and says no more by it.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault   *fault.Error
+		reports bool
+		want    string
+	}{
+		"of the data API": {fault.New(fault.Unauthenticated, "invalid_token", "It does not hold."), true, `"message":"It does not hold."`},
+		"of PostgreSQL":   {&fault.Error{Kind: fault.Invalid, Detail: "ours", SQL: &fault.SQL{State: "22P02", Message: "theirs"}}, true, `"message":"theirs"`},
+		"internal":        {&fault.Error{Detail: "hunter2", SQL: &fault.SQL{Message: "hunter2"}}, true, `"message":"Something went wrong on our side."`},
+		"elsewhere":       {fault.New(fault.NotFound, "gone", "It is gone."), false, ""},
+	} {
+		w := httptest.NewRecorder()
+		Write(w, c.fault, "r1", c.reports)
+		if body := w.Body.String(); !strings.Contains(body, c.want) || strings.Contains(body, "hunter2") || (c.want == "") == strings.Contains(body, "message") {
+			t.Errorf("%s: %s", name, body)
+		}
 	}
 }

@@ -48,7 +48,7 @@ func (s *API) Routes() []web.Route {
 		route := func(method, summary string, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
 			r := web.Route{
 				Method: method, Path: path, Tag: "Data", Summary: summary, Params: params,
-				Media: "application/json", Serve: serve, Hidden: path != "/api/v1/tables/{table}",
+				Media: "application/json", Serve: serve, Hidden: path != "/api/v1/tables/{table}", Reports: true,
 			}
 			if method == http.MethodPost {
 				r.MaxBody = s.MaxBody
@@ -61,7 +61,7 @@ func (s *API) Routes() []web.Route {
 		route(http.MethodPut, "Write the row of a primary key", s.put)
 		route(http.MethodDelete, "Delete rows", s.delete)
 		for method, serve := range map[string]func(http.ResponseWriter, *http.Request, *web.Call) error{http.MethodOptions: s.options, "": refuseMethod} {
-			routes = append(routes, web.Route{Method: method, Path: path, Tag: "Data", Hidden: true, Serve: serve})
+			routes = append(routes, web.Route{Method: method, Path: path, Tag: "Data", Hidden: true, Serve: serve, Reports: true})
 		}
 	}
 	return append(routes, s.callRoutes()...)

@@ -31,7 +31,7 @@ func (s *API) callRoutes() []web.Route {
 		hidden := path != "/api/v1/rpc/{function}"
 		route := func(method, summary string, hidden bool, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
 			routes = append(routes, web.Route{
-				Method: method, Path: path, Tag: "Data", Summary: summary, Media: "application/json", Hidden: hidden, Serve: serve, Params: params,
+				Method: method, Path: path, Tag: "Data", Summary: summary, Media: "application/json", Hidden: hidden, Serve: serve, Reports: true, Params: params,
 			})
 		}
 		route(http.MethodGet, "dataapi.Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
