@@ -68,6 +68,8 @@ const (
 
 	EncryptionSecretReplaced Action = "encryption.notification_secret_replaced"
 
+	RateLimited Action = "rate_limit.exceeded" // a sample
+
 	PolicyMended Action = "rls.mended"
 
 	MailRetried Action = "mail.retried"

@@ -43,6 +43,7 @@ type Config struct {
 	Mail       Mail       `key:"mail" doc:"The messages that the server sends to people: links, codes and notices."`
 	Data       Data       `key:"data" doc:"Which tables and functions the data API offers."`
 	Security   Security   `key:"security" doc:"What protects the server and what it stores."`
+	RateLimit  RateLimit  `key:"ratelimit" doc:"How often callers may come."`
 	Migrations Migrations `key:"migrations" doc:"The migrations of your own tables."`
 
 	sources map[string]string // key path -> where its value came from

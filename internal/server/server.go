@@ -69,6 +69,7 @@ type Server struct {
 	revoked    *session.Revoked
 	catalog    *catalog.Service
 	linter     *lint.Service
+	limits     *limits // nil if there are none
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -117,6 +118,9 @@ func pooled(c *config.Config) bool { return c.Database.Pooler == "transaction" }
 
 // close lets go of the database.
 func (s *Server) close() {
+	if s.limits != nil {
+		s.limits.closes()
+	}
 	for _, db := range []*postgres.DB{s.db, s.background} {
 		if db != nil {
 			db.Close()
@@ -197,6 +201,9 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
 	}}
 
+	if s.limits, err = newLimits(c, s.db, s.jobs, s.logger, now); err != nil {
+		return err
+	}
 	if err := s.measure(passwords); err != nil {
 		return err
 	}
@@ -218,6 +225,9 @@ func (s *Server) measure(passwords *password.Service) error {
 	if passwords.Breaches != nil {
 		parts = append(parts, passwords.Breaches)
 	}
+	if s.limits != nil {
+		parts = append(parts, s.limits.measured...)
+	}
 	s.metrics = telemetry.NewMetrics(Version)
 	for _, part := range parts {
 		if err := s.metrics.Register(part); err != nil {
@@ -230,12 +240,16 @@ func (s *Server) measure(passwords *password.Service) error {
 // frame is the path of every request around its handler.
 func (s *Server) frame(a *authn.Authenticator, now func() time.Time) *web.Server {
 	c := s.config.Server
-	return &web.Server{
+	frame := &web.Server{
 		Authenticate: a.Request, Logger: s.logger, Now: now,
 		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout * 9 / 10, TrustedProxies: c.TrustedProxies,
 		Headers:     headers(s.config),
 		AllowOrigin: origins(s.config),
 	}
+	if s.limits != nil {
+		frame.Limits = s.limits
+	}
+	return frame
 }
 
 func hashWorkers(c *config.Config) int {

@@ -41,6 +41,7 @@ var Rules = map[string]func(value any) error{
 	"word": checkWord, "region": checkRegion, "mount": checkMount, "endpoint": checkEndpoint,
 	"mailbox": checkMailbox, "host": checkHost, "locale": checkLocale,
 	"breach_url": checkBreachURL,
+	"rate":       checkRate, "redis_url": checkRedisURL,
 
 	"webhook": checkWebhook, "webhook_secret": checkWebhookSecret, "schedule": checkSchedule,
 }
