@@ -97,6 +97,7 @@ func TestStoresAgree(t *testing.T) {
 	t.Parallel()
 	for name, p := range places(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := p.open()
 			if ok, _ := spend(t, s); !ok {
 				t.Error("nothing is refused")
@@ -153,6 +154,7 @@ func TestClockThatRanAhead(t *testing.T) {
 	t.Parallel()
 	for name, p := range places(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := p.open()
 			c := charge(ratelimit.Anonymous, 9, 2, time.Second)
 			p.future(c, 365*24*time.Hour)
@@ -171,6 +173,7 @@ func TestInstancesShareALimit(t *testing.T) {
 	t.Parallel()
 	for name, p := range places(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := charge(ratelimit.Anonymous, 1, 1000, time.Minute)
 			instances := []ratelimit.Store{p.open(), p.open()}
 			began := time.Now()
@@ -192,6 +195,7 @@ func TestNewKeysAreCountedToo(t *testing.T) {
 	t.Parallel()
 	for name, p := range places(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			instances := []ratelimit.Store{p.open(), p.open()}
 			for key := range byte(10) {
 				admitted := together(t, 40, func(i int) bool {

@@ -247,13 +247,13 @@ func TestStreamsOfOneConnection(t *testing.T) {
 	front.StartTLS()
 	defer front.Close()
 	client := &http.Client{Transport: &http.Transport{
-		ForceAttemptHTTP2: true, MaxConnsPerHost: 1, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a test's own
+		ForceAttemptHTTP2: true, MaxConnsPerHost: 1, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}, Timeout: 20 * time.Second}
 	var served, refused, other atomic.Int64
 	var all sync.WaitGroup
 	for range 200 {
 		all.Go(func() {
-			r, _ := http.NewRequestWithContext(context.Background(), "GET", front.URL+settings, nil)
+			r, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, front.URL+settings, nil)
 			a, err := client.Do(r)
 			if err != nil || a.ProtoMajor != 2 {
 				other.Add(1)
@@ -261,9 +261,9 @@ func TestStreamsOfOneConnection(t *testing.T) {
 			}
 			_ = a.Body.Close()
 			switch a.StatusCode {
-			case 200:
+			case http.StatusOK:
 				served.Add(1)
-			case 429:
+			case http.StatusTooManyRequests:
 				refused.Add(1)
 			default:
 				other.Add(1)
@@ -451,7 +451,7 @@ func metricsOf(t *testing.T, s *servertest.Server) string {
 		t.Fatal("no admin listener")
 	}
 	address, _, _ := strings.Cut(rest, "\n")
-	r, _ := http.NewRequestWithContext(context.Background(), "GET", "http://"+strings.TrimSpace(address)+"/metrics", nil)
+	r, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+strings.TrimSpace(address)+"/metrics", nil)
 	a, err := (&http.Client{Timeout: 10 * time.Second}).Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -470,6 +470,7 @@ func TestTwoServersShareALimit(t *testing.T) {
 	redis := redistest.Start(t)
 	for backend, shared := range map[string]bool{"redis": true, "postgres": true, "memory": false} {
 		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
 			db := pgtest.New(t)
 			pairs := []string{"backend", backend, "redis.url", redis.URL(), "limits.anonymous", "20"}
 			servers := []*servertest.Server{limitedOn(t, db, pairs...), limitedOn(t, db, pairs...)}

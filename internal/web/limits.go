@@ -28,19 +28,19 @@ func About[In any](f func(In) string) func(any) string {
 	}
 }
 
-func (c *Call) arrive(h http.Header) error {
+func (c *Call) arrive(ctx context.Context, h http.Header) error {
 	if c.limits == nil {
 		return nil
 	}
-	return c.limits.Arrive(c.request.Context(), h, c)
+	return c.limits.Arrive(ctx, h, c)
 }
 
 // spend counts a request, once however often it is called.
-func (c *Call) spend(h http.Header, subject string) error {
+func (c *Call) spend(ctx context.Context, h http.Header, subject string) error {
 	limits := c.limits
 	if limits == nil {
 		return nil
 	}
 	c.limits = nil
-	return limits.Spend(c.request.Context(), h, c, c.group, subject)
+	return limits.Spend(ctx, h, c, c.group, subject)
 }

@@ -186,7 +186,7 @@ func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Ou
 		var in In
 		err := r.read(req, &in)
 		if r.Subject != nil {
-			if err := c.spend(w.Header(), r.Subject(in)); err != nil {
+			if err := c.spend(req.Context(), w.Header(), r.Subject(in)); err != nil {
 				return err
 			}
 		}

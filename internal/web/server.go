@@ -158,7 +158,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 	answer := &recorder{ResponseWriter: w}
 
 	broken, origin := false, s.origin(h, r)
-	if err := c.arrive(h); err != nil {
+	if err := c.arrive(r.Context(), h); err != nil {
 		s.fail(r.Context(), answer, c, err)
 	} else if !preflight(answer, r, allow, origin) {
 		ctx, cancel := s.deadline(r.Context(), route)
@@ -197,13 +197,13 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, 
 		r.Body = http.MaxBytesReader(w, r.Body, cmp.Or(route.MaxBody, s.MaxBody))
 	}
 	if err := s.identify(r, route, c); err != nil {
-		if limit := c.spend(w.Header(), ""); limit != nil {
+		if limit := c.spend(r.Context(), w.Header(), ""); limit != nil {
 			return limit
 		}
 		return err
 	}
 	if route.Subject == nil {
-		if err := c.spend(w.Header(), ""); err != nil {
+		if err := c.spend(r.Context(), w.Header(), ""); err != nil {
 			return err
 		}
 	}

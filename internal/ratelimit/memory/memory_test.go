@@ -11,8 +11,8 @@ import (
 	"github.com/fluxbase/fluxbase/internal/ratelimit/memory"
 )
 
-func spend(s *memory.Store, key uint64, limit int) bool {
-	c := ratelimit.Charge{Bucket: ratelimit.Anonymous, Rate: ratelimit.Rate{Limit: limit, Window: time.Hour}}
+func spend(s *memory.Store, key uint64) bool {
+	c := ratelimit.Charge{Bucket: ratelimit.Anonymous, Rate: ratelimit.Rate{Limit: 20, Window: time.Hour}}
 	binary.BigEndian.PutUint64(c.Key[:], key)
 	ok, _, _ := s.Spend(context.Background(), []ratelimit.Charge{c})
 	return ok
@@ -24,24 +24,24 @@ func TestFloodOfAddresses(t *testing.T) {
 	t.Parallel()
 	const most = 1 << 12
 	s := memory.New(most, time.Now)
-	for spend(s, 0, 20) { //nolint:revive // until it is refused
+	for spend(s, 0) {
 	}
 	for key := uint64(1); key <= 1000; key++ {
-		spend(s, key, 20)
+		spend(s, key)
 	}
 	if s.Len() != 1001 {
 		t.Fatalf("control: %d keys", s.Len())
 	}
 	for key := uint64(1001); key <= 1000000; key++ {
-		spend(s, key, 20)
-		if key%1000 == 0 && spend(s, 0, 20) {
+		spend(s, key)
+		if key%1000 == 0 && spend(s, 0) {
 			t.Fatalf("after %d addresses, the one that was refused is let in", key)
 		}
 	}
 	if s.Len() > most {
 		t.Errorf("%d keys of at most %d", s.Len(), most)
 	}
-	if !spend(s, 1<<40, 20) {
+	if !spend(s, 1<<40) {
 		t.Error("a newcomer is refused")
 	}
 }
@@ -53,7 +53,7 @@ func TestBytes(t *testing.T) { //nolint:paralleltest // it measures the memory o
 	runtime.ReadMemStats(&before)
 	s := memory.New(memory.Keys, time.Now)
 	for key := range uint64(2 * memory.Keys) {
-		spend(s, key, 20)
+		spend(s, key)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
