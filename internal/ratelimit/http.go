@@ -5,10 +5,14 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/web"
 )
+
+// rooms are for the charges of requests; no store keeps them.
+var rooms = sync.Pool{New: func() any { return new([MaxCharges]Charge) }}
 
 // Arrive implements web.Limits: the cheap protection against floods, by address
 // alone, before anything is looked at.
@@ -16,18 +20,21 @@ func (l *Limiter) Arrive(ctx context.Context, h http.Header, c *web.Call) error 
 	if l.rates[Arrival].None() {
 		return nil
 	}
-	charges := [...]Charge{{Arrival, Network(c.Address), l.rates[Arrival]}}
-	admitted, levels, err := l.arrivals.Spend(ctx, charges[:])
+	room := rooms.Get().(*[MaxCharges]Charge) //nolint:forcetypeassert,errcheck,revive // it makes no others
+	defer rooms.Put(room)
+	charges := append(room[:0], Charge{Arrival, Network(c.Address), l.rates[Arrival]})
+	admitted, levels, err := l.arrivals.Spend(ctx, charges)
 	if err != nil || admitted {
 		return err //nolint:wrapcheck // a store says what it was doing
 	}
-	l.describe(h, charges[:], &levels, false)
+	l.describe(h, charges, &levels, false)
 	return l.refuse(ctx, c, Arrival, l.rates[Arrival].Wait(levels[0]))
 }
 
 // Spend implements web.Limits.
 func (l *Limiter) Spend(ctx context.Context, h http.Header, c *web.Call, name web.LimitGroup, subject string) error {
-	var room [MaxCharges]Charge
+	room := rooms.Get().(*[MaxCharges]Charge) //nolint:forcetypeassert,errcheck,revive // it makes no others
+	defer rooms.Put(room)
 	charges := l.charges(room[:0], c, name, subject)
 	if len(charges) == 0 {
 		return nil
@@ -59,7 +66,8 @@ var private = [buckets]bool{SignInAccount: true, MailRecipient: true}
 // that came before them, of the bucket with the least left. X-RateLimit-Reset is
 // in seconds from now.
 func (l *Limiter) describe(h http.Header, charges []Charge, levels *Levels, admitted bool) {
-	var policies, state []byte
+	var room [192]byte
+	state, policies := room[:0], ""
 	least, limit, reset := -1, 0, 0
 	for i := range charges {
 		c := &charges[i]
@@ -69,7 +77,11 @@ func (l *Limiter) describe(h http.Header, charges []Charge, levels *Levels, admi
 		} else if private[c.Bucket] && c.Rate.Room(level) {
 			continue
 		}
-		policies = list(policies, l.policies[c.Bucket])
+		if policies == "" {
+			policies = l.policies[c.Bucket]
+		} else {
+			policies += ", " + l.policies[c.Bucket]
+		}
 		if admitted && private[c.Bucket] {
 			continue
 		}
@@ -81,16 +93,29 @@ func (l *Limiter) describe(h http.Header, charges []Charge, levels *Levels, admi
 			least, limit, reset = remaining, c.Rate.Limit, full
 		}
 	}
-	values := []string{string(policies), string(state), strconv.Itoa(limit), strconv.Itoa(max(least, 0)), strconv.Itoa(reset)}
-	for i, field := range fields {
+	if policies == "" {
+		return
+	}
+	set(h, policies, state, [3]int{limit, max(least, 0), reset})
+}
+
+// set sets the fields by their canonical names. Their values are pieces of one
+// text, since this is done in every answer.
+func set(h http.Header, policies string, state []byte, older [3]int) {
+	var ends [3]int
+	end := len(state)
+	for i, n := range older {
+		state = strconv.AppendInt(state, int64(n), 10)
+		ends[i] = len(state)
+	}
+	text := string(state)
+	values := []string{policies, text[:end], text[end:ends[0]], text[ends[0]:ends[1]], text[ends[1]:ends[2]]}
+	for i, field := range [...]string{"Ratelimit-Policy", "Ratelimit", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"} {
 		if values[i] != "" {
 			h[field] = values[i : i+1 : i+1]
 		}
 	}
 }
-
-// fields are what describe sets, by their canonical names.
-var fields = [...]string{"Ratelimit-Policy", "Ratelimit", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}
 
 func list(to []byte, item string) []byte {
 	if len(to) > 0 {
