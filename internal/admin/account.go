@@ -98,6 +98,7 @@ type Change struct {
 	UserMetadata   user.Metadata `json:"user_metadata,omitempty"` // merged; a null removes a member
 	AppMetadata    user.Metadata `json:"app_metadata,omitempty"`  // merged; access tokens are out of date at once
 	BannedUntil    Instant       `json:"banned_until,omitzero"`   // null lifts a ban
+	Unproven       Unproven      `json:"unproven,omitempty"`      // with email_verified where nobody has proven the address: keep the password and sessions there are, or reset
 }
 
 // Update changes an account.
@@ -113,6 +114,9 @@ func (s *Service) Update(ctx context.Context, by By, userID id.User, c Change) (
 		if err := s.checkBan("/banned_until", *c.BannedUntil.At); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.Unproven.Check("/unproven"); err != nil {
+		return nil, err
 	}
 	set, err := s.credential(ctx, c.Password, c.PasswordDigest)
 	if err != nil {
@@ -143,6 +147,12 @@ func (s *Service) update(ctx context.Context, q postgres.Querier, by By, userID 
 	}
 	if c.Email != nil {
 		changed.Email = *c.Email
+	}
+	another := changed.Password && !c.KeepSessions // that nobody has but who was given it
+	if c.EmailVerified != nil && *c.EmailVerified && !another {
+		if changed.Reset, err = s.Prove(ctx, q, by, userID, c.Unproven); err != nil {
+			return 0, nil, err
+		}
 	}
 	if err := set(q, userID); err != nil {
 		return 0, nil, err

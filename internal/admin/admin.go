@@ -30,6 +30,9 @@ type Passwords interface {
 	// /password if it may not be one.
 	Digest(ctx context.Context, password string) (string, error)
 	Set(ctx context.Context, q postgres.Querier, userID id.User, digest string) error
+	Remove(ctx context.Context, q postgres.Querier, userID id.User) error
+	// Unlock forgets the wrong passwords of a user.
+	Unlock(ctx context.Context, q postgres.Querier, userID id.User) error
 }
 
 // Digests takes digests that another program made.

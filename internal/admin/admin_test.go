@@ -205,7 +205,7 @@ func TestUpdateEmail(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	p, other := d.SignUp(), d.SignUp()
-	if u := d.want(200, "PATCH", "/users/"+p.ID, `{"email_verified":true}`); !u.EmailVerified {
+	if u := d.want(200, "PATCH", "/users/"+p.ID, `{"email_verified":true,"unproven":"keep"}`); !u.EmailVerified {
 		t.Errorf("%+v", u)
 	}
 	if u := d.want(200, "PATCH", "/users/"+p.ID, `{"email":"`+strings.ToUpper(p.Email)+`"}`); !u.EmailVerified {
@@ -214,7 +214,7 @@ func TestUpdateEmail(t *testing.T) {
 	if u := d.want(200, "PATCH", "/users/"+p.ID, `{"email":"new@example.com"}`); u.EmailVerified || u.Email != "new@example.com" {
 		t.Errorf("another address: %+v", u)
 	}
-	if u := d.want(200, "PATCH", "/users/"+p.ID, `{"email":"newer@example.com","email_verified":true}`); !u.EmailVerified {
+	if u := d.want(200, "PATCH", "/users/"+p.ID, `{"email":"newer@example.com","email_verified":true,"unproven":"keep"}`); !u.EmailVerified {
 		t.Errorf("another address that is verified: %+v", u)
 	}
 	d.refused(409, "user_already_exists", "PATCH", "/users/"+p.ID, `{"email":"`+other.Email+`"}`)

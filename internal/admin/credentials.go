@@ -15,6 +15,7 @@ type Changed struct {
 	Before       user.Contact
 	Email        string    // the address that it is now; empty: as before
 	Password     bool      // there is another one
+	Reset        bool      // there is none any more, and the sessions end
 	Factor       mail.Kind // mail.FactorAdded or mail.FactorRemoved; empty: neither
 	KeepSessions bool      // another password alone ends no session
 }
@@ -29,7 +30,7 @@ func (s *Service) CredentialsChanged(ctx context.Context, q postgres.Querier, us
 	switch {
 	case moved:
 		reason = session.EmailChanged
-	case c.Password:
+	case c.Password || c.Reset:
 		reason = session.PasswordChanged
 	case c.Factor != "":
 		reason = session.FactorChanged
@@ -39,7 +40,7 @@ func (s *Service) CredentialsChanged(ctx context.Context, q postgres.Querier, us
 	if err := s.void(ctx, q, userID); err != nil {
 		return nil, err
 	}
-	if moved || c.Factor != "" || !c.KeepSessions {
+	if moved || c.Factor != "" || c.Reset || !c.KeepSessions {
 		if ended, err = s.Sessions.EndAll(ctx, q, userID, id.Session{}, reason); err != nil {
 			return nil, err
 		}
@@ -49,7 +50,7 @@ func (s *Service) CredentialsChanged(ctx context.Context, q postgres.Querier, us
 			return nil, err
 		}
 	}
-	if c.Password {
+	if c.Password || c.Reset {
 		if err := s.notify(ctx, q, mail.PasswordChanged, c.Before.Email, mail.Vars{}); err != nil {
 			return nil, err
 		}

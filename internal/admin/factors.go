@@ -79,7 +79,8 @@ func (s *Service) ResetFactors(ctx context.Context, by By, userID id.User, facto
 	return s.FactorsOf(ctx, userID)
 }
 
-// UnlockFactors forgets the wrong codes of a user. There need not be any.
+// UnlockFactors forgets the wrong codes and the wrong passwords of a user. There
+// need not be any.
 func (s *Service) UnlockFactors(ctx context.Context, by By, userID id.User) (Factors, error) {
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
 		if err := s.Users.Lock(ctx, q, userID); err != nil {
@@ -90,6 +91,9 @@ func (s *Service) UnlockFactors(ctx context.Context, by By, userID id.User) (Fac
 			return err
 		}
 		if err := s.Factors.Unlock(ctx, q, userID); err != nil {
+			return err
+		}
+		if err := s.Passwords.Unlock(ctx, q, userID); err != nil {
 			return err
 		}
 		return audit.Write(ctx, q, by.Did(audit.FactorsUnlocked, "user", id.UUID(userID), "failed_attempts", strconv.Itoa(failed)))

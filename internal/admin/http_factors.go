@@ -19,7 +19,7 @@ func (s *Service) factorRoutes() []web.Route {
 				return s.FactorsOf(ctx, userID)
 			})),
 		web.Typed(reset, s.resetFactors),
-		web.Typed(route(http.MethodPost, "/users/{id}/factors/unlock", "Forget the wrong codes of a user, who can try again at once", userParam),
+		web.Typed(route(http.MethodPost, "/users/{id}/factors/unlock", "Forget the wrong codes and passwords of a user, who can try again at once", userParam),
 			ofUser(func(ctx context.Context, by By, userID id.User, _ web.None) (Factors, error) {
 				return s.UnlockFactors(ctx, by, userID)
 			})),

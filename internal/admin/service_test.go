@@ -62,6 +62,11 @@ func (plainPasswords) Set(context.Context, postgres.Querier, id.User, string) er
 	return nil
 }
 
+func (plainPasswords) Remove(context.Context, postgres.Querier, id.User) error { return nil }
+func (plainPasswords) Unlock(context.Context, postgres.Querier, id.User) error {
+	return nil
+}
+
 func service(t *testing.T) (*pgtest.Database, *admin.Service, *mailroom) {
 	t.Helper()
 	db, m := pgtest.New(t), &mailroom{}

@@ -240,10 +240,10 @@ func (b *builder) relate(k foreignKey) {
 			for _, columns := range from.columns(k.columns) {
 				for _, target := range to.columns(k.ref) {
 					from.Relations = append(from.Relations, &Relation{
-						Cardinality: there, Table: to.Table, Constraint: k.name, Columns: columns, Target: target, holds: true,
+						Cardinality: there, Table: to.Table, Constraint: k.name, Columns: columns, Target: target, holds: true, own: from.Table == to.Table,
 					})
 					to.Relations = append(to.Relations, &Relation{
-						Cardinality: back, Table: from.Table, Constraint: k.name, Columns: target, Target: columns,
+						Cardinality: back, Table: from.Table, Constraint: k.name, Columns: target, Target: columns, own: from.Table == to.Table,
 					})
 				}
 			}
@@ -270,6 +270,7 @@ func (r *record) join() {
 			}
 			near.Table.Relations = append(near.Table.Relations, &Relation{
 				Cardinality: ManyToMany, Table: far.Table, Constraint: near.Constraint, Columns: near.Target, Target: far.Target,
+				own:      near.Table == far.Table,
 				Junction: &Junction{Table: r.Table, Constraint: far.Constraint, Columns: near.Columns, Target: far.Columns},
 			})
 		}

@@ -11,11 +11,19 @@ func (s *Snapshot) near(schema, name string) string {
 	return nearest(name, names)
 }
 
-// NearRelation returns the name of the related table that is nearest to another.
-func (t *Table) NearRelation(name string) string {
+// NearRelation returns the name of the related table, or of the function that
+// makes related rows, that is nearest to another. Relations that are not to be
+// known do not count.
+func (t *Table) NearRelation(name string, known func(*Relation) bool) string {
 	var names []string
 	for _, r := range t.Relations {
-		names = append(names, r.Table.Name)
+		switch {
+		case !known(r):
+		case r.Function != nil:
+			names = append(names, r.Function.Name)
+		default:
+			names = append(names, r.Table.Name)
+		}
 	}
 	return nearest(name, names)
 }

@@ -36,6 +36,7 @@ type Relation struct {
 	Function *Function
 
 	holds bool // the foreign key is on the side where the relation begins
+	own   bool // it leads to the table where it begins
 }
 
 // Junction is the table between two others.
@@ -59,6 +60,10 @@ func (r *Relation) Holds() bool { return r.holds }
 // The name is that of a computed relation, of the other table or, where that is
 // no view, of the foreign key or, where this table holds it, of its one column. The hint is the name of
 // the foreign key, of its column or what it refers to, or of the junction.
+//
+// A foreign key of a table to itself leads both ways: its own name or column to
+// the row that it refers to, and the table's name, with a hint or without, to
+// the rows that refer to this one.
 func (t *Table) Related(name, hint string) []*Relation {
 	var computed, found []*Relation
 	for _, r := range t.Relations {
@@ -67,7 +72,7 @@ func (t *Table) Related(name, hint string) []*Relation {
 			if hint == "" && r.Function.Name == name {
 				computed = append(computed, r)
 			}
-		case r.named(name, hint == "") && (hint == "" || r.hinted(hint)):
+		case hint == "" && (r.leads(name) || r.keyed(name)), hint != "" && r.leads(name) && r.hinted(hint):
 			found = append(found, r)
 		}
 	}
@@ -77,17 +82,35 @@ func (t *Table) Related(name, hint string) []*Relation {
 	return found
 }
 
-func (r *Relation) named(name string, loosely bool) bool {
-	if r.Table.Name == name {
-		return true
+// leads says whether a relation goes by the name of the table.
+func (r *Relation) leads(name string) bool { return r.Table.Name == name && (!r.own || !r.holds) }
+
+// keyed says whether a relation goes by the name of its foreign key or of its
+// column.
+func (r *Relation) keyed(name string) bool {
+	if r.Junction != nil || r.Table.View {
+		return false
 	}
-	return loosely && r.Junction == nil && !r.Table.View && (r.Constraint == name || r.holds && slices.Equal(r.Columns, []string{name}))
+	return r.Constraint == name && (r.holds || !r.own) || r.holds && slices.Equal(r.Columns, []string{name})
 }
 
 func (r *Relation) hinted(hint string) bool {
-	if r.Junction != nil {
-		return r.Junction.Table.Name == hint || r.Constraint == hint || r.Junction.Constraint == hint
-	}
 	one := []string{hint}
-	return r.Constraint == hint || slices.Equal(r.Columns, one) || slices.Equal(r.Target, one)
+	return slices.Contains(r.Hints(), hint) || r.Junction == nil && (slices.Equal(r.Columns, one) || slices.Equal(r.Target, one))
+}
+
+// Hints returns the names that tell a relation from others to the same table,
+// the usual one first. Of a junction of a table with itself it has only the key
+// to where it begins, since both keys would mean both directions.
+func (r *Relation) Hints() []string {
+	switch {
+	case r.Function != nil:
+		return []string{r.Function.Name}
+	case r.Junction == nil:
+		return []string{r.Constraint}
+	case r.own:
+		return []string{r.Junction.Table.Name, r.Constraint}
+	default:
+		return []string{r.Junction.Table.Name, r.Constraint, r.Junction.Constraint}
+	}
 }

@@ -149,6 +149,10 @@ func TestRelated(t *testing.T) {
 		create table public.orders (id int primary key, billing int constraint b references public.addresses, shipping int constraint s references public.addresses);
 		create table public.boxes (order_id int constraint bo references public.orders, address_id int constraint ba references public.addresses, primary key (order_id, address_id));
 		create table public.people (id int primary key, boss int constraint boss_fk references public.people);
+		create table public.bonds (one int constraint o references public.people, two int constraint t references public.people, primary key (one, two));
+		create table public.rooms (id int primary key, front int constraint f references public.addresses, rear int constraint r references public.addresses);
+		create table public.folk (id int primary key);
+		create table public.friends (one int constraint fo references public.folk, other int constraint ft references public.folk, primary key (one, other));
 		create table public.films (id int primary key); create table public.directors (id int primary key, film int constraint df references public.films);
 		create function public.directors(public.films) returns setof public.directors rows 1 language sql stable as 'select * from public.directors';
 		create function public.best(public.films) returns setof public.directors language sql stable as 'select * from public.directors'`)
@@ -172,8 +176,20 @@ func TestRelated(t *testing.T) {
 		{"orders", "people", "", []string{}},
 		{"addresses", "orders", "billing", []string{"one-to-many orders b (id)=(billing)"}},
 		{"addresses", "billing", "", []string{}},
+		{"addresses", "rooms", "", []string{"one-to-many rooms f (id)=(front)", "one-to-many rooms r (id)=(rear)"}},
+		{"folk", "folk", "friends", []string{
+			"many-to-many folk fo (id)=(id) by friends ft (one)=(other)", "many-to-many folk ft (id)=(id) by friends fo (other)=(one)",
+		}},
 		{"people", "boss", "", []string{"many-to-one people boss_fk (boss)=(id)"}},
-		{"people", "people", "", []string{"many-to-one people boss_fk (boss)=(id)", "one-to-many people boss_fk (id)=(boss)"}},
+		{"people", "boss_fk", "", []string{"many-to-one people boss_fk (boss)=(id)"}},
+		{"people", "people", "boss", []string{"one-to-many people boss_fk (id)=(boss)"}},
+		{"people", "people", "boss_fk", []string{"one-to-many people boss_fk (id)=(boss)"}},
+		{"people", "people", "bonds", []string{
+			"many-to-many people o (id)=(id) by bonds t (one)=(two)", "many-to-many people t (id)=(id) by bonds o (two)=(one)",
+		}},
+		{"people", "people", "o", []string{"many-to-many people o (id)=(id) by bonds t (one)=(two)"}},
+		{"people", "people", "t", []string{"many-to-many people t (id)=(id) by bonds o (two)=(one)"}},
+		{"addresses", "addresses", "", []string{}},
 		{"films", "directors", "", []string{"many-to-one directors by function directors"}}, // replaces what was found
 		{"films", "directors", "df", []string{"one-to-many directors df (id)=(film)"}},
 		{"films", "best", "", []string{"one-to-many directors by function best"}},

@@ -17,9 +17,11 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dev"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/server"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
@@ -38,15 +40,44 @@ func Execute(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.SetFlagErrorFunc(flagError)
 	err := root.ExecuteContext(ctx)
 	if status, ok := errors.AsType[Status](err); ok {
 		return int(status)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
+		_, _ = fmt.Fprintf(stderr, "%s: %s\n", root.Name(), sentence(err))
 		return 1
 	}
 	return 0
+}
+
+// sentence is an error as it is printed. That of a database that does not let
+// anybody in is what to do about it, and not what the driver has tried.
+func sentence(err error) string {
+	if why, todo := postgres.Unreachable(err); why != "" {
+		return why + " " + todo
+	}
+	return err.Error()
+}
+
+// NoArguments is for commands that take flags only. It does not repeat what is
+// too much.
+func NoArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := cmd.CommandPath() + " takes no arguments"
+	var flags []string
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" {
+			flags = append(flags, "--"+f.Name)
+		}
+	})
+	if len(flags) > 0 {
+		text += "; its flags are " + strings.Join(flags, ", ")
+	}
+	return errors.New(text)
 }
 
 // Status ends a command that has said what there is to say with an exit status
@@ -69,6 +100,20 @@ func Root() *cobra.Command {
 	root.PersistentFlags().String("config", "", "configuration file (default: fluxbase.yaml, if there is one)")
 	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), quickstartCommand(), configCommand(), doctorCommand(), mailCommand())
 	return root
+}
+
+// flagError says of a flag that is none which there are, and which may have been
+// meant.
+func flagError(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return err
+	}
+	meant := map[string]string{"port": "address", "host": "address", "listen": "address", "addr": "address"}[unknown.GetSpecifiedName()]
+	if f := cmd.Flags().Lookup(meant); f != nil {
+		return fmt.Errorf("%w; there is --%s: %s", err, f.Name, f.Usage)
+	}
+	return fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())
 }
 
 // Group makes a command one that only holds others: alone it explains itself,

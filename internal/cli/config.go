@@ -12,7 +12,7 @@ func configCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Print every effective value and where it comes from; secrets are redacted",
-		Args:  cobra.NoArgs,
+		Args:  NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := load(cmd, config.Production, nil)
 			if err != nil {

@@ -22,7 +22,7 @@ func devCommand() *cobra.Command {
 		Short: "Run a development server with a PostgreSQL of its own",
 		Long: "Runs everything in one folder: a PostgreSQL of its own (unless database.url is set), " +
 			"migrations, keys, and the server. Nothing has to be configured.",
-		Args: cobra.NoArgs,
+		Args: NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tune()
 			c, err := load(cmd, config.Development, map[string]string{

@@ -19,7 +19,7 @@ func doctorCommand() *cobra.Command {
 		Short: "Look for what is wrong with a configuration and its database, and say what to do",
 		Long: "Looks at the configuration, the database, the encryption keys, mail and policies, and changes nothing. The exit status is 0 if all is well, " +
 			"1 if something does not work, 2 if something should be looked after.",
-		Args: cobra.NoArgs,
+		Args: NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, url, err := Database(cmd)
 			if err != nil {

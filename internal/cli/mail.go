@@ -25,7 +25,7 @@ func mailTestCommand() *cobra.Command {
 		Short: "Send a test message, and say how far it gets",
 		Long: "Has a conversation with the configured mail server, step by step, and sends a message to an address of yours. It needs " +
 			"neither the server nor its database. The exit status is 0 if the mail server took the message, 1 if not, 2 if mail is not configured.",
-		Args: cobra.NoArgs,
+		Args: NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := load(cmd, config.Production, nil)
 			if err != nil {

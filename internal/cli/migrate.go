@@ -23,9 +23,9 @@ func migrateCommand() *cobra.Command {
 	}
 	cmd.PersistentFlags().String("data-dir", "", "folder of the development server (default .fluxbase)")
 	return Group(cmd,
-		&cobra.Command{Use: "status", Short: "List migrations and when they were applied", Args: cobra.NoArgs, RunE: migrateStatus},
-		&cobra.Command{Use: "plan", Short: "Print the SQL that up would run", Args: cobra.NoArgs, RunE: migratePlan},
-		&cobra.Command{Use: "up", Short: "Apply what is pending", Args: cobra.NoArgs, RunE: migrateUp},
+		&cobra.Command{Use: "status", Short: "List migrations and when they were applied", Args: NoArguments, RunE: migrateStatus},
+		&cobra.Command{Use: "plan", Short: "Print the SQL that up would run", Args: NoArguments, RunE: migratePlan},
+		&cobra.Command{Use: "up", Short: "Apply what is pending", Args: NoArguments, RunE: migrateUp},
 		&cobra.Command{Use: "new NAME", Short: "Write an empty migration into your folder", Args: cobra.ExactArgs(1), RunE: migrateNew},
 	)
 }

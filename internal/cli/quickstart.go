@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dev"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // quickstartSQL is what a developer would write: a table for each of the two
@@ -25,6 +27,7 @@ create table if not exists public.todos (
   task    text not null,
   done    boolean not null default false
 );
+create index if not exists todos_user_id on public.todos (user_id);
 alter table public.todos enable row level security;
 drop policy if exists "own todos" on public.todos;
 create policy "own todos" on public.todos
@@ -35,6 +38,7 @@ create table if not exists public.notes (
   user_id uuid not null default nullif(current_setting('app.user_id', true), '')::uuid,
   body    text not null
 );
+create index if not exists notes_user_id on public.notes (user_id);
 alter table public.notes enable row level security;
 drop policy if exists "own notes" on public.notes;
 create policy "own notes" on public.notes
@@ -50,7 +54,7 @@ func quickstartCommand() *cobra.Command {
 		Short: "Show two people and their rows on the running development server",
 		Long: "Makes the tables todos and notes with policies, signs Alice and Bob up, writes a row each, and shows what " +
 			"Alice, Bob, a stranger and the service key see of them. Fails if any of them sees what they should not.",
-		Args: cobra.NoArgs,
+		Args: NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := load(cmd, config.Development, map[string]string{"data-dir": "database.data_dir"})
 			if err != nil {
@@ -85,7 +89,8 @@ type person struct {
 func (q *quickstart) run(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, q.server.DatabaseURL)
 	if err != nil {
-		return fmt.Errorf("the development server does not answer (start it with: fluxbase dev): %w", err)
+		why, _ := postgres.Unreachable(err)
+		return fmt.Errorf("the development server does not answer (start it with: fluxbase dev): %s", cmp.Or(why, err.Error()))
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"log/slog"
-	"net"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +16,7 @@ func serveCommand() *cobra.Command {
 		Short: "Run the server against a database of yours",
 		Long: "Runs the server. It needs database.url and secret_key, and in production it refuses values " +
 			"that are fit for development only, naming each.",
-		Args: cobra.NoArgs,
+		Args: NoArguments,
 		RunE: serve,
 	}
 	cmd.Flags().String("address", "", "address to listen on (default 127.0.0.1:8080)")
@@ -32,20 +31,20 @@ func serve(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	if err := validated(c); err != nil {
+		if c.Database.URL == "" && c.Source("environment") == "default" {
+			return fmt.Errorf("%w\nfluxbase serve is for production; on your own machine, fluxbase dev needs none of this", err)
+		}
 		return err
 	}
 	if c.Database.URL == "" || !c.HasEncryption() {
 		return fmt.Errorf("fluxbase serve needs database.url and secret_key; fluxbase dev makes its own")
 	}
 	log := Logger(c, cmd.ErrOrStderr())
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Server.Address)
+	listener, err := server.Listen(ctx, c)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return err
 	}
 	defer func() { _ = listener.Close() }()
-	if c.PublicURL == "" {
-		c.PublicURL = "http://" + listener.Addr().String()
-	}
 	s, err := server.New(ctx, c, c.Database.URL.Reveal(), log)
 	if err != nil {
 		return err

@@ -24,6 +24,10 @@ type Auth struct {
 	PasswordBreachCheck bool `key:"password_breach_check" default:"false" doc:"Whether new passwords are looked for in known data breaches, at password_breach_url. The service learns five of the forty digits of a SHA-1. While it does not answer within 2 s, passwords are accepted without."`
 	// PasswordBreachURL is an http or https URL; default that of Have I Been Pwned. Only https outside development.
 	PasswordBreachURL string `key:"password_breach_url" default:"https://api.pwnedpasswords.com/range/" check:"breach_url" doc:"The range of a service that speaks the protocol of Pwned Passwords, to which the five digits are added. Only https outside development."`
+	// PasswordMaxFailures is 3 to 100; default 100.
+	PasswordMaxFailures int `key:"password_max_failures" default:"100" min:"3" max:"100" doc:"How many wrong passwords in a row an account takes. After that the right one is refused as a wrong one is, except where the account has been used from before, which has a count of its own; until the password is reset by mail, an administrator unlocks the account, or password_failure_window is over."`
+	// PasswordFailureWindow is 1m to 720h; default 24h.
+	PasswordFailureWindow time.Duration `key:"password_failure_window" default:"24h" min:"1m" max:"720h" doc:"How long after the last wrong password that counted they are forgotten."`
 	// PasswordScheme is bcrypt or argon2id; default bcrypt.
 	PasswordScheme string `key:"password_scheme" default:"bcrypt" enum:"bcrypt|argon2id" doc:"How new passwords are hashed. Those of another scheme or cost are hashed anew when their owner signs in."`
 	// BcryptCost is 4 to 16; default 12. Under 10 is refused outside development.
@@ -40,6 +44,8 @@ type Auth struct {
 	EnableMagicLink bool `key:"enable_magic_link" default:"true" doc:"Whether a mailed link, or the code beside it, signs in."`
 	// EnableAnonymous lets people in without an account; default true.
 	EnableAnonymous bool `key:"enable_anonymous" default:"true" doc:"Whether people may sign in without saying who they are, as an anonymous user who can become a permanent one. It needs signup_enabled."`
+	// AnonymousRetention is how long anonymous users are kept whom nobody is any more, 0 to 87600h; default 720h (30 days). 0 keeps them.
+	AnonymousRetention time.Duration `key:"anonymous_retention" default:"720h" min:"0" max:"87600h" doc:"How long after its last use an anonymous user without a live session is removed, and with it what its rows' foreign keys say; 0 keeps them for good."`
 	// EmailVerification is auto, required or off; default auto.
 	EmailVerification string `key:"email_verification" default:"auto" enum:"auto|required|off" doc:"Whether an e-mail address has to be proven before it signs in. auto is required where mail.smtp.host is set, outside development. Where it is off, sign-up has to tell whether an address is taken."`
 	// RedirectURLs are where mailed links may lead to; default none.
@@ -51,7 +57,7 @@ type Auth struct {
 	// InviteExpiry is the same of those that invite somebody, 1m to 168h; default 24h.
 	InviteExpiry time.Duration `key:"invite_expiry" default:"24h" min:"1m" max:"168h" doc:"How long the links and codes of invitations are good."`
 	// MailLimit is how many messages one address gets within an hour, 1 to 1000; default 5.
-	MailLimit int `key:"mail_limit" default:"5" min:"1" max:"1000" doc:"How many messages with a link or a code one address gets within an hour, of each kind. Those who ask for more are answered alike, and nothing is sent."`
+	MailLimit int `key:"mail_limit" default:"5" min:"1" max:"1000" doc:"How many messages with a link or a code one address gets within an hour, of each kind, at the request of one network (an IPv4 address, or the 64 bits of IPv6); of all networks together three times as many, but for those that its owner has signed in from. Those who ask for more are answered alike, and nothing is sent."`
 	// NotifyNewSignIn mails the owner of an account; default true.
 	NotifyNewSignIn bool `key:"notify_new_sign_in" default:"true" doc:"Whether the owner of an account gets mail when somebody signs in from a device and a network address together that the account has not been used from lately; at most once an hour. It needs mail."`
 	// SingleSession ends the other sessions of a user with each sign-in; default false.

@@ -45,6 +45,8 @@ func TestValues(t *testing.T) {
 		"auth.session_max_lifetime":       {[]string{"2160h", "90d", "87600h"}, []string{"0", "87601h"}},
 		"auth.refresh_grace":              {[]string{"0", "0s", "60s"}, []string{"61s", "-1s"}},
 		"auth.password_min_length":        {[]string{"6", "72"}, []string{"5", "73"}},
+		"auth.password_max_failures":      {[]string{"3", "100"}, []string{"2", "101"}},
+		"auth.password_failure_window":    {[]string{"1m", "720h"}, []string{"59s", "721h"}},
 		"auth.password_require_uppercase": {[]string{"true", "false"}, []string{"", "yes"}},
 		"auth.password_require_lowercase": {[]string{"true", "false"}, []string{"", "1"}},
 		"auth.password_require_digit":     {[]string{"true", "false"}, []string{"", "on"}},
@@ -66,6 +68,7 @@ func TestValues(t *testing.T) {
 		"auth.mail_limit":                 {[]string{"1", "1000"}, []string{"0", "1001"}},
 		"auth.notify_new_sign_in":         {[]string{"true", "false"}, []string{"", "0"}},
 		"auth.single_session":             {[]string{"true", "false"}, []string{"", "0"}},
+		"auth.anonymous_retention":        {[]string{"0", "24h", "87600h"}, []string{"-1s", "87601h"}},
 		"auth.session_retention":          {[]string{"1h", "87600h"}, []string{"59m", "87601h"}},
 		"auth.reauthentication_window":    {[]string{"1m", "24h"}, []string{"59s", "25h"}},
 		"auth.totp_issuer":                {[]string{"Fluxbase"}, []string{""}},
@@ -141,15 +144,26 @@ func TestValues(t *testing.T) {
 		"ratelimit.redis.ca_file": {[]string{"", "/etc/ssl/redis.pem"}, []string{"a\nb"}},
 		"ratelimit.redis.prefix":  {[]string{"fluxbase:ratelimit", "a"}, []string{"", " "}},
 
-		"data.schemas":           {[]string{"public", "public,shop", "authors", "page"}, []string{"", "auth", "AUTH", "public,pg_catalog", "pg_temp", "information_schema", "fluxbase", "fluxbase_jobs", "public,public", "public,", long}},
-		"data.allow_without_rls": {[]string{"", "countries", "public.countries,shop.rates"}, []string{".a", "a.", "a.b.c", "a,,b", long, long + ".a"}},
-		"data.aggregates":        {[]string{"true", "false"}, []string{"", "on"}},
-		"data.max_body_size":     {[]string{"1KiB", "16GiB"}, []string{"", "1023", "17GiB"}},
-		"data.max_rows":          {[]string{"0", "1000000"}, []string{"-1"}},
-		"data.tx_end":            {[]string{"commit", "commit-allow-override", "rollback", "rollback-allow-override"}, []string{"", "abort", "allow-override"}},
-		"migrations.dir":         {[]string{"migrations"}, []string{""}},
+		"data.schemas":                            {[]string{"public", "public,shop", "authors", "page"}, []string{"", "auth", "AUTH", "public,pg_catalog", "pg_temp", "information_schema", "fluxbase", "fluxbase_jobs", "public,public", "public,", long}},
+		"data.allow_without_rls":                  {[]string{"", "countries", "public.countries,shop.rates"}, []string{".a", "a.", "a.b.c", "a,,b", long, long + ".a"}},
+		"data.max_rows":                           {[]string{"0", "1000000"}, []string{"-1"}},
+		"data.aggregates":                         {[]string{"true", "false"}, []string{"", "on"}},
+		"data.max_body_size":                      {[]string{"1KiB", "16GiB"}, []string{"", "1023", "17GiB"}},
+		"data.tx_end":                             {[]string{"commit", "commit-allow-override", "rollback", "rollback-allow-override"}, []string{"", "abort", "allow-override"}},
+		"data.isolation_override":                 {[]string{"true", "false"}, []string{"", "serializable"}},
+		"data.plan_enabled":                       {[]string{"true", "false"}, []string{"", "json"}},
+		"data.pre_request":                        {[]string{"", "public.check_request", `api.Odd; "name"`}, []string{"check_request", ".f", "public.", "a.b.c", "public.f\n", long + ".f", "public." + long}},
+		"data.limits.anonymous.statement_timeout": {[]string{"0s", "250ms", "1h"}, []string{"", "-1s", "2h", "5"}},
+		"data.limits.anonymous.max_rows":          {[]string{"0", "100"}, []string{"", "-1", "1.5"}},
+		"data.limits.anonymous.max_cost":          {[]string{"0", "100000"}, []string{"", "-1", "1e6"}},
+		"migrations.dir":                          {[]string{"migrations"}, []string{""}},
 	}
 	covered := map[string]bool{"server.read_header_timeout": true, "server.write_timeout": true, "server.idle_timeout": true, "server.shutdown_timeout": true, "database.user_url": true, "database.service_url": true}
+	for _, role := range []string{"authenticated", "service_role"} { // the same fields as anonymous has
+		for _, name := range []string{"statement_timeout", "max_rows", "max_cost"} {
+			covered["data.limits."+role+"."+name] = true
+		}
+	}
 	for key, tt := range tests {
 		covered[key] = true
 		for _, text := range tt.good {

@@ -14,6 +14,8 @@
 // left empty is for the caller to derive.
 package config
 
+import "time"
+
 // Environment is what kind of installation this is; it decides what Validate
 // refuses.
 type Environment string
@@ -77,4 +79,29 @@ type Data struct {
 	MaxBodySize Size `key:"max_body_size" default:"128MiB" min:"1KiB" max:"16GiB" doc:"The largest body of an insert. What is larger than 1 MiB waits in a file of the directory for temporary files (TMPDIR), up to eight times this size for all requests together. server.max_body_size is the largest single row, and the largest body of other writes."`
 	// TxEnd says whether writes of the data API last; default commit.
 	TxEnd string `key:"tx_end" default:"commit" enum:"commit|commit-allow-override|rollback|rollback-allow-override" doc:"Whether what a request writes is kept (commit) or undone after it has been answered (rollback, for tests). With allow-override, a request may say so itself: Prefer: tx=commit or tx=rollback."`
+	// IsolationOverride lets requests choose the isolation of their transaction; default false.
+	IsolationOverride bool `key:"isolation_override" default:"false" doc:"Whether a request may choose the isolation of its transaction: Prefer: isolation=read-committed, repeatable-read or serializable. It costs one network round trip more, and repeatable-read and serializable may fail with 40001, to be repeated."`
+	// PlanEnabled lets requests ask how PostgreSQL would run them; default false.
+	PlanEnabled bool `key:"plan_enabled" default:"false" doc:"Whether a request may ask for its plan: Accept: application/vnd.pgrst.plan+json or +text. A plan shows the conditions of policies, and numbers that are drawn from rows which they hide, so this is not for production."`
+	// PreRequest is a function without arguments that runs first in each transaction of the data API, as schema.function; empty, none, by default.
+	PreRequest string `key:"pre_request" check:"function" example:"public.check_request" doc:"A function without arguments, as schema.function, that runs before the statement of each request for data: as the caller, in the same transaction. It refuses a request by raising an error, and may set response.headers and response.status. The server does not start without it."`
+
+	Limits DataLimits `key:"limits" doc:"What requests for data may cost, by the role that they run as. Each role falls back to what holds for all."`
+}
+
+// DataLimits is the section data.limits.
+type DataLimits struct {
+	Anonymous     RoleLimits `key:"anonymous" doc:"Requests of nobody in particular."`
+	Authenticated RoleLimits `key:"authenticated" doc:"Requests of people who are signed in."`
+	Service       RoleLimits `key:"service_role" doc:"Requests with a service key."`
+}
+
+// RoleLimits is each section of data.limits.
+type RoleLimits struct {
+	// StatementTimeout is 0 to 1h; default 0, which is database.statement_timeout.
+	StatementTimeout time.Duration `key:"statement_timeout" default:"0s" min:"0s" max:"1h" doc:"How long a statement of a request may take; 0s is database.statement_timeout."`
+	// MaxRows bounds the rows of one answer; default 0, which is data.max_rows.
+	MaxRows int `key:"max_rows" default:"0" min:"0" doc:"The most rows in one answer; 0 is data.max_rows."`
+	// MaxCost is in the planner's units; default 0, no limit.
+	MaxCost int `key:"max_cost" default:"0" min:"0" doc:"The most that PostgreSQL may expect a statement to cost, in the units of EXPLAIN; 0 is no limit. Each request is then explained first, which takes two network round trips more."`
 }

@@ -84,7 +84,7 @@ func TestProductRateLimits(t *testing.T) {
 	block := product(t, "ratelimit.yaml")
 	for name, text := range map[string]string{"beside": block, "among": strings.Replace(block, "  window:", "    window:", 1)} {
 		got := mustLoad(t, strings.Replace(text, `"1m"`, `"2m"`, 1)).RateLimit
-		if want := (RoleLimits{100, 1000, 10000}); got.Backend != BackendRedis || !got.GlobalRateLimit || got.Limits != want || got.Window != 2*time.Minute {
+		if want := (CallerLimits{100, 1000, 10000}); got.Backend != BackendRedis || !got.GlobalRateLimit || got.Limits != want || got.Window != 2*time.Minute {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -14,11 +14,12 @@ func TestEnvironmentProblems(t *testing.T) {
 	}{
 		"unknown":         {"FLUXBASE_LGO_LEVEL=info", "FLUXBASE_LOG_LEVEL=info", "environment: FLUXBASE_LGO_LEVEL is not a known variable; the nearest is FLUXBASE_LOG_LEVEL"},
 		"unknown file":    {"FLUXBASE_SECRET_KY_FILE=/x", "SECRET_KY_FILE=/x", "environment: FLUXBASE_SECRET_KY_FILE is not a known variable; the nearest is FLUXBASE_SECRET_KEY_FILE"},
-		"a typed port":    {"FLUXBASE_PORT=80", "FLUXBASE_URL=http://127.0.0.1:80", "environment: FLUXBASE_PORT is not a known variable; the nearest is FLUXBASE_ENV"},
-		"of fluxbase-cli": {"FLUXBASE_SERVICE_KEYS=x", "FLUXBASE_SERVICE_KEY=x", "environment: FLUXBASE_SERVICE_KEYS is not a known variable; the nearest is FLUXBASE_SECRET_KEY"},
+		"a typed port":    {"FLUXBASE_PORT=80", "FLUXBASE_URL=http://127.0.0.1:80", "environment: FLUXBASE_PORT is not a known variable"},
+		"of fluxbase-cli": {"FLUXBASE_SERVICE_KEYS=x", "FLUXBASE_SERVICE_KEY=x", "environment: FLUXBASE_SERVICE_KEYS is not a known variable; the nearest is FLUXBASE_SERVICE_KEY"},
+		"far from all":    {"FLUXBASE_ATH_X=1", "ATH_X=1", "environment: FLUXBASE_ATH_X is not a known variable"},
 		"of Kubernetes": {
 			"FLUXBASE_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_HOST=10.0.0.1",
-			"environment: FLUXBASE_SERVICE_HOST is not a known variable; the nearest is FLUXBASE_ENVIRONMENT (Kubernetes makes such names for a service named fluxbase; set enableServiceLinks: false in the pod)",
+			"environment: FLUXBASE_SERVICE_HOST is not a known variable (Kubernetes makes such names for a service named fluxbase; set enableServiceLinks: false in the pod)",
 		},
 		"wrong value": {"FLUXBASE_ENV=prod", "FLUXBASE_ENV=production", "env FLUXBASE_ENV: environment must be one of development, staging, production"},
 		"empty":       {"FLUXBASE_AUTH_BCRYPT_COST=", "FLUXBASE_AUTH_BCRYPT_COST=10", "env FLUXBASE_AUTH_BCRYPT_COST: auth.bcrypt_cost must be a whole number, in digits"},

@@ -171,7 +171,11 @@ func (e keyElement) unknown(line int, name string) {
 		e.refuse(line, "", "has a member that is not repeated here, as it may be a value; a colon needs a space after it")
 		return
 	}
-	e.refuse(line, name, "is not a known key; the nearest is "+keysPath+"."+setting.Nearest(name, keyMembers))
+	near := setting.Nearest(name, keyMembers)
+	if near != "" {
+		near = keysPath + "." + near
+	}
+	e.refuse(line, name, setting.Unknown("key", near))
 }
 
 func (e keyElement) version(n *setting.Node) (uint32, bool) {

@@ -96,7 +96,7 @@ func TestDefaults(t *testing.T) {
 			SessionMaxLifetime: 90 * day, RefreshGrace: 10 * time.Second, PasswordMinLength: 8,
 			PasswordBreachURL: "https://api.pwnedpasswords.com/range/", PasswordScheme: "bcrypt", BcryptCost: 12,
 			Argon2Memory: 19456, Argon2Iterations: 2, Argon2Parallelism: 1,
-			SignupEnabled: true, EnableMagicLink: true, EnableAnonymous: true, EmailVerification: "auto", LinkExpiry: 10 * time.Minute, ResetExpiry: time.Hour, InviteExpiry: 24 * time.Hour, MailLimit: 5, NotifyNewSignIn: true, SessionRetention: 720 * time.Hour, ReauthenticationWindow: 15 * time.Minute, TOTPIssuer: "Fluxbase", HashQueue: 64,
+			SignupEnabled: true, EnableMagicLink: true, EnableAnonymous: true, AnonymousRetention: 720 * time.Hour, EmailVerification: "auto", LinkExpiry: 10 * time.Minute, ResetExpiry: time.Hour, InviteExpiry: 24 * time.Hour, MailLimit: 5, NotifyNewSignIn: true, PasswordMaxFailures: 100, PasswordFailureWindow: 24 * time.Hour, SessionRetention: 720 * time.Hour, ReauthenticationWindow: 15 * time.Minute, TOTPIssuer: "Fluxbase", HashQueue: 64,
 		},
 		Mail: Mail{
 			Locale: "en", Retention: 30 * day,
@@ -108,7 +108,7 @@ func TestDefaults(t *testing.T) {
 			KeyRotation: KeyRotation{Schedule: "0 2 1 * *", AutoReencrypt: true, RetainOldKeys: 2},
 		}},
 		RateLimit: RateLimit{
-			Enabled: true, Backend: "memory", Limits: RoleLimits{Anonymous: 100, Authenticated: 1000, ServiceRole: 10000}, Window: time.Minute, Address: "18000/1m",
+			Enabled: true, Backend: "memory", Limits: CallerLimits{Anonymous: 100, Authenticated: 1000, ServiceRole: 10000}, Window: time.Minute, Address: "18000/1m",
 			Routes: RouteLimits{SignIn: "60/5m", SignInAccount: "30/15m", SignUp: "60/1h", Mail: "60/1h", MailRecipient: "20/1h", MFA: "30/5m", Refresh: "300/5m"},
 			Redis:  Redis{URL: "redis://127.0.0.1:6379/0", Prefix: "fluxbase:ratelimit"},
 		},

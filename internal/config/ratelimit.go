@@ -23,7 +23,7 @@ type RateLimit struct {
 	// GlobalRateLimit applies Limits to every route; default false.
 	GlobalRateLimit bool `key:"global_rate_limit" default:"false" doc:"Whether limits apply, to all requests of a caller together. The limits of routes apply in any case."`
 	// Limits are by role.
-	Limits RoleLimits `key:"limits" doc:"How many requests a caller may make in the window, by role: anonymous ones by address, users with all their credentials together, service keys each. 0 is no limit."`
+	Limits CallerLimits `key:"limits" doc:"How many requests a caller may make in the window, by role: anonymous ones by address, users with all their credentials together, service keys each. 0 is no limit."`
 	// Window is 1s to 24h; default 1m.
 	Window time.Duration `key:"window" alias:"ratelimit.limits.window" default:"1m" min:"1s" max:"24h" doc:"The window of limits. The whole limit may come at once; it grows back evenly, in one window."`
 	// Address is a rate; default 18000/1m.
@@ -34,8 +34,8 @@ type RateLimit struct {
 	Redis Redis `key:"redis" doc:"The Redis of the backend redis."`
 }
 
-// RoleLimits is the section ratelimit.limits.
-type RoleLimits struct {
+// CallerLimits is the section ratelimit.limits.
+type CallerLimits struct {
 	// Anonymous is 0 to 1000000; default 100.
 	Anonymous int `key:"anonymous" default:"100" min:"0" max:"1000000" doc:"Requests without a credential, or with one that is refused; by address."`
 	// Authenticated is 0 to 1000000; default 1000.
@@ -49,13 +49,13 @@ type RouteLimits struct {
 	// SignIn is a rate; default 60/5m.
 	SignIn string `key:"sign_in" default:"60/5m" check:"rate" doc:"Sign-ins and what proves a mailbox, by address."`
 	// SignInAccount is a rate; default 30/15m.
-	SignInAccount string `key:"sign_in_account" default:"30/15m" check:"rate" doc:"Sign-ins with a password, by the account, from wherever they come. Its owner still comes in by a mailed link."`
+	SignInAccount string `key:"sign_in_account" default:"30/15m" check:"rate" doc:"Sign-ins with a password, by account and address together, so that no stranger keeps the owner out. auth.password_max_failures is for all addresses together."`
 	// SignUp is a rate; default 60/1h.
 	SignUp string `key:"sign_up" default:"60/1h" check:"rate" doc:"Sign-ups, anonymous ones too, by address."`
 	// Mail is a rate; default 60/1h.
 	Mail string `key:"mail" default:"60/1h" check:"rate" doc:"Requests that have mail sent, by the address that they come from."`
 	// MailRecipient is a rate; default 20/1h.
-	MailRecipient string `key:"mail_recipient" default:"20/1h" check:"rate" doc:"Requests that have mail sent, by the mailbox that it is for. auth.mail_limit, of each kind of mail, is answered like success; this one is refused."`
+	MailRecipient string `key:"mail_recipient" default:"20/1h" check:"rate" doc:"Requests that have mail sent, by mailbox and address together. auth.mail_limit is for all addresses together."`
 	// MFA is a rate; default 30/5m.
 	MFA string `key:"mfa" default:"30/5m" check:"rate" doc:"Codes and passwords that prove who one is, by user, or by the sign-in that waits for one."`
 	// Refresh is a rate; default 300/5m.

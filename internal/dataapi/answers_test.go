@@ -161,6 +161,7 @@ func TestPreferences(t *testing.T) {
 		{"PATCH", "?id=lt.3", "max-affected=1", 204, "return=minimal", ""},
 		{"PATCH", "?id=lt.3", "handling=strict, max-affected=-1", 400, "", "PGRST122"},
 		{"DELETE", "", "handling=strict, max-affected=4", 400, "", "PGRST124"},
+		{"PATCH", "?id=lt.3", "count=exact, return=minimal", 204, "return=minimal, count=exact", ""},
 		{"DELETE", "?id=eq.1", "return=headers-only, return=representation", 204, "return=headers-only", ""},
 	} {
 		body := map[string]string{"PATCH": `{"done":true}`}[c.method]

@@ -6,13 +6,14 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
 
-var errOne = dataFault(fault.Invalid, "PGRST102", "The body must be one row")
+var errOne = Fault(fault.Invalid, "PGRST102", "The body must be one row")
 
-var errBody = dataFault(fault.Invalid, "PGRST102", "The body must be a JSON object, or an array of objects with the same keys")
+var errBody = Fault(fault.Invalid, "PGRST102", "The body must be a JSON object, or an array of objects with the same keys")
 
 // one reads a body of one row, and returns refusal if it has none or more.
 func (s *Service) one(b Body, o payload.Options, refusal error) (payload.Run, error) {
@@ -33,6 +34,17 @@ func (s *Service) one(b Body, o payload.Options, refusal error) (payload.Run, er
 		return payload.Run{}, refusal
 	}
 	return batch[0], nil
+}
+
+// jsonColumns are the columns of a table that hold JSON.
+func jsonColumns(table *catalog.Table) []string {
+	var names []string
+	for _, c := range table.Columns {
+		if c.Info.Base == "pg_catalog.json" || c.Info.Base == "pg_catalog.jsonb" {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // objectKeys reads one object and returns its keys in order.

@@ -17,21 +17,20 @@ import (
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/postgres"
-	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
 // Call is a request to run a function.
 type Call struct {
-	Principal *principal.Principal
-	Schema    string // one of the service's, or "" for the default
-	Function  string
-	Query     string // raw
-	Read      bool   // the arguments are in the query, and nothing may change
-	Media     string // of Body: application/json, text/plain or application/octet-stream
-	Body      []byte
-	Answer    plan.Answer
-	Single    bool // refuse anything but one row
-	Rollback  bool // undo what it did, once its answer is known
+	Terms
+
+	Schema   string // one of the service's, or "" for the default
+	Function string
+	Query    string // raw
+	Read     bool   // the arguments are in the query, and nothing may change
+	Media    string // of Body: application/json, text/plain or application/octet-stream
+	Body     []byte
+	Answer   plan.Answer
+	Single   bool // refuse anything but one row
 
 	MaxAffected *int64 // refuse to answer with more rows
 }
@@ -40,10 +39,8 @@ type Call struct {
 type Answer struct {
 	Result
 
-	Set     bool
-	Void    bool
-	Headers string // that the function has set, as a JSON array; "" for none
-	Status  string // that the function has set; "" for none
+	Set  bool
+	Void bool
 }
 
 // Call runs a function as the caller. PostgreSQL checks the privilege to, and
@@ -76,9 +73,9 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 		return Answer{}, refuseVolatile(f)
 	}
 	if c.MaxAffected != nil && !f.Set {
-		return Answer{}, dataFault(fault.Invalid, "PGRST128", "Function must return SETOF or TABLE when max-affected preference is used with handling=strict")
+		return Answer{}, Fault(fault.Invalid, "PGRST128", "Function must return SETOF or TABLE when max-affected preference is used with handling=strict")
 	}
-	st, err := plan.Call(f, given, q, s.MaxRows, s.answer(c.Principal, c.Answer))
+	st, err := plan.Call(f, given, q, s.maxRows(c.Principal), s.answer(c.Principal, c.Answer))
 	if err != nil {
 		return Answer{}, planFault(err)
 	}
@@ -88,13 +85,13 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q query.Query, st plan.Statement) (Answer, error) {
 	a := Answer{Result: Result{Count: -1}, Set: f.Set, Void: f.Returns == catalog.Void}
 	allowed := Request{Single: c.Single && f.Set, MaxAffected: c.MaxAffected}
-	run := postgres.Statement{SQL: st.SQL, Args: st.Args, ReadOnly: c.Read || f.Volatility != catalog.Volatile}
-	run.Held, run.Rollback = (allowed.Single || c.MaxAffected != nil) && !run.ReadOnly, c.Rollback && !run.ReadOnly
-	err := s.DB.As(ctx, c.Principal, run, callScanner(st, &a.Result, &a.Headers, &a.Status, func() error {
+	do := postgres.Statement{ReadOnly: c.Read || f.Volatility != catalog.Volatile}
+	do.Held, do.Rollback = (allowed.Single || c.MaxAffected != nil) && !do.ReadOnly, (c.Rollback || c.Explain != "") && !do.ReadOnly
+	err := s.perform(ctx, c.Terms, do, nil, c.main(st, callScanner(st, &a.Result, func() error {
 		return check(allowed, a.Result)
-	}))
+	}), &a.Result))
 	if err != nil {
-		return Answer{}, sqlFault(err, c.Principal, &st)
+		return Answer{}, err
 	}
 	if q.Offset != nil {
 		a.Offset = *q.Offset
@@ -103,7 +100,7 @@ func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q qu
 }
 
 func refuseVolatile(f *catalog.Function) error {
-	e := dataFault(fault.MethodNotAllowed, "PGRST101", "The function "+f.Schema+"."+f.Name+" may change something: call it by POST")
+	e := Fault(fault.MethodNotAllowed, "PGRST101", "The function "+f.Schema+"."+f.Name+" may change something: call it by POST")
 	e.SQL.Hint = "If it changes nothing, declare it so: alter function " + plan.Quote(f.Schema) + "." + plan.Quote(f.Name) + " stable"
 	return e
 }
@@ -141,11 +138,11 @@ func queried(named []*catalog.Function, raw string) (plan.Arguments, string, err
 			continue
 		}
 		if !utf8.ValidString(name+text) || strings.ContainsRune(name+text, 0) {
-			return a, "", dataFault(fault.Invalid, "PGRST100", "An argument is not UTF-8 without NUL")
+			return a, "", Fault(fault.Invalid, "PGRST100", "An argument is not UTF-8 without NUL")
 		}
 		a.Texts[name] = append(a.Texts[name], text)
 		if len(a.Texts) > maxArguments {
-			return a, "", dataFault(fault.Invalid, "PGRST100", fmt.Sprintf("A function takes at most %d arguments", maxArguments))
+			return a, "", Fault(fault.Invalid, "PGRST100", fmt.Sprintf("A function takes at most %d arguments", maxArguments))
 		}
 		if !slices.Contains(a.Names, name) {
 			a.Names = append(a.Names, name)
@@ -237,7 +234,7 @@ func (c Call) text(f *catalog.Function) (string, error) {
 		return `\x` + hex.EncodeToString(c.Body), nil
 	}
 	if !utf8.Valid(c.Body) || bytes.ContainsRune(c.Body, 0) {
-		return "", dataFault(fault.Invalid, "PGRST102", "The body is not UTF-8 without NUL")
+		return "", Fault(fault.Invalid, "PGRST102", "The body is not UTF-8 without NUL")
 	}
 	return string(c.Body), nil
 }
@@ -248,7 +245,7 @@ func (s *Service) noFunction(c Call, named []*catalog.Function, given plan.Argum
 	if len(given.Names) == 0 {
 		with = "without parameters"
 	}
-	e := dataFault(fault.NotFound, "PGRST202", "Could not find the function "+called+" "+with)
+	e := Fault(fault.NotFound, "PGRST202", "Could not find the function "+called+" "+with)
 	e.SQL.Details = "Arguments are matched by their names; a single argument without a name takes the whole body."
 	if len(named) > 0 {
 		e.SQL.Hint = "Perhaps you meant to call " + signature(named[0])
@@ -263,7 +260,7 @@ func severalFunctions(best []*catalog.Function) error {
 	for i, f := range best {
 		candidates[i] = signature(f)
 	}
-	e := dataFault(fault.Ambiguous, "PGRST203", "Could not choose the best candidate function between: "+strings.Join(candidates, ", "))
+	e := Fault(fault.Ambiguous, "PGRST203", "Could not choose the best candidate function between: "+strings.Join(candidates, ", "))
 	e.SQL.Hint = "Give overloaded functions arguments of different names, or only one of them."
 	return e
 }

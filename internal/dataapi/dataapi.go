@@ -45,32 +45,44 @@ type Service struct {
 	Catalog         Catalog
 	Schemas         []string        // that requests may be about, the default first
 	AllowWithoutRLS map[string]bool // by table of the default schema, or schema.table
-	MaxRows         int64           // in one answer to a read, and of each table in it; 0 is no bound
-	Aggregates      bool            // requests may use functions over rows
-	MaxRow          int64           // bytes of one row that is sent, and of a body that is one
-	MaxBody         int64           // bytes of the rows of one insert
-	Development     bool            // say why a table is not served
-	Rollback        bool            // undo writes, unless a request overrides that
-	TxOverride      bool            // requests may say whether their write is undone
+	Limits          map[principal.Role]Limits
+	Aggregates      bool   // requests may use functions over rows
+	MaxRow          int64  // bytes of one row that is sent, and of a body that is one
+	MaxBody         int64  // bytes of the rows of one insert
+	PreRequest      string // a function that runs before each statement, as schema.function; "" for none
+	Development     bool   // say why a table is not served
+	Rollback        bool   // undo writes, unless a request overrides that
+	TxOverride      bool   // requests may say whether their write is undone
 
-	spooled atomic.Int64 // bytes of bodies that lie on disk
+	IsolationOverride bool // requests may choose the isolation of their transaction
+	PlanEnabled       bool // requests may ask for the plan of their statement
+
+	timezones timezones
+	spooled   atomic.Int64 // bytes of bodies that lie on disk
 }
 
 // Request is a request for rows of one table.
 type Request struct {
-	Principal *principal.Principal
-	Schema    string // one of the service's, or "" for the default
-	Table     string
-	Query     string // as in the URL
-	Body      Body   // of inserts and updates
-	Answer    plan.Answer
+	Terms
+
+	Schema string // one of the service's, or "" for the default
+	Table  string
+	Query  string // as in the URL
+	Body   Body   // of inserts and updates
+	Answer plan.Answer
 
 	Resolution  Resolution
-	Default     bool    // what rows to insert lack of ?columns= is its default, and not null
-	Rollback    bool    // undo the write after all, once its answer is known
-	Window      *Window // more narrow than limit and offset, for reads
-	Single      bool    // refuse anything but one row
-	MaxAffected *int64  // refuse to change more rows
+	Default     bool     // what rows to insert lack of ?columns= is its default, and not null
+	Count       Counting // of the rows on all pages of a read; "" is none
+	Window      *Window  // more narrow than limit and offset, for reads
+	Single      bool     // refuse anything but one row
+	MaxAffected *int64   // refuse to change more rows
+
+	// Condition looks at what a read of the same rows answers with, and refuses
+	// the write by an error. Nil is none.
+	Condition func(Result) error
+
+	before, after []step // of the statement
 }
 
 // Body is the body of a write. Its errors are faults.
@@ -97,6 +109,8 @@ type Window struct {
 
 // Result is the answer to a request.
 type Result struct {
+	Outcome
+
 	Body   []byte // a JSON array, or CSV; nil if nothing was asked for
 	Count  int64  // rows in Body, or changed; -1 if not known
 	Total  *int64 // rows on all pages, if that was asked for
@@ -112,7 +126,11 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	r.Window.narrow(&q)
-	st, err := plan.Read(table, q, s.MaxRows, s.answer(r.Principal, r.Answer))
+	guessed, err := s.count(&r, table, q)
+	if err != nil {
+		return Result{}, err
+	}
+	st, err := plan.Read(table, q, s.maxRows(r.Principal), s.answer(r.Principal, r.Answer))
 	if err != nil {
 		return Result{}, planFault(err)
 	}
@@ -124,8 +142,15 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 	if q.Offset != nil {
 		result.Offset = *q.Offset
 	}
-	if result.Total != nil && result.Offset > *result.Total {
-		return result, detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
+	if guessed != nil {
+		known := result.Count
+		if known > 0 {
+			known += result.Offset
+		}
+		result.Total = guessed.total(known)
+	}
+	if guessed == nil && result.Total != nil && result.Offset > *result.Total {
+		return result, Detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
 			fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", result.Offset, *result.Total))
 	}
 	return result, nil
@@ -172,12 +197,18 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	row, err := s.one(r.Body, payload.Options{Object: true}, errOne)
+	row, err := s.one(r.Body, payload.Options{Object: true, JSON: jsonColumns(table)}, errOne)
 	if err != nil {
 		return Result{}, err
 	}
+	if err := s.guard(&r, table, q); err != nil {
+		return Result{}, err
+	}
 	if len(row.Columns) == 0 {
-		return nothing(r, table)
+		return s.nothing(ctx, r, table)
+	}
+	if err := known(table, row.Columns); err != nil {
+		return Result{}, err
 	}
 	st, err := plan.Update(table, q, row.Columns, row.Rows[1:len(row.Rows)-1], s.answer(r.Principal, r.Answer))
 	if err != nil {
@@ -187,7 +218,12 @@ func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 }
 
 // nothing is the result of a write that has nothing to write.
-func nothing(r Request, table *catalog.Table) (Result, error) {
+func (s *Service) nothing(ctx context.Context, r Request, table *catalog.Table) (Result, error) {
+	if r.before != nil {
+		if _, err := s.run(ctx, r, plan.Statement{SQL: "select"}, true); err != nil {
+			return Result{}, err
+		}
+	}
 	result := Result{Body: []byte("[]"), Table: table}
 	if r.Answer.CSV {
 		result.Body = nil
@@ -200,6 +236,9 @@ func nothing(r Request, table *catalog.Table) (Result, error) {
 func (s *Service) Delete(ctx context.Context, r Request) (Result, error) {
 	table, q, err := s.prepareChange(ctx, r)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := s.guard(&r, table, q); err != nil {
 		return Result{}, err
 	}
 	st, err := plan.Delete(table, q, s.answer(r.Principal, r.Answer))
@@ -233,7 +272,7 @@ func (s *Service) schema(name string) (string, error) {
 	case slices.Contains(s.Schemas, name):
 		return name, nil
 	default:
-		return "", detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
+		return "", Detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
 			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
 	}
 }
@@ -241,7 +280,7 @@ func (s *Service) schema(name string) (string, error) {
 func parse(raw string) (query.Query, error) {
 	q, err := query.Parse(raw)
 	if malformed, ok := errors.AsType[*query.Error](err); ok {
-		f := dataFault(fault.Invalid, "PGRST100", malformed.Error())
+		f := Fault(fault.Invalid, "PGRST100", malformed.Error())
 		f.Fields = []fault.Field{{Pointer: "?" + malformed.Param, Detail: "Expected " + malformed.Expected + "."}}
 		return q, f
 	}
@@ -256,7 +295,7 @@ func parse(raw string) (query.Query, error) {
 func (s *Service) prepareChange(ctx context.Context, r Request) (*catalog.Table, query.Query, error) {
 	table, q, err := s.prepare(ctx, r)
 	if err == nil && (q.Limit != nil || q.Offset != nil) {
-		err = dataFault(fault.Invalid, "PGRST100", "limit and offset are for reads; select the rows to change by filters")
+		err = Fault(fault.Invalid, "PGRST100", "limit and offset are for reads; select the rows to change by filters")
 	}
 	return table, q, err
 }
@@ -264,7 +303,7 @@ func (s *Service) prepareChange(ctx context.Context, r Request) (*catalog.Table,
 // serves refuses a table that is missing or, to people, unguarded. The two
 // answers differ in development only.
 func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, name string) error {
-	f := dataFault(fault.NotFound, "PGRST205", fmt.Sprintf("Could not find the table %s.%s", schema, name))
+	f := Fault(fault.NotFound, "PGRST205", fmt.Sprintf("Could not find the table %s.%s", schema, name))
 	switch {
 	case table == nil:
 		return f
@@ -286,28 +325,14 @@ func (s *Service) guarded(p *principal.Principal, table *catalog.Table, schema, 
 		schema == s.Schemas[0] && s.AllowWithoutRLS[name] || s.AllowWithoutRLS[schema+"."+name]
 }
 
-// run runs a statement. What a write did is undone if it is not what the
-// request allows.
-func (s *Service) run(ctx context.Context, r Request, st plan.Statement, readOnly bool) (Result, error) {
-	result := Result{Count: -1}
-	err := s.DB.As(ctx, r.Principal, postgres.Statement{
-		SQL: st.SQL, Args: st.Args, ReadOnly: readOnly,
-		Held: !readOnly && (r.Single || r.MaxAffected != nil), Rollback: !readOnly && r.Rollback,
-	}, scanner(st, &result, func() error { return check(r, result) }))
-	if err != nil {
-		return Result{}, s.hinted(sqlFault(err, r.Principal, &st), r.Principal)
-	}
-	return result, nil
-}
-
 // check refuses a number of rows that the request does not allow.
 func check(r Request, result Result) error {
 	if r.MaxAffected != nil && result.Count > *r.MaxAffected {
-		return detailed(fault.Invalid, "PGRST124", "Query result exceeds max-affected preference constraint",
+		return Detailed(fault.Invalid, "PGRST124", "Query result exceeds max-affected preference constraint",
 			fmt.Sprintf("The query affects %d rows", result.Count))
 	}
-	if r.Single && result.Count != 1 {
-		return detailed(fault.NotAcceptable, "PGRST116", "Cannot coerce the result to a single JSON object",
+	if r.Single && (result.Count != 1 || string(result.Body) == "[]") { // which an embedding may have emptied
+		return Detailed(fault.NotAcceptable, "PGRST116", "Cannot coerce the result to a single JSON object",
 			fmt.Sprintf("The result contains %d rows", result.Count))
 	}
 	return nil

@@ -281,7 +281,7 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "?task=eq.%00", "", 400, "PGRST100", "NUL"},
 		{"GET", "?task=eq.%zz", "", 400, "PGRST100", "percent"},
 		{"GET", "?task=eq.%ff", "", 400, "PGRST100", "UTF-8"},
-		{"POST", "", `{"nope":1}`, 400, "42703", "nope"},
+		{"POST", "", `{"nope":1}`, 400, "PGRST204", "nope"},
 		{"POST", "", `{"task":"a","rank":"many"}`, 400, "22P02", "numeric"},
 		{"POST", "", `{"done":true}`, 400, "23502", "task"},
 		{"POST", "", `[{"task":"a"},{"done":true}]`, 400, "PGRST102", "keys"},
@@ -290,7 +290,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "", `{"task":"a","task":"b"}`, 400, "PGRST102", "twice"},
 		{"POST", "", `{"id":1,"task":"a"}`, 409, "23505", "todos_pkey"},
 		{"PATCH", "", `[{"task":"a"}]`, 400, "PGRST102", "object"},
-		{"PATCH", "?id=eq.1", `{"nope":1}`, 400, "42703", "nope"},
+		{"PATCH", "?id=eq.1", `{"nope":1}`, 400, "PGRST204", "nope"},
 		{"PATCH", "?limit=1", `{"task":"a"}`, 400, "PGRST100", "limit"},
 		{"DELETE", "?offset=1", ``, 400, "PGRST100", "limit"},
 	} {

@@ -3,7 +3,9 @@ package dataapi
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
@@ -13,27 +15,37 @@ import (
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
-// dataFault is a fault in the words of PostgREST.
-func dataFault(kind fault.Kind, code, message string) *fault.Error {
+// Fault is a fault in the words of PostgREST.
+func Fault(kind fault.Kind, code, message string) *fault.Error {
 	f := fault.New(kind, code, message)
 	f.SQL = &fault.SQL{State: code, Message: message}
 	return f
 }
 
-// detailed is dataFault with details, which hold no value that was sent.
-func detailed(kind fault.Kind, code, message, details string) *fault.Error {
-	f := dataFault(kind, code, message)
+// Detailed is Fault with details, which hold no value that was sent.
+func Detailed(kind fault.Kind, code, message, details string) *fault.Error {
+	f := Fault(kind, code, message)
 	f.SQL.Details = details
 	return f
+}
+
+// known refuses to write columns that the table does not have.
+func known(table *catalog.Table, columns []string) error {
+	for _, column := range columns {
+		if _, ok := table.Column(column); !ok {
+			return Fault(fault.Invalid, "PGRST204", fmt.Sprintf("Could not find the '%s' column of '%s' in the schema cache", column, table.Name))
+		}
+	}
+	return nil
 }
 
 // planFault is what is wrong with a request that the catalog has no plan for.
 func planFault(err error) error {
 	if unknown, ok := errors.AsType[*plan.UnknownColumnError](err); ok {
-		return dataFault(fault.Invalid, "42703", unknown.Error())
+		return Fault(fault.Invalid, "42703", unknown.Error())
 	}
 	if missing, ok := errors.AsType[*query.NotEmbeddedError](err); ok {
-		f := dataFault(fault.Invalid, "PGRST108", missing.Error())
+		f := Fault(fault.Invalid, "PGRST108", missing.Error())
 		f.SQL.Hint = fmt.Sprintf("Verify that '%s' is included in the 'select' query parameter.", missing.Name)
 		return f
 	}
@@ -41,14 +53,18 @@ func planFault(err error) error {
 		return relationFault(relation)
 	}
 	if several, ok := errors.AsType[*plan.NotToOneError](err); ok {
-		return detailed(fault.Invalid, "PGRST118", several.Error(),
+		return Detailed(fault.Invalid, "PGRST118", several.Error(),
 			fmt.Sprintf("'%s' and '%s' do not form a many-to-one or one-to-one relationship", several.From, several.Name))
 	}
 	if compared, ok := errors.AsType[*plan.NotNullError](err); ok {
-		return dataFault(fault.Invalid, "PGRST120", compared.Error())
+		return Fault(fault.Invalid, "PGRST120", compared.Error())
+	}
+	if errors.Is(err, plan.ErrTooLarge) {
+		return Detailed(fault.Invalid, "PGRST100", "The request asks for too much at once",
+			"What is said about an embedding is repeated wherever rows depend on it.")
 	}
 	if errors.Is(err, plan.ErrAggregates) {
-		f := dataFault(fault.Invalid, "PGRST123", "Use of aggregate functions is not allowed")
+		f := Fault(fault.Invalid, "PGRST123", "Use of aggregate functions is not allowed")
 		f.SQL.Hint = "They are allowed by the setting data.aggregates."
 		return f
 	}
@@ -59,7 +75,7 @@ func planFault(err error) error {
 // more than one.
 func relationFault(e *plan.RelationError) error {
 	if len(e.Candidates) == 0 {
-		f := dataFault(fault.Invalid, "PGRST200", e.Error())
+		f := Fault(fault.Invalid, "PGRST200", e.Error())
 		with := ""
 		if e.Hint != "" {
 			with = fmt.Sprintf(" using the hint '%s'", e.Hint)
@@ -70,31 +86,40 @@ func relationFault(e *plan.RelationError) error {
 		}
 		return f
 	}
-	f := dataFault(fault.Ambiguous, "PGRST201", e.Error())
+	f := Fault(fault.Ambiguous, "PGRST201", e.Error())
 	var hints []string
 	for _, r := range e.Candidates {
-		name, how := distinct(r)
 		f.SQL.Candidates = append(f.SQL.Candidates, fault.Candidate{
-			Cardinality: r.Cardinality.String(), Embedding: e.From + " with " + r.Table.Name, Relationship: how,
+			Cardinality: r.Cardinality.String(), Embedding: e.From + " with " + r.Table.Name, Relationship: origin(e.From, r),
 		})
-		hints = append(hints, "'"+e.Name+"!"+name+"'")
+		hints = append(hints, "'"+e.Name+"!"+distinct(r, e.Candidates)+"'")
 	}
 	f.SQL.Hint = fmt.Sprintf("Try changing '%s' to one of the following: %s. Find the desired relationship in the 'details' key.", e.Name, strings.Join(hints, ", "))
 	return f
 }
 
-// distinct returns what tells a relation from others to the same table, and how
-// it comes about.
-func distinct(r *catalog.Relation) (hint, how string) {
+// distinct returns the hint that tells a relation from others.
+func distinct(r *catalog.Relation, others []*catalog.Relation) string {
+	names := r.Hints()
+	for _, name := range names {
+		if !slices.ContainsFunc(others, func(o *catalog.Relation) bool { return o != r && slices.Contains(o.Hints(), name) }) {
+			return name
+		}
+	}
+	return names[0]
+}
+
+// origin says how a relation comes about.
+func origin(from string, r *catalog.Relation) string {
 	columns, target := strings.Join(r.Columns, ", "), strings.Join(r.Target, ", ")
 	switch {
 	case r.Function != nil:
-		return r.Function.Name, "the function " + r.Function.Name
+		return "the function " + r.Function.Name
 	case r.Junction != nil:
 		j := r.Junction
-		return j.Table.Name, fmt.Sprintf("%s using %s(%s) and %s(%s)", j.Table.Name, r.Constraint, strings.Join(j.Columns, ", "), j.Constraint, strings.Join(j.Target, ", "))
+		return fmt.Sprintf("%s using %s(%s) and %s(%s)", j.Table.Name, r.Constraint, strings.Join(j.Columns, ", "), j.Constraint, strings.Join(j.Target, ", "))
 	default:
-		return r.Constraint, fmt.Sprintf("%s using (%s) and %s(%s)", r.Constraint, columns, r.Table.Name, target)
+		return fmt.Sprintf("%s using %s(%s) and %s(%s)", r.Constraint, from, columns, r.Table.Name, target)
 	}
 }
 
@@ -121,6 +146,11 @@ func blame(f *fault.Error, st *plan.Statement) {
 // well. A privilege that nobody has yet may come with signing in.
 func sqlFault(err error, p *principal.Principal, st *plan.Statement) error {
 	report := postgres.Report(err)
+	if report != nil {
+		if own := raised(report); own != nil {
+			return own.Because(err)
+		}
+	}
 	f := fault.From(err)
 	if report == nil || f.Kind == fault.Internal || f.Kind == fault.Unavailable {
 		return err
@@ -128,6 +158,9 @@ func sqlFault(err error, p *principal.Principal, st *plan.Statement) error {
 	c := *f
 	c.SQL, c.Detail = report, report.Message
 	blame(&c, st)
+	if c.Kind == fault.Conflict && !strings.HasPrefix(report.State, "23") && report.Hint == "" {
+		c.RetryAfter, c.SQL.Hint = time.Second, "Nothing has been done, since another request came in between. Repeat this one."
+	}
 	if report.State == "42501" && p.Role == principal.Anonymous {
 		c.Kind = fault.Unauthenticated
 		if report.Hint == "" {

@@ -28,10 +28,10 @@ func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
 	}
 	kept := &spool{from: r.Body.Text, lying: &s.spooled, limit: spoolFactor * s.MaxBody}
 	defer kept.close()
-	rows := s.rows(r, q, kept)
+	rows := s.rows(r, table, q, kept)
 	first, err := rows.Next()
 	if errors.Is(err, io.EOF) {
-		return nothing(r, table)
+		return s.nothing(ctx, r, table)
 	}
 	if err != nil {
 		return Result{}, err
@@ -48,18 +48,15 @@ func (s *Service) Insert(ctx context.Context, r Request) (Result, error) {
 		return s.insertRows(ctx, r, table, st)
 	}
 	if q.Order != nil && r.Answer.Returning == plan.Rows {
-		return Result{}, detailed(fault.Invalid, "PGRST100", "order is for inserts of one statement",
+		return Result{}, Detailed(fault.Invalid, "PGRST100", "order is for inserts of one statement",
 			"The rows are too many, or lack different columns.")
 	}
-	if err := kept.rewind(); err != nil {
-		return Result{}, err
-	}
-	return s.insertSeries(ctx, r, table, q, s.rows(r, q, kept))
+	return s.insertSeries(ctx, r, table, q, kept)
 }
 
-func (s *Service) rows(r Request, q query.Query, from io.Reader) *payload.Reader {
+func (s *Service) rows(r Request, table *catalog.Table, q query.Query, from io.Reader) *payload.Reader {
 	return payload.NewReader(r.Body.Media, from, payload.Options{
-		MaxRow: s.MaxRow, Columns: q.Columns, Default: r.Default, Ordered: r.Answer.Returning == plan.Rows,
+		MaxRow: s.MaxRow, Columns: q.Columns, JSON: jsonColumns(table), Default: r.Default, Ordered: r.Answer.Returning == plan.Rows,
 	})
 }
 
@@ -82,7 +79,10 @@ func alone(rows *payload.Reader, first []payload.Run) (bool, error) {
 // insertion plans the statement for a run of rows.
 func insertion(r Request, table *catalog.Table, q query.Query, run payload.Run) (plan.Statement, error) {
 	var st plan.Statement
-	var err error
+	err := known(table, append(slices.Clip(q.Columns), run.Columns...))
+	if err != nil {
+		return st, err
+	}
 	if r.Resolution == Refuse {
 		st, err = plan.Insert(table, q, run.Columns, run.Rows, r.Answer)
 	} else {
@@ -101,11 +101,13 @@ func (s *Service) insertRows(ctx context.Context, r Request, table *catalog.Tabl
 	return result, err
 }
 
-// inserted makes what a statement has counted the rows that are new.
+// inserted tells the rows that are new from those that have been merged. A
+// trigger may drop some of the latter, which are counted all the same.
 func (r *Result) inserted(request Request, table *catalog.Table) {
 	r.Table = table
-	if request.Resolution != Refuse {
-		r.New, r.Total = r.Total, nil
+	if request.Resolution != Refuse && r.Total != nil {
+		n := max(0, r.Count-*r.Total)
+		r.New, r.Total = &n, nil
 	}
 }
 
@@ -118,19 +120,22 @@ func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	if q.Limit != nil || q.Offset != nil {
-		return Result{}, dataFault(fault.Invalid, "PGRST114", "limit and offset are not for PUT")
+		return Result{}, Fault(fault.Invalid, "PGRST114", "limit and offset are not for PUT")
 	}
 	key, ok := keyOf(table, q)
 	if !ok {
-		return Result{}, dataFault(fault.MethodNotAllowed, "PGRST105",
+		return Result{}, Fault(fault.MethodNotAllowed, "PGRST105",
 			"Filters must include all and only primary key columns with 'eq' operators")
 	}
-	row, err := s.one(r.Body, payload.Options{Columns: q.Columns}, errOtherKey)
+	row, err := s.one(r.Body, payload.Options{Columns: q.Columns, JSON: jsonColumns(table)}, errOtherKey)
 	if err != nil {
 		return Result{}, err
 	}
 	if !hasKey(row.Rows, key) {
 		return Result{}, errOtherKey
+	}
+	if err := s.guard(&r, table, q); err != nil {
+		return Result{}, err
 	}
 	r.Resolution, q.OnConflict = Merge, nil
 	st, err := insertion(r, table, q, row)
@@ -140,7 +145,7 @@ func (s *Service) Put(ctx context.Context, r Request) (Result, error) {
 	return s.insertRows(ctx, r, table, st)
 }
 
-var errOtherKey = dataFault(fault.Invalid, "PGRST115", "Payload values do not match URL in primary key column(s)")
+var errOtherKey = Fault(fault.Invalid, "PGRST115", "Payload values do not match URL in primary key column(s)")
 
 // keyOf returns the values of the primary key that the filters ask for.
 func keyOf(table *catalog.Table, q query.Query) (map[string]string, bool) {

@@ -3,6 +3,8 @@ package dataapi
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
@@ -16,31 +18,56 @@ import (
 // to one statement is bounded by the door.
 const maxAnswer = 32 << 20
 
+// A batch has no more different statements than may travel together: one for
+// each set of columns.
+const _ = uint(postgres.MaxShapes - payload.MaxShapes)
+
 // series is an insert of several statements. Its result means all of them.
 type series struct {
 	request Request
 	table   *catalog.Table
 	query   query.Query
 	rows    *payload.Reader
+	settle  []step // before everything else
+	ended   bool   // there are no more rows
 
 	result Result
 	now    plan.Statement // the one that is run
 	answer bytes.Buffer
 }
 
-func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, rows *payload.Reader) (Result, error) {
-	in := &series{request: r, table: table, query: q, rows: rows}
-	err := s.DB.InSeries(ctx, r.Principal, postgres.Series{Next: in.next, Check: in.check, Rollback: r.Rollback})
+func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, kept *spool) (Result, error) {
+	if r.Explain != "" {
+		return Result{}, Fault(fault.Invalid, "PGRST107", "There is a plan for inserts of one statement only: the rows are too many, or lack different columns")
+	}
+	var in *series
+	err := s.DB.InSeries(ctx, r.Principal, postgres.Series{
+		Begin: func() error {
+			in = &series{request: r, table: table, query: q, rows: s.rows(r, table, q, kept), settle: s.settle(r.Terms)}
+			return kept.rewind()
+		},
+		Next:     func() ([]postgres.Step, error) { return in.next() },
+		Check:    func() error { return in.check() },
+		Rollback: r.Rollback, Isolation: r.Isolation, Timeout: s.Limits[r.Principal.Role].Timeout,
+	})
 	if err != nil {
+		if in == nil { // it did not begin
+			return Result{}, err
+		}
 		return Result{}, s.hinted(sqlFault(err, r.Principal, &in.now), r.Principal)
 	}
 	in.result.inserted(r, table)
 	return in.result, nil
 }
 
-// next plans the statements of the next batch.
+// next plans the statements of the next batch. After the last rows it asks what
+// the application wants the answer to be.
 func (in *series) next() ([]postgres.Step, error) {
 	batch, err := in.rows.Next()
+	if errors.Is(err, io.EOF) && !in.ended {
+		in.ended = true
+		return []postgres.Step{{SQL: outcomeSQL, Scan: outcomeScanner(&in.result.Outcome)}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -51,15 +78,19 @@ func (in *series) next() ([]postgres.Step, error) {
 		}
 	}
 	in.now = planned[0]
-	steps := make([]postgres.Step, len(batch))
+	var steps []postgres.Step
+	for _, st := range in.settle {
+		steps = append(steps, postgres.Step{SQL: st.SQL, Args: st.Args})
+	}
+	in.settle = nil
 	for i, st := range planned {
 		var part Result
-		steps[i] = postgres.Step{Statement: postgres.Statement{SQL: st.SQL, Args: st.Args}, Scan: scanner(st, &part, func() error {
+		steps = append(steps, postgres.Step{SQL: st.SQL, Args: st.Args, Scan: scanner(st, &part, func() error {
 			if i+1 < len(planned) {
 				in.now = planned[i+1]
 			}
 			return in.add(part, st)
-		})}
+		})})
 	}
 	return steps, nil
 }
@@ -67,12 +98,7 @@ func (in *series) next() ([]postgres.Step, error) {
 // add makes the answer of one statement part of the whole.
 func (in *series) add(part Result, st plan.Statement) error {
 	in.result.Count += part.Count
-	if part.Total != nil {
-		if in.result.Total == nil {
-			in.result.Total = new(int64)
-		}
-		*in.result.Total += *part.Total
-	}
+	in.result.Total = part.Total // so far
 	if !st.Returns {
 		return nil
 	}

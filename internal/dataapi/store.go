@@ -1,6 +1,8 @@
 package dataapi
 
 import (
+	"strings"
+
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
@@ -25,12 +27,48 @@ func scanner(st plan.Statement, into *Result, check func() error) postgres.Scan 
 }
 
 // callScanner reads the one row of a call, and asks whether it may stand.
-func callScanner(st plan.Statement, into *Result, headers, status *string, check func() error) postgres.Scan {
+func callScanner(st plan.Statement, into *Result, check func() error) postgres.Scan {
 	return func(rows pgx.Rows) error {
-		if err := scanRow(rows, st, into, headers, status); err != nil {
+		if err := scanRow(rows, st, into, &into.Headers, &into.Status); err != nil {
 			return err
 		}
 		return check()
+	}
+}
+
+// whenRead is a scan, or one that drops the result, which says that it has been
+// reached.
+func whenRead(scan postgres.Scan, reached func()) postgres.Scan {
+	return func(rows pgx.Rows) error {
+		if scan != nil {
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		rows.Close()
+		if rows.Err() == nil {
+			reached()
+		}
+		return rows.Err()
+	}
+}
+
+// linesScanner reads the lines of a plan, and tells of their text.
+func linesScanner(told func([]byte) error) postgres.Scan {
+	return func(rows pgx.Rows) error {
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		return told([]byte(strings.Join(lines, "\n")))
+	}
+}
+
+func numberScanner(into *int64) postgres.Scan {
+	return func(rows pgx.Rows) error {
+		var err error
+		*into, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+		return err
 	}
 }
 

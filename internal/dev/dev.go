@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -53,7 +51,7 @@ type Options struct {
 // that one and only the secrets are in the folder.
 func Run(ctx context.Context, c *config.Config, o Options) error {
 	began := time.Now()
-	listener, err := listen(ctx, c)
+	listener, err := server.Listen(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -100,28 +98,6 @@ func Run(ctx context.Context, c *config.Config, o Options) error {
 		return fmt.Errorf("printing where the server is: %w", err)
 	}
 	return s.Run(ctx, listener)
-}
-
-// listen takes the address first, so that a second server fails before it has
-// touched anything. An empty public URL becomes the address.
-func listen(ctx context.Context, c *config.Config) (net.Listener, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Server.Address)
-	if err != nil {
-		return nil, fmt.Errorf("listening: %w (another address: --address 127.0.0.1:0 picks a free port)", err)
-	}
-	if c.PublicURL == "" {
-		c.PublicURL = (&url.URL{Scheme: "http", Host: reachable(listener.Addr())}).String()
-	}
-	return listener, nil
-}
-
-// reachable is an address as it can be typed on this machine.
-func reachable(address net.Addr) string {
-	tcp, ok := address.(*net.TCPAddr)
-	if ok && tcp.IP.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
-	}
-	return address.String()
 }
 
 // database is where the server keeps everything.

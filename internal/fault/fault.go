@@ -63,6 +63,8 @@ type SQL struct {
 	Message string
 	Details string
 	Hint    string
+	Status  int               // the HTTP status that the application's own SQL asks for; 0 for that of the kind
+	Header  map[string]string // fields that it wants sent along
 
 	// Candidates are what an ambiguous request may mean; they take the place of
 	// Details.

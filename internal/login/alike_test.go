@@ -146,8 +146,9 @@ func mannWhitney(a, b []float64) float64 {
 // sturdier half of the test above, since time on a busy machine hides much.
 func TestAddressesCostAlike(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, required)
+	s := servertest.New(t, required, servertest.With("auth.password_max_failures", "3"))
 	confirmed(t, s, "known1@example.com")
+	swept(t, s) // which writes, too
 	ctx := context.Background()
 	admin, err := pgx.Connect(ctx, s.DB.AdminURL)
 	if err != nil {
@@ -175,8 +176,32 @@ func TestAddressesCostAlike(t *testing.T) {
 			t.Errorf("%s %v:\n%s\n%s", q.path, q.pairs, known, unknown)
 		}
 	}
+	guess := question{"/signin", []any{"password", "not-the-password"}}
+	for i := range 4 { // the last ones are too many
+		known, unknown := writes(func() { guess.ask(s, "known1@example.com") }), writes(func() { guess.ask(s, "unknown1@example.com") })
+		if known != unknown {
+			t.Errorf("wrong password %d:\n%s\n%s", i+2, known, unknown)
+		}
+	}
+	if n := count(t, s, `select count(*) from auth.audit_log where details ->> 'reason' = 'too_many_failures'`); n != 4 {
+		t.Errorf("control: %d were too many", n)
+	}
+	s.DB.Exec(t, `delete from auth.password_attempts`)
 	if a, b := writes(func() {}), writes(func() { in(s, "known1@example.com", servertest.Password) }); a == b {
 		t.Error("control: a sign-in writes nothing")
+	}
+}
+
+// swept waits for the sweep that a server begins with.
+func swept(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if count(t, s, `select count(*) from auth.river_job where kind = 'auth.sweep' and state = 'completed'`) > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the server does not sweep")
+		}
 	}
 }
 
@@ -196,7 +221,7 @@ end $$;
 do $$
 declare name text;
 begin
-  foreach name in array '{users,passwords,flows,audit_log,mail_messages,sealed_values,sessions,identities}'::text[] loop
+  foreach name in array '{users,passwords,password_attempts,flows,audit_log,mail_messages,sealed_values,sessions,identities}'::text[] loop
     execute format('create trigger counted after insert or update or delete on auth.%I for each statement execute function public.counted()', name);
   end loop;
 end $$`

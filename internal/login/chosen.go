@@ -11,10 +11,10 @@ import (
 )
 
 // A mailbox proves whose the address is, and not who chose the password of a
-// sign-up with it: that may be somebody who hopes that its owner confirms. So a
-// password becomes the account's only if whoever confirms is surely the one who
-// signed up: from the same device at the same network address, from the page
-// that signed up, or knowing the password.
+// sign-up with it, or the data of a new account: that may be somebody who hopes
+// that its owner confirms. So both become the account's only if whoever confirms
+// is surely the one who asked: from the same device at the same network address,
+// from the page that asked, or knowing the password.
 
 // sameOrigin says whether a request comes from where a flow was asked for. Through
 // a proxy that is not listed everybody comes from the same address, and a user
@@ -55,12 +55,24 @@ func (s *Service) checkChosen(ctx context.Context, flow otp.Flow, token, text st
 }
 
 // withoutChosen is a flow whose password and data are left out, unless whoever
-// has redeemed it is surely the one who signed up. The page that a code was typed
+// has redeemed it is surely the one who asked. The page that a code was typed
 // on has shown its secret by then; beside a token it is not looked at.
 func withoutChosen(flow otp.Flow, p Proof, from session.Origin) otp.Flow {
 	ownPage := p.Token == "" && p.FlowID != ""
-	if flow.Kind == otp.SignUp && !flow.Proven && !ownPage && !sameOrigin(flow, from) {
+	if isChosen(flow) && !ownPage && !sameOrigin(flow, from) {
 		flow.PasswordDigest, flow.Data = "", "{}"
 	}
 	return flow
 }
+
+// withoutData is withoutChosen for the page behind a link. A sign-up it has
+// confirmed only for somebody who knows the password.
+func withoutData(flow otp.Flow, from session.Origin) otp.Flow {
+	if flow.Kind == otp.MagicLink {
+		return withoutChosen(flow, Proof{}, from)
+	}
+	return flow
+}
+
+// isChosen says whether a flow has what its asker chose for an account.
+func isChosen(flow otp.Flow) bool { return flow.Kind == otp.SignUp || flow.Kind == otp.MagicLink }

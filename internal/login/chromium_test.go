@@ -283,7 +283,7 @@ func (r reader) signsIn() {
 	r.see("Done")
 	r.shoot("done")
 	r.s.Person("", post(r.s, "/flow", "flow_id", flow))
-	r.open(link, "This link does not work any more")
+	r.open(link, "This link does not work")
 	r.shoot("over")
 }
 

@@ -151,3 +151,40 @@ func TestMailLimit(t *testing.T) {
 		t.Errorf("%d messages: %v", n, outcomes)
 	}
 }
+
+// TestTriesOfAStranger: wrong codes of somebody who knows no more than the address
+// are not counted against the page that asked, nor against the link, and the
+// other way round; each has five of its own.
+func TestTriesOfAStranger(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, required)
+	const email = "owner@example.com"
+	ask := func(path string, more ...any) (flow string, l letter) {
+		l = next(t, s, email, func() { flow = str(t, post(s, path, append(more, "email", email)...), "flow_id") })
+		return flow, l
+	}
+	guess := func(l letter, flow string) {
+		t.Helper()
+		for i := range 5 {
+			want(t, post(s, "/magiclink/verify", "email", email, "code", other(l.code, i), "flow_id", flow), 403, "otp_expired")
+		}
+	}
+	flow, l := ask("/magiclink")
+	guess(l, "")
+	want(t, post(s, "/magiclink/verify", "email", email, "code", l.code), 403, "otp_expired") // control: their tries are used up
+	s.Person("", post(s, "/magiclink/verify", "email", email, "code", l.code, "flow_id", flow))
+
+	flow, l = ask("/magiclink")
+	guess(l, flow)
+	want(t, post(s, "/magiclink/verify", "email", email, "code", l.code, "flow_id", flow), 403, "otp_expired")
+	s.Person("", post(s, "/magiclink/verify", "email", email, "code", l.code))
+
+	const fresh = "fresh@example.com" // the password behind the link of a sign-up that was made elsewhere
+	signUpElsewhere(t, s, fresh, owners)
+	l = letters(t, s, fresh, 1)[0]
+	for i := range 5 {
+		want(t, post(s, "/verify-email", "email", fresh, "code", other(l.code, i)), 403, "otp_expired")
+	}
+	want(t, press(t, s, l.token, "approve", "password", owners), 200, "")
+	want(t, in(s, fresh, owners), 200, "")
+}

@@ -49,15 +49,20 @@ func (s *Service) askSignUp(ctx context.Context, c checked, redirectTo string, f
 
 // remind refuses a sign-in with the right password to an address that has yet to
 // be proven, and mails the link once more. Whoever has sent the password may
-// take it to the account.
-func (s *Service) remind(ctx context.Context, email string, found password.Found, digest string, from session.Origin) error {
+// take it to the account. The attempt was no guess, and does not count; but whoever
+// knows the password of a sign-up need not know that of the account, so those
+// before it do.
+func (s *Service) remind(ctx context.Context, email string, attempt password.Attempt, digest string, from session.Origin) error {
+	if err := s.Passwords.TakeBack(ctx, s.DB.Single(), attempt); err != nil {
+		return err
+	}
 	err := s.DB.InTx(ctx, func(q postgres.Querier) error {
 		before, err := s.Flows.Latest(ctx, q, email, otp.SignUp)
 		if err != nil && !errors.Is(err, otp.ErrExpired) {
 			return err
 		}
 		before.PasswordDigest = digest
-		_, err = s.resend(ctx, q, email, found, before, false, from)
+		_, err = s.resend(ctx, q, email, attempt.Found, before, false, from)
 		return err
 	})
 	if err != nil {

@@ -80,9 +80,7 @@ func (s *Service) doors() []web.Route {
 	signOut.OptionalBody = true
 	return []web.Route{
 		web.Typed(signUp, with(s.SignUp)),
-		web.Typed(anonymous, with(s.SignInAnonymously)),
 		web.Typed(signIn, with(s.SignIn)),
-		web.Typed(second, with(s.VerifySecondFactor)),
 		web.Typed(refresh,
 			with(func(ctx context.Context, in refreshBody, from session.Origin) (Answer, error) {
 				return s.Refresh(ctx, in.RefreshToken, from)
@@ -91,6 +89,8 @@ func (s *Service) doors() []web.Route {
 			func(ctx context.Context, c *web.Call, in signOutBody) (web.None, error) {
 				return web.None{}, s.SignOut(ctx, c.Principal, in.Scope, Origin(c))
 			}),
+		web.Typed(second, with(s.VerifySecondFactor)),
+		web.Typed(anonymous, with(s.SignInAnonymously)),
 		web.Typed(route(http.MethodGet, "/settings", "Which ways in there are, for a sign-in page", web.Public),
 			func(context.Context, *web.Call, web.None) (Settings, error) { return s.Settings(), nil }),
 	}

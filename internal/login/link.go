@@ -50,7 +50,7 @@ func (s *Service) Confirm(ctx context.Context, token, chosen string, from sessio
 		if flow, err = s.Flows.Settle(ctx, q, token, otp.SignUp, otp.MagicLink, otp.EmailChange, otp.EmailChangeCurrent); err != nil {
 			return err
 		}
-		_, err = s.settle(ctx, q, flow, from)
+		_, err = s.settle(ctx, q, withoutData(flow, from), from)
 		return err
 	})
 	return flow, err
@@ -89,7 +89,7 @@ func (s *Service) Continue(ctx context.Context, token, chosen string, from sessi
 			return err
 		}
 		fragment.Set("token", fresh)
-		_, err = s.settle(ctx, q, settled, from)
+		_, err = s.settle(ctx, q, withoutData(settled, from), from)
 		return err
 	})
 	if err != nil {

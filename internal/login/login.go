@@ -46,7 +46,7 @@ type Config struct {
 	LinkLife   time.Duration // of mailed links and codes; ASVS 6.5.5 has at most 10 minutes
 	ResetLife  time.Duration // of those that reset a password
 	InviteLife time.Duration // of those that invite
-	MailLimit  int           // messages to one address within an hour
+	MailLimit  int           // messages of a kind to one address within an hour, at the request of one network
 	NewSignIns bool          // whether the owner of an account is told of a sign-in from somewhere new
 	Redirects  func(url string) bool
 }
@@ -155,30 +155,34 @@ func (s *Service) SignIn(ctx context.Context, c Credentials, from session.Origin
 // signIn returns password.ErrMismatch if the password was replaced while it was
 // being verified.
 func (s *Service) signIn(ctx context.Context, c Credentials, from session.Origin) (Answer, error) {
-	var found password.Found
+	var attempt password.Attempt
 	email, err := user.NormalizeEmail(c.Email)
 	if err == nil {
-		found, err = s.Passwords.Find(ctx, s.DB.Single(), email)
+		attempt, err = s.Passwords.Begin(ctx, s.DB.Single(), email, from)
 		if err != nil {
 			return Answer{}, fmt.Errorf("signing in: %w", err)
 		}
 	}
-	stale, err := s.Passwords.Verify(ctx, found.Digest, c.Password)
+	found := attempt.Found
+	stale, err := s.Passwords.Compare(ctx, s.DB.Single(), attempt, c.Password)
 	if errors.Is(err, password.ErrMismatch) {
-		return Answer{}, s.mismatch(ctx, email, found, c.Password, from)
+		return Answer{}, s.mismatch(ctx, email, attempt, c.Password, from)
 	}
 	if err != nil {
 		return Answer{}, err
 	}
 	if s.Config.Verify && !found.Verified {
-		return Answer{}, s.remind(ctx, email, found, found.Digest, from)
+		return Answer{}, s.remind(ctx, email, attempt, found.Digest, from)
 	}
 	var renewed string
 	if stale {
 		renewed = s.renew(ctx, c.Password)
 	}
 	held := func(q postgres.Querier) error {
-		if err := s.Passwords.Hold(ctx, q, found.User, found.Digest); err != nil || renewed == "" {
+		if err := s.Passwords.Hold(ctx, q, found.User, found.Digest); err != nil {
+			return err
+		}
+		if err := s.Passwords.Succeeded(ctx, q, attempt); err != nil || renewed == "" {
 			return err
 		}
 		return s.Passwords.Replace(ctx, q, found.User, found.Digest, renewed)
@@ -203,30 +207,30 @@ func (s *Service) renew(ctx context.Context, password string) string {
 // be proven it may be that of a sign-up: whoever sends that one is told what is
 // missing, whether or not the address belongs to somebody, and whoever fails has
 // waited for two comparisons.
-func (s *Service) mismatch(ctx context.Context, email string, found password.Found, text string, from session.Origin) error {
+func (s *Service) mismatch(ctx context.Context, email string, attempt password.Attempt, text string, from session.Origin) error {
 	if !s.Config.Verify {
-		return s.reject(ctx, found.User, from)
+		return s.reject(ctx, attempt, from)
 	}
 	pending, err := s.Passwords.Pending(ctx, s.DB.Single(), email)
 	if err != nil {
 		return err
 	}
-	_, err = s.Passwords.Verify(ctx, pending, text)
+	_, err = s.Passwords.Verify(ctx, pending, attempt.Text(text))
 	switch {
 	case errors.Is(err, password.ErrMismatch):
-		return s.reject(ctx, found.User, from)
+		return s.reject(ctx, attempt, from)
 	case err != nil:
 		return err
 	}
-	return s.remind(ctx, email, found, pending, from)
+	return s.remind(ctx, email, attempt, pending, from)
 }
 
-func (s *Service) reject(ctx context.Context, userID id.User, from session.Origin) error {
-	err := audit.Write(ctx, s.DB.Single(), audit.Event{
-		Action: audit.SignInRejected, Failed: true, ActorKind: "anonymous",
-		TargetKind: "user", Target: id.UUID(userID), Address: from.Address, RequestID: from.RequestID,
-	})
-	if err != nil {
+func (s *Service) reject(ctx context.Context, attempt password.Attempt, from session.Origin) error {
+	record := nobody(from).Did(audit.SignInRejected, "user", id.UUID(attempt.User))
+	if record.Failed = true; attempt.Refused {
+		record.Details["reason"] = "too_many_failures"
+	}
+	if err := audit.Write(ctx, s.DB.Single(), record); err != nil {
 		return err
 	}
 	return ErrInvalidCredentials

@@ -60,11 +60,11 @@ func (s *Service) write(ctx context.Context, q postgres.Querier, r otp.Request, 
 	if !s.Mail.Configured() {
 		return otp.Asked{}, ErrNoMail
 	}
-	mailed, alone, err := s.Flows.Mailed(ctx, q, r.Email, r.Kind, time.Hour)
+	enough, err := s.enough(ctx, q, r)
 	if err != nil {
 		return otp.Asked{}, err
 	}
-	silent := m.silent || r.Kind != otp.Invite && (!alone || mailed >= s.Config.MailLimit)
+	silent := m.silent || enough
 	r.Mailed = !silent
 	if silent || m.kind == mail.AccountExists {
 		r.Code = false // nobody is told it, so whoever sends one guesses
@@ -95,6 +95,27 @@ func (s *Service) write(ctx context.Context, q postgres.Querier, r otp.Request, 
 		send = s.Mail.Pretend
 	}
 	return asked, send(ctx, q, m.kind, r.Email, vars, r.Life)
+}
+
+// networks is how many times auth.mail_limit an address gets in all, whoever asks,
+// and refusal how long what its owner has not asked for silences where it came from.
+const (
+	networks = 3
+	refusal  = 24 * time.Hour
+)
+
+// enough says whether an address gets no more mail of a kind for now. Strangers
+// who ask for it cannot keep it from the owner: those who ask from elsewhere are
+// counted by themselves, and whoever asks from where the owner has been gets it
+// whatever the others have asked for. A network that everybody seems to come
+// from is never silenced, nor is a developer's own machine.
+func (s *Service) enough(ctx context.Context, q postgres.Querier, r otp.Request) (bool, error) {
+	mailed, alone, err := s.Flows.Mailed(ctx, q, r.Email, r.Kind, r.From, time.Hour, refusal)
+	if err != nil || r.Kind == otp.Invite {
+		return false, err
+	}
+	return !alone || mailed.Near >= s.Config.MailLimit || mailed.All >= networks*s.Config.MailLimit && !mailed.Known ||
+		mailed.Denied && !r.From.Shared && !r.From.Address.IsLoopback(), nil
 }
 
 // loose is metadata as templates take it.

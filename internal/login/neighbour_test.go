@@ -3,10 +3,12 @@ package login_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/mail/mailtest"
 	"github.com/fluxbase/fluxbase/internal/servertest"
 )
 
@@ -40,6 +42,45 @@ func TestProxyIsNobody(t *testing.T) {
 		want(t, s.Do("POST", base+"/signup", "", j("email", email, "password", owners), "X-Forwarded-For", "203.0.113.9"), 201, "")
 		_, token, _ := mailed(t, s, email, 1)
 		want(t, s.Do("POST", "/verify", "", "action=approve&token="+token, "Content-Type", "application/x-www-form-urlencoded", "X-Forwarded-For", client), status, "")
+	}
+}
+
+// TestGatewayIsNobody: outside development an address of this machine or of a
+// private network is that of what forwards for everybody.
+func TestGatewayIsNobody(t *testing.T) {
+	t.Parallel()
+	box := mailtest.New(t, mailtest.Options{})
+	staging := []servertest.Option{
+		required, servertest.With("environment", "staging"), servertest.With("auth.bcrypt_cost", "10"),
+		servertest.With("mail.smtp.host", box.Host), servertest.With("mail.smtp.port", strconv.Itoa(box.Port)),
+		servertest.With("mail.smtp.security", "none"), servertest.With("mail.from", "api@example.com"),
+	}
+	direct := servertest.New(t, staging...)
+	behind := servertest.New(t, append(staging, servertest.With("server.trusted_proxies", "127.0.0.0/8"))...)
+	for name, c := range map[string]struct {
+		server *servertest.Server
+		client string // for whom a proxy asks
+		status int
+	}{
+		"loopback": {direct, "", 422}, "a private network": {behind, "172.17.0.1", 422},
+		"control": {behind, "203.0.113.9", 200},
+	} {
+		var fields []string
+		if c.client != "" {
+			fields = []string{"X-Forwarded-For", c.client}
+		}
+		email := strings.ReplaceAll(name, " ", "-") + "@example.com"
+		want(t, c.server.Do("POST", base+"/signup", "", j("email", email, "password", mallorys), fields...), 201, "")
+		link := linkPattern.FindStringSubmatch(strings.NewReplacer("=\r\n", "", "=3D", "=").Replace(box.Next(t).Text))
+		if link == nil {
+			t.Fatalf("%s: no link", name)
+		}
+		a := c.server.Do("POST", "/verify", "", "action=approve&token="+link[1], append(fields, "Content-Type", form)...)
+		want(t, a, c.status, "")
+		if c.status == 422 {
+			want(t, c.server.Do("POST", base+"/verify-email", "", j("token", link[1]), fields...), 200, "")
+			want(t, in(c.server, email, mallorys), 401, "invalid_credentials")
+		}
 	}
 }
 

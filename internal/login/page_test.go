@@ -114,6 +114,57 @@ func TestPageIsSealedOff(t *testing.T) {
 	}
 }
 
+// TestSignInHereComesFirst: what a phisher who has asked for the link wants pressed
+// is not the button that catches the eye, where there is another.
+func TestSignInHereComesFirst(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, required)
+	button := func(action, class, text string) string {
+		return `<button name="action" value="` + action + `"` + class + `>` + text + `</button>`
+	}
+	const first = ` class="first"`
+	for email, c := range map[string]struct {
+		path, redirect string
+		want           []string // in this order
+	}{
+		"both@example.com": {"/magiclink", "http://localhost:3000/", []string{
+			button("continue", first, "Sign in here"), button("approve", "", "Sign in where it was asked for"), `value="deny"`,
+		}},
+		"one@example.com": {"/magiclink", "", []string{button("approve", first, "Sign in where it was asked for"), `value="deny"`}},
+		"signup@example.com": {"/signup", "http://localhost:3000/", []string{
+			button("continue", first, "Confirm and go on"), button("approve", "", "Confirm"), `value="deny"`,
+		}},
+	} {
+		fields := []any{"email", email}
+		if c.path == "/signup" {
+			fields = append(fields, "password", owners)
+		}
+		if c.redirect != "" {
+			fields = append(fields, "redirect_to", c.redirect)
+		}
+		l := next(t, s, email, func() { post(s, c.path, fields...) })
+		page := want(t, s.Do("GET", "/verify?token="+l.token, "", ""), 200, "").Body
+		rest := page
+		for _, b := range c.want {
+			_, after, ok := strings.Cut(rest, b)
+			if !ok {
+				t.Errorf("%s: %s is not where it belongs: %s", email, b, page)
+			}
+			rest = after
+		}
+		if strings.Count(page, first) != 1 {
+			t.Errorf("%s: %s", email, page)
+		}
+	}
+	// A link that never was and one that is over say the same.
+	l := next(t, s, "over@example.com", func() { post(s, "/magiclink", "email", "over@example.com") })
+	want(t, press(t, s, l.token, "approve"), 200, "")
+	over := want(t, s.Do("GET", "/verify?token="+l.token, "", ""), 404, "").Body
+	if never := want(t, s.Do("GET", "/verify?token="+strings.Repeat("A", 52), "", ""), 404, "").Body; never != over || !strings.Contains(never, "It is not known here") {
+		t.Errorf("%s\n%s", never, over)
+	}
+}
+
 // TestPageEscapes puts markup wherever somebody else can write.
 func TestPageEscapes(t *testing.T) {
 	t.Parallel()

@@ -4,8 +4,9 @@
 // The rule that matters: a flow is consumed once, by one statement, so of any
 // number at once one wins; and looking at a flow changes nothing, because mail
 // scanners open links. A link carries 256 random bits, of which the table has
-// the digest. A code has six digits, so it is good for five tries and ten
-// minutes, and its digest is keyed. The page that asked may hold a secret of
+// the digest. A code has six digits, so it is good for ten minutes, for five
+// tries by whoever names the address and five more by the page that asked, and
+// its digest is keyed. The page that asked may hold a secret of
 // its own, the waiter, with which it comes in once the owner of the mailbox
 // has approved, wherever the link was opened.
 //
@@ -52,7 +53,9 @@ const (
 	SecondFactor       Kind = "second_factor"        // a first factor has been proven
 )
 
-// maxTries is how many codes may be tried for one flow, and CodeDigits their length.
+// maxTries is how many codes may be tried for one flow by whoever names the
+// address alone, and as many besides by whoever shows a secret of the flow. So ten
+// of a million are looked at. CodeDigits is their length.
 const (
 	maxTries   = 5
 	CodeDigits = 6
@@ -158,15 +161,18 @@ func (s *Service) Consume(ctx context.Context, q postgres.Querier, token string,
 
 // TryCode finds the latest flow of an address and of one of the kinds by its
 // code, to be consumed by ConsumeID. A page that has a waiter sends it, and then
-// it is the flow of that page, whatever others have asked for since. A try counts
-// whatever becomes of it, so this comes before the transaction begins. It
-// returns ErrExpired.
+// it is the flow of that page, whatever others have asked for since, with tries of
+// its own. A try counts whatever becomes of it, so this comes before the
+// transaction begins. It returns ErrExpired.
 func (s *Service) TryCode(ctx context.Context, email, waiter, code string, kinds ...Kind) (id.Flow, error) {
-	var page []byte
-	if waiter != "" {
-		page = digest(waiter)
+	var flow id.Flow
+	var want []byte
+	var err error
+	if waiter == "" {
+		flow, want, err = tryCode(ctx, s.DB.Single(), email, kinds, maxTries)
+	} else {
+		flow, want, err = tryPage(ctx, s.DB.Single(), email, digest(waiter), kinds, maxTries)
 	}
-	flow, want, err := tryCode(ctx, s.DB.Single(), email, page, kinds, maxTries)
 	if err != nil {
 		return id.Flow{}, err
 	}
@@ -183,8 +189,8 @@ func (s *Service) ConsumeID(ctx context.Context, q postgres.Querier, flow id.Flo
 	return consumeID(ctx, q, flow)
 }
 
-// Try counts a try at an open flow of a kind and returns it; after five tries
-// it returns ErrExpired. Like TryCode it comes before the transaction begins.
+// Try counts a try at an open flow of a kind, by somebody who has its token, and
+// returns it; after five tries it returns ErrExpired. Like TryCode it comes before the transaction begins.
 func (s *Service) Try(ctx context.Context, token string, kind Kind) (Flow, error) {
 	return tryToken(ctx, s.DB.Single(), digest(token), kind, maxTries)
 }
@@ -250,11 +256,20 @@ func (s *Service) Latest(ctx context.Context, q postgres.Querier, email string, 
 	return selectLatest(ctx, q, email, kind)
 }
 
+// Mailed is what an address was to receive of a kind.
+type Mailed struct {
+	Near   int  // at the request of the same network: an address, or in IPv6 the same 64 bits
+	All    int  // at that of anybody
+	Known  bool // the owner of the address has come in from that network
+	Denied bool // or has refused what was asked for from there
+}
+
 // Mailed counts the messages of a kind that an address was to receive within the
-// time before. Of transactions that ask about one address at the same time one
-// is told; the others get ok false, rather than wait for it.
-func (s *Service) Mailed(ctx context.Context, q postgres.Querier, email string, kind Kind, within time.Duration) (n int, ok bool, err error) {
-	return countMailed(ctx, q, email, kind, within)
+// time before, for somebody who asks for another, and says whether the owner has
+// refused one within refused. Of transactions that ask about one address at the
+// same time one is told; the others get ok false, rather than wait for it.
+func (s *Service) Mailed(ctx context.Context, q postgres.Querier, email string, kind Kind, from session.Origin, within, refused time.Duration) (m Mailed, ok bool, err error) {
+	return countMailed(ctx, q, email, kind, from.Place(), within, refused)
 }
 
 // Of returns the flow of a page that waits, or has waited, whatever has become

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/session"
 )
 
 const insertSQL = `
@@ -19,12 +20,8 @@ values ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, nullif($9, ''), coalesce(nul
 	nullif($11, ''), $12, $13, $14, nullif($15, ''), now() + $16::interval, $17)`
 
 func insert(ctx context.Context, q postgres.Querier, flow id.Flow, r Request, token, waiter, code []byte) error {
-	var address *netip.Addr
-	if r.From.Address.IsValid() {
-		address = &r.From.Address
-	}
 	_, err := q.Exec(ctx, insertSQL, flow, string(r.Kind), r.User.Nullable(), r.NewUser.Nullable(), r.Email, token, waiter, code,
-		r.PasswordDigest, r.Data, r.RedirectTo, r.Change.Nullable(), r.AMR, address, r.From.UserAgent, r.Life, r.Mailed)
+		r.PasswordDigest, r.Data, r.RedirectTo, r.Change.Nullable(), r.AMR, nullable(r.From.Address), r.From.UserAgent, r.Life, r.Mailed)
 	return postgres.Fault(err)
 }
 
@@ -92,13 +89,26 @@ const tryCodeSQL = `
 update auth.flows t set code_tries = t.code_tries + 1
 where t.id = (
 		select f.id from auth.flows f
-		where f.email = $1 and f.kind = any ($2) and f.code_digest is not null and ($4::bytea is null or f.waiter_digest = $4) and ` + open + `
+		where f.email = $1 and f.kind = any ($2) and f.code_digest is not null and ` + open + `
 		order by f.created_at desc, f.id desc limit 1)
 	and t.code_tries < $3
 returning t.id, t.code_digest`
 
-func tryCode(ctx context.Context, q postgres.Querier, email string, waiter []byte, kinds []Kind, tries int) (flow id.Flow, code []byte, err error) {
-	err = q.QueryRow(ctx, tryCodeSQL, email, kinds, tries, waiter).Scan(&flow, &code)
+func tryCode(ctx context.Context, q postgres.Querier, email string, kinds []Kind, tries int) (flow id.Flow, code []byte, err error) {
+	return scanCode(q.QueryRow(ctx, tryCodeSQL, email, kinds, tries))
+}
+
+const tryPageSQL = `
+update auth.flows f set secret_tries = f.secret_tries + 1
+where f.waiter_digest = $4 and f.email = $1 and f.kind = any ($2) and f.code_digest is not null and f.secret_tries < $3 and ` + open + `
+returning f.id, f.code_digest`
+
+func tryPage(ctx context.Context, q postgres.Querier, email string, waiter []byte, kinds []Kind, tries int) (flow id.Flow, code []byte, err error) {
+	return scanCode(q.QueryRow(ctx, tryPageSQL, email, kinds, tries, waiter))
+}
+
+func scanCode(row pgx.Row) (flow id.Flow, code []byte, err error) {
+	err = row.Scan(&flow, &code)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return flow, nil, ErrExpired
 	}
@@ -106,8 +116,8 @@ func tryCode(ctx context.Context, q postgres.Querier, email string, waiter []byt
 }
 
 const tryTokenSQL = `
-update auth.flows f set code_tries = f.code_tries + 1
-where f.token_digest = $1 and f.kind = $2 and f.code_tries < $3 and ` + open + `
+update auth.flows f set secret_tries = f.secret_tries + 1
+where f.token_digest = $1 and f.kind = $2 and f.secret_tries < $3 and ` + open + `
 returning ` + columns
 
 func tryToken(ctx context.Context, q postgres.Querier, token []byte, kind Kind, tries int) (Flow, error) {
@@ -191,19 +201,34 @@ func selectLatest(ctx context.Context, q postgres.Querier, email string, kind Ki
 	return scan(q.QueryRow(ctx, selectLatestSQL, email, string(kind)))
 }
 
+// near says whether a flow was asked for from a network.
+const near = `(f.ip between $4::inet and $5::inet or f.ip is null and $4::inet is null)`
+
 const countMailedSQL = `
-select count(*) from auth.flows where email = $1 and kind = $2 and mailed and created_at > now() - $3::interval`
+select count(*) filter (where ` + near + `), count(*),
+	exists (select from auth.flows f where f.email = $1 and f.kind = $2 and f.denied_at > now() - $6::interval and ` + near + `),
+	exists (select from auth.users u join auth.known_places k on k.user_id = u.id where u.email = $1 and k.ip between $4::inet and $5::inet)
+from auth.flows f where f.email = $1 and f.kind = $2 and f.mailed and f.created_at > now() - $3::interval`
 
 const lockAddressSQL = `select pg_try_advisory_xact_lock(hashtextextended($1, 7160936))`
 
 // countMailed does not wait for the lock: whoever asks about one address many
 // times at once would hold as many connections.
-func countMailed(ctx context.Context, q postgres.Querier, email string, kind Kind, since time.Duration) (n int, ok bool, err error) {
+func countMailed(ctx context.Context, q postgres.Querier, email string, kind Kind, from session.Place, since, refused time.Duration) (m Mailed, ok bool, err error) {
 	if err := q.QueryRow(ctx, lockAddressSQL, email).Scan(&ok); err != nil || !ok {
-		return 0, false, postgres.Fault(err)
+		return m, false, postgres.Fault(err)
 	}
-	err = q.QueryRow(ctx, countMailedSQL, email, string(kind), since).Scan(&n)
-	return n, true, postgres.Fault(err)
+	err = q.QueryRow(ctx, countMailedSQL, email, string(kind), since, nullable(from.First), nullable(from.Last), refused).
+		Scan(&m.Near, &m.All, &m.Denied, &m.Known)
+	return m, true, postgres.Fault(err)
+}
+
+// nullable is an address as a parameter.
+func nullable(address netip.Addr) *netip.Addr {
+	if !address.IsValid() {
+		return nil
+	}
+	return &address
 }
 
 const selectOfSQL = `select ` + columns + ` from auth.flows f where f.waiter_digest = $1`

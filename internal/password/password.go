@@ -46,6 +46,7 @@ type Service struct {
 	Policy   Policy
 	Scheme   digest.Scheme // of new digests
 	Breaches *Breaches     // who knows breached passwords; nil is nobody
+	Limit    Limit         // of wrong passwords for one account
 
 	common common
 	dummy  digest.Digest // what unknown users are compared with
@@ -143,7 +144,8 @@ func Recognize(text string) error {
 	return err
 }
 
-// Set keeps the digest of a user's password, replacing an earlier one.
+// Set keeps the digest of a user's password, replacing an earlier one, at which
+// wrong ones do not count.
 func (s *Service) Set(ctx context.Context, q postgres.Querier, userID id.User, text string) error {
 	return upsert(ctx, q, userID, text)
 }

@@ -44,7 +44,7 @@ const (
 // NewPool starts workers, which end with the program. queue is how many jobs
 // may wait beyond those under way.
 func NewPool(workers, queue int) *Pool {
-	p := &Pool{jobs: make(chan job, queue), now: time.Now, sleep: time.Sleep}
+	p := &Pool{jobs: make(chan job, queue), now: time.Now, sleep: time.Sleep} //nolint:forbidigo // the clock of pauses, which tests replace
 	for range workers {
 		go p.work()
 	}

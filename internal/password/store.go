@@ -11,6 +11,8 @@ import (
 )
 
 const upsertSQL = `
+with forgotten as (
+	delete from auth.password_attempts where address_digest = (select sha256(convert_to(u.email, 'UTF8')) from auth.users u where u.id = $1))
 insert into auth.passwords (user_id, digest) values ($1, $2)
 on conflict (user_id) do update set digest = excluded.digest, updated_at = now()`
 

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fluxbase/fluxbase/internal/principal"
@@ -24,6 +24,13 @@ type Statement struct {
 	Args     []any // string or int64: PostgreSQL gives them the types that the statement wants
 	ReadOnly bool  // PostgreSQL refuses writes, also those hidden in functions
 
+	// Before and After run beside the statement, as the caller and in the same
+	// transaction.
+	Before, After []Step
+
+	Isolation Isolation     // "" is read committed; another one costs one round trip more
+	Timeout   time.Duration // of each statement; 0 is that of the database
+
 	// Held keeps the transaction open until Scan has seen the result, and undoes
 	// it if Scan returns an error. It costs one round trip more.
 	Held bool
@@ -32,6 +39,28 @@ type Statement struct {
 	// wait for its end have been checked. It implies Held.
 	Rollback bool
 }
+
+// Step is a statement beside the one that was asked for.
+type Step struct {
+	SQL  string
+	Args []any
+	Scan Scan // nil drops the result
+
+	// Decides sends nothing more until Scan has seen the result, and undoes the
+	// transaction if it returns an error. It costs one round trip more, and one
+	// for the end of the transaction.
+	Decides bool
+}
+
+// Isolation is how little a transaction sees of others (SQL, SET TRANSACTION).
+type Isolation string
+
+// The levels that a statement can ask for.
+const (
+	ReadCommitted  Isolation = "read committed"
+	RepeatableRead Isolation = "repeatable read"
+	Serializable   Isolation = "serializable"
+)
 
 // settingsSQL makes the transaction the caller's. The claims hold nothing that
 // the caller wrote unchecked: they are the payload of a verified token. It
@@ -50,35 +79,36 @@ const settingsSQL = `select where concat(
 // As runs a statement as a principal. Settings and statement travel together
 // and form one implicit transaction: one network round trip, undone as a whole
 // by any error. The first time that a connection meets a statement it is
-// prepared there, which is one round trip more.
+// prepared on the way, with the caller's privileges.
 func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan Scan) error {
 	pool, ok := db.roles[p.Role]
 	if !ok {
 		return fmt.Errorf("running a statement as a principal: no pool for role %q", p.Role)
 	}
-	args, err := texts(st.Args)
-	if err != nil {
-		return err
-	}
-	settings := db.settings(p, st.ReadOnly)
+	settings := db.settings(p, st.ReadOnly, st.Timeout)
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return Fault(err)
 	}
 	defer conn.Release()
 
-	err = db.pipeline(ctx, conn, settings, st, args, scan)
+	err = db.pipeline(ctx, conn, settings, st, scan)
 	if stale(err) { // nothing has happened: the statement was refused before it ran
-		err = db.pipeline(ctx, conn, settings, st, args, scan)
+		err = db.pipeline(ctx, conn, settings, st, scan)
 	}
 	return faultOf(err, kindOfCallers)
 }
 
-// settings are the arguments of settingsSQL.
-func (db *DB) settings(p *principal.Principal, readOnly bool) [][]byte {
+// settings are the arguments of settingsSQL. A time-out of 0 is that of the
+// database.
+func (db *DB) settings(p *principal.Principal, readOnly bool, timeout time.Duration) [][]byte {
+	limit := db.timeout
+	if timeout > 0 {
+		limit = strconv.AppendInt(nil, max(1, timeout.Milliseconds()), 10) // 0 would be none
+	}
 	return [][]byte{
 		[]byte(p.Role), []byte(p.Claims), []byte(p.User.String()), []byte(p.Email), []byte(p.Session.String()),
-		[]byte(onOff(readOnly)), db.timeout,
+		[]byte(onOff(readOnly)), limit,
 	}
 }
 
@@ -89,114 +119,54 @@ func stale(err error) bool {
 }
 
 // pipeline sends settings and statement together on one connection.
-func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byte, st Statement, args [][]byte, scan Scan) error {
-	pg, sql := conn.Conn().PgConn(), st.SQL
-	send := func(p *pgconn.Pipeline, sql string, args [][]byte) { p.SendQueryParams(sql, args, nil, nil, nil) }
-	var forget func()
+func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byte, st Statement, scan Scan) error {
+	pg := conn.Conn().PgConn()
+	r := &run{pipe: pg.StartPipeline(ctx), types: conn.Conn().TypeMap()}
 	if !db.config.Pooled {
-		names, err := prepare(ctx, pg, settingsSQL, sql)
-		if err != nil {
-			return err
-		}
-		send = func(p *pgconn.Pipeline, sql string, args [][]byte) {
-			p.SendQueryPrepared(names.of[sql], args, nil, nil)
-		}
-		forget = func() { names.forget(sql) }
+		r.prepared = preparedOn(pg)
 	}
-	p := pg.StartPipeline(ctx)
-	held := st.Held || st.Rollback
+	steps, sqls := st.steps(scan)
+	held := st.held()
+	r.makeRoom(append(sqls, settingsSQL)...)
 	if held {
-		p.SendQueryParams("begin", nil, nil, nil, nil)
+		r.pipe.SendQueryParams(st.Isolation.begin(), nil, nil, nil, nil)
+		r.expect(nil)
 	}
-	send(p, settingsSQL, settings)
-	send(p, sql, args)
-	var err error
+	r.send(settingsSQL, settings, nil)
+	err := r.all(steps)
 	if held {
-		err = hold(ctx, pg, p, conn.Conn().TypeMap(), st.Rollback, scan)
+		err = r.end(ctx, pg, st.Rollback, err)
 	} else {
-		if err = p.Sync(); err == nil {
-			err = results(p, conn.Conn().TypeMap(), 1, scan)
-		}
-		err = errors.Join(err, p.Close())
+		err = r.finish(err)
 	}
-	if stale(err) && forget != nil {
-		forget()
+	if stale(err) && r.prepared != nil {
+		err = errors.Join(err, r.prepared.drop(ctx, pg, r.last, Report(err).State == "26000"))
 	}
 	return err
 }
 
-// hold reads the results while the transaction is open, and then ends it. A
-// connection that is lost or still in a transaction is not used again: the pool
-// looks at that.
-func hold(ctx context.Context, pg *pgconn.PgConn, p *pgconn.Pipeline, types *pgtype.Map, rollback bool, scan Scan) error {
-	if rollback {
-		p.SendQueryParams("set constraints all immediate", nil, nil, nil, nil)
+// steps returns everything that runs after the settings, and the SQL of each.
+func (st *Statement) steps(scan Scan) (steps []Step, sqls []string) {
+	steps = make([]Step, 0, len(st.Before)+1+len(st.After))
+	steps = append(append(append(steps, st.Before...), Step{SQL: st.SQL, Args: st.Args, Scan: scan}), st.After...)
+	sqls = make([]string, len(steps), len(steps)+1)
+	for i, step := range steps {
+		sqls[i] = step.SQL
 	}
-	p.SendFlushRequest()
-	err := p.Flush()
-	if err == nil {
-		err = results(p, types, 2, scan)
-	}
-	if err == nil && rollback {
-		err = skip(p)
-	}
-	refused := Report(err) != nil // PostgreSQL takes nothing but the end of the pipeline now
-	switch {
-	case refused:
-	case err != nil || rollback:
-		p.SendQueryParams("rollback", nil, nil, nil, nil)
-	default:
-		p.SendQueryParams("commit", nil, nil, nil, nil)
-	}
-	err = errors.Join(err, p.Sync(), p.Close())
-	if refused {
-		_, undone := pg.Exec(ctx, "rollback").ReadAll()
-		err = errors.Join(err, undone)
-	}
-	return err
+	return steps, sqls
 }
 
-// skip reads a result that has no rows.
-func skip(p *pgconn.Pipeline) error {
-	reader, err := next(p)
-	if err != nil {
-		return err
-	}
-	_, err = reader.Close()
-	return err
+// held says whether the transaction ends by a word of its own.
+func (st *Statement) held() bool {
+	return st.Held || st.Rollback || st.Isolation != "" || slices.ContainsFunc(st.Before, func(s Step) bool { return s.Decides })
 }
 
-func next(p *pgconn.Pipeline) (*pgconn.ResultReader, error) {
-	got, err := p.GetResults()
-	if err != nil {
-		return nil, err
+// begin is the word that begins a transaction.
+func (i Isolation) begin() string {
+	if i == "" {
+		return "begin"
 	}
-	reader, ok := got.(*pgconn.ResultReader)
-	if !ok {
-		return nil, fmt.Errorf("reading results: unexpected %T", got)
-	}
-	return reader, nil
-}
-
-// results reads what came back: of the statements before, and of the one that
-// was asked for.
-func results(p *pgconn.Pipeline, types *pgtype.Map, before int, scan Scan) error {
-	for range before {
-		if err := skip(p); err != nil {
-			return err
-		}
-	}
-	reader, err := next(p)
-	if err != nil {
-		return err
-	}
-	rows := pgx.RowsFromResultReader(types, reader)
-	err = scan(rows)
-	rows.Close()
-	if rows.Err() != nil {
-		return rows.Err()
-	}
-	return err
+	return "begin isolation level " + string(i)
 }
 
 // texts writes arguments in PostgreSQL's text format.

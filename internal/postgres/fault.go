@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -35,7 +36,8 @@ func faultOf(err error, kindOf func(state string) (fault.Kind, string)) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+	var connect *pgconn.ConnectError
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && !errors.As(err, &connect) {
 		return reported(pgErr, kindOf)
 	}
 	if errors.Is(err, context.Canceled) {
@@ -48,7 +50,6 @@ func faultOf(err error, kindOf func(state string) (fault.Kind, string)) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return ErrStatementTimeout.Because(err)
 	}
-	var connect *pgconn.ConnectError
 	var network net.Error
 	if errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) || lost(err) {
 		return ErrUnavailable.Because(err)
@@ -82,8 +83,8 @@ func Report(err error) *fault.SQL {
 // kindOfOurs maps an SQLSTATE (PostgreSQL, appendix A) of a statement of ours to
 // a kind and a code.
 func kindOfOurs(state string) (fault.Kind, string) {
-	if state == "25006" {
-		return fault.Unavailable, "" // a standby, until it is promoted
+	if state == "25006" || strings.HasPrefix(state, "28") {
+		return fault.Unavailable, "" // a standby, until it is promoted; our own login is refused
 	}
 	switch kind, code := kindOfCallers(state); {
 	case kind == fault.Unavailable, kind == fault.Timeout, code == "serialization_failure", code == "lock_not_available":
@@ -94,7 +95,8 @@ func kindOfOurs(state string) (fault.Kind, string) {
 }
 
 // kindOfCallers maps an SQLSTATE of a statement that the caller wrote, and may
-// correct, to a kind and a code.
+// correct, to a kind and a code. The classes are those of PostgREST's table of
+// statuses, but for what may succeed when it is repeated, and time-outs.
 func kindOfCallers(state string) (fault.Kind, string) {
 	switch state {
 	case "23505":
@@ -115,6 +117,10 @@ func kindOfCallers(state string) (fault.Kind, string) {
 		return fault.Conflict, "serialization_failure"
 	case "55P03":
 		return fault.Conflict, "lock_not_available"
+	case "P0001":
+		return fault.Invalid, "invalid_statement"
+	case "42P17", "53400":
+		return fault.Misbehaved, "application_error"
 	case "57P01", "57P02", "57P03", "57P05", "3D000":
 		return fault.Unavailable, ""
 	}
@@ -125,11 +131,13 @@ func kindOfCallers(state string) (fault.Kind, string) {
 		return fault.Invalid, "invalid_value"
 	case "23":
 		return fault.Invalid, "constraint_violation"
-	case "42", "21", "P0", "44", "0A", "25", "3F", "54", "55":
-		return fault.Invalid, "invalid_statement"
-	case "28":
-		return fault.Unavailable, "" // our own login was refused: an outage, not the caller's doing
-	default:
+	case "0L", "0P", "28":
+		return fault.Forbidden, "insufficient_privilege"
+	case "09", "25", "2D", "38", "39", "3B", "40", "54", "55", "P0":
+		return fault.Misbehaved, "application_error"
+	case "57", "58", "F0", "HV", "XX":
 		return fault.Internal, "database_error"
+	default: // also what applications make up
+		return fault.Invalid, "invalid_statement"
 	}
 }

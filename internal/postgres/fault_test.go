@@ -54,12 +54,20 @@ func TestFaultOfStates(t *testing.T) {
 		"08006": {fault.Unavailable, "database_unavailable"},
 		"53100": {fault.Unavailable, "database_unavailable"},
 		"53300": {fault.Unavailable, "database_unavailable"},
-		"28000": {fault.Unavailable, "database_unavailable"},
+		"28000": {fault.Forbidden, "insufficient_privilege"}, // raised by a function: a login of ours fails before
+		"0L000": {fault.Forbidden, "insufficient_privilege"},
+		"42P17": {fault.Misbehaved, "application_error"},
+		"P0002": {fault.Misbehaved, "application_error"},
+		"25001": {fault.Misbehaved, "application_error"},
+		"53400": {fault.Misbehaved, "application_error"},
+		"58030": {fault.Internal, "database_error"},
+		"57P04": {fault.Internal, "database_error"},
+		"MYAPP": {fault.Invalid, "invalid_statement"},
 		"XX000": {fault.Internal, "database_error"},
 		"40001": {fault.Conflict, "serialization_failure"},
 		"40P01": {fault.Conflict, "serialization_failure"},
 		"55P03": {fault.Conflict, "lock_not_available"},
-		"54001": {fault.Invalid, "invalid_statement"},
+		"54001": {fault.Misbehaved, "application_error"},
 		"0A000": {fault.Invalid, "invalid_statement"},
 	} {
 		raise := fmt.Sprintf(`do $$ begin raise exception using errcode = '%s', message = 'said', detail = 'more', hint = 'do'; end $$`, state)

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"testing"
 	"time"
@@ -47,17 +48,29 @@ func TestRoundTrips(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	beside := read
+	beside.Before, beside.After = []postgres.Step{{SQL: "select 1"}}, []postgres.Step{{SQL: "select 2"}}
+	asked := beside
+	asked.Before = []postgres.Step{{SQL: "select 1", Decides: true}}
+	fresh := 0
+	unmet := func() {
+		fresh++
+		statement(a, postgres.Statement{SQL: fmt.Sprintf("select %d", fresh)})()
+	}
 	for name, tt := range map[string]struct {
 		want int
 		f    func()
 	}{
-		"a read of somebody's":    {1, statement(a, read)},
-		"a write of somebody's":   {1, statement(a, write)},
-		"a read of nobody's":      {1, statement(principal.Nobody(), read)},
-		"a read of a service's":   {1, statement(service(), read)},
-		"the current user":        {1, single},
-		"begin, select, commit":   {3, inTx}, // shows that the counter counts
-		"a read of somebody else": {1, statement(alice(), read)},
+		"what no connection met":   {1, unmet},
+		"with steps beside it":     {1, statement(a, beside)},
+		"with a step that decides": {3, statement(a, asked)},
+		"a read of somebody's":     {1, statement(a, read)},
+		"a write of somebody's":    {1, statement(a, write)},
+		"a read of nobody's":       {1, statement(principal.Nobody(), read)},
+		"a read of a service's":    {1, statement(service(), read)},
+		"the current user":         {1, single},
+		"begin, select, commit":    {3, inTx}, // shows that the counter counts
+		"a read of somebody else":  {1, statement(alice(), read)},
 	} {
 		tt.f() // connects and prepares
 		for range 3 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,19 +16,16 @@ import (
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
-// Step is one statement of a series, and what reads its result. ReadOnly, Held
-// and Rollback of the statement mean nothing here.
-type Step struct {
-	Statement
-
-	Scan Scan
-}
-
 // Series is statements that a caller has asked for at once. They are one
 // transaction: any error undoes them all.
 type Series struct {
-	// Next returns the steps that travel together next, and io.EOF after the last
-	// ones. The transaction is open meanwhile, so it must not wait for anybody.
+	// Begin makes the next steps the first ones. It is called once more if nothing
+	// has happened because what was prepared was gone.
+	Begin func() error
+
+	// Next returns the steps that travel together next, of no more than MaxShapes
+	// different statements, and io.EOF after the last ones. The transaction is
+	// open meanwhile, so it must not wait for anybody.
 	Next func() ([]Step, error)
 
 	// Check is asked after the last step whether it may stand.
@@ -35,15 +33,22 @@ type Series struct {
 
 	// Rollback undoes everything in any case, as it does for a Statement.
 	Rollback bool
+
+	Isolation Isolation     // "" is read committed
+	Timeout   time.Duration // of each statement; 0 is that of the database
 }
+
+// MaxShapes bounds how many different statements travel together: all of them
+// stay prepared meanwhile.
+const MaxShapes = preparedStatements / 2
 
 // undoPatience is how long a connection may take to undo a transaction before it
 // is given up, which undoes it too.
 const undoPatience = 5 * time.Second
 
 // InSeries runs statements as a principal, in one transaction. The settings of
-// the principal travel with each batch anew, so that nothing which a function
-// sets in one is there in the next. Nothing is prepared.
+// the principal travel before each statement anew, so that nothing which a
+// function sets in one is there in the next.
 func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) error {
 	pool, ok := db.roles[p.Role]
 	if !ok {
@@ -55,33 +60,51 @@ func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) er
 	}
 	defer conn.Release() // closes what is still in a transaction
 
-	err = series(ctx, conn.Conn().PgConn(), conn.Conn().TypeMap(), db.settings(p, false), s)
+	r := &runner{pg: conn.Conn().PgConn(), types: conn.Conn().TypeMap(), settings: db.settings(p, false, s.Timeout)}
+	if !db.config.Pooled {
+		r.prepared = preparedOn(r.pg)
+	}
+	err = r.series(ctx, s)
+	if stale(err) { // it was refused before it ran, and what ran before has been undone
+		err = r.series(ctx, s)
+	}
 	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
 		return fault.Newf(fault.TooLarge, "answer_too_large", "An answer is larger than %d bytes; nothing has been written.", maxAnswer).Because(err)
 	}
 	return faultOf(err, kindOfCallers)
 }
 
-func series(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [][]byte, s Series) error {
-	if err := command(ctx, pg, "begin"); err != nil {
+// runner runs a series on one connection.
+type runner struct {
+	pg       *pgconn.PgConn
+	types    *pgtype.Map
+	settings [][]byte
+	prepared *prepared // nil where nothing can be
+}
+
+func (r *runner) series(ctx context.Context, s Series) error {
+	if err := s.Begin(); err != nil {
 		return err
 	}
-	err := steps(ctx, pg, types, settings, s)
+	if err := command(ctx, r.pg, s.Isolation.begin()); err != nil {
+		return err
+	}
+	err := r.steps(ctx, s)
 	if err == nil && s.Rollback {
-		err = command(ctx, pg, "set constraints all immediate")
+		err = command(ctx, r.pg, "set constraints all immediate")
 	}
 	if err == nil && !s.Rollback {
-		return command(ctx, pg, "commit")
+		return command(ctx, r.pg, "commit")
 	}
-	if pg.IsClosed() { // PostgreSQL undoes what nobody commits
+	if r.pg.IsClosed() { // PostgreSQL undoes what nobody commits
 		return err
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoPatience)
 	defer cancel()
-	return errors.Join(err, command(ending, pg, "rollback"))
+	return errors.Join(err, command(ending, r.pg, "rollback"))
 }
 
-func steps(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [][]byte, s Series) error {
+func (r *runner) steps(ctx context.Context, s Series) error {
 	for {
 		batch, err := s.Next()
 		if errors.Is(err, io.EOF) {
@@ -90,35 +113,33 @@ func steps(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [
 		if err != nil {
 			return err
 		}
-		if err := together(ctx, pg, types, settings, batch); err != nil {
+		if err := r.together(ctx, batch); err != nil {
 			return err
 		}
 	}
 }
 
-// together sends settings and steps in one piece. PostgreSQL runs no step after
-// one that failed.
-func together(ctx context.Context, pg *pgconn.PgConn, types *pgtype.Map, settings [][]byte, batch []Step) error {
-	args := make([][][]byte, len(batch))
-	var err error
-	for i, st := range batch {
-		if args[i], err = texts(st.Args); err != nil {
-			return err
+// together sends steps in one piece, each after the settings. PostgreSQL runs no
+// step after one that failed.
+func (r *runner) together(ctx context.Context, batch []Step) error {
+	sqls := []string{settingsSQL}
+	for _, step := range batch {
+		if !slices.Contains(sqls, step.SQL) {
+			sqls = append(sqls, step.SQL)
 		}
 	}
-	p := pg.StartPipeline(ctx)
-	p.SendQueryParams(settingsSQL, settings, nil, nil, nil)
-	for i, st := range batch {
-		p.SendQueryParams(st.SQL, args[i], nil, nil, nil)
-	}
-	err = p.Sync()
-	if err == nil {
-		err = skip(p)
-	}
+	p := &run{pipe: r.pg.StartPipeline(ctx), types: r.types, prepared: r.prepared}
+	p.makeRoom(sqls...)
+	var err error
 	for i := 0; err == nil && i < len(batch); i++ {
-		err = results(p, types, 0, batch[i].Scan)
+		p.send(settingsSQL, r.settings, nil)
+		err = p.all(batch[i : i+1])
 	}
-	return errors.Join(err, p.Close())
+	err = p.finish(err)
+	if stale(err) && r.prepared != nil {
+		forgetAll(r.pg)
+	}
+	return err
 }
 
 // command runs what ends or begins a transaction. PostgreSQL answers a commit

@@ -56,10 +56,6 @@ func (l *Limiter) Spend(ctx context.Context, h http.Header, c *web.Call, name we
 	return l.refuse(ctx, c, full, wait)
 }
 
-// private are the buckets whose state is somebody's whom the caller need not be:
-// answers say what their policy is, and not how much is left.
-var private = [buckets]bool{SignInAccount: true, MailRecipient: true}
-
 // describe sets the fields RateLimit-Policy and RateLimit of
 // draft-ietf-httpapi-ratelimit-headers-10 (q: the quota, w: its window in
 // seconds; r: what remains, t: in how many seconds all of it does), and those
@@ -74,16 +70,11 @@ func (l *Limiter) describe(h http.Header, charges []Charge, levels *Levels, admi
 		level := levels[i]
 		if admitted {
 			level += c.Rate.Interval()
-		} else if private[c.Bucket] && c.Rate.Room(level) {
-			continue
 		}
 		if policies == "" {
 			policies = l.policies[c.Bucket]
 		} else {
 			policies += ", " + l.policies[c.Bucket]
-		}
-		if admitted && private[c.Bucket] {
-			continue
 		}
 		remaining, full := c.Rate.Remaining(level), seconds(level)
 		state = append(append(list(state, `"`), names[c.Bucket]...), `";r=`...)
@@ -92,9 +83,6 @@ func (l *Limiter) describe(h http.Header, charges []Charge, levels *Levels, admi
 		if least < 0 || remaining < least {
 			least, limit, reset = remaining, c.Rate.Limit, full
 		}
-	}
-	if policies == "" {
-		return
 	}
 	set(h, policies, state, [3]int{limit, max(least, 0), reset})
 }
@@ -111,9 +99,7 @@ func set(h http.Header, policies string, state []byte, older [3]int) {
 	text := string(state)
 	values := []string{policies, text[:end], text[end:ends[0]], text[ends[0]:ends[1]], text[ends[1]:ends[2]]}
 	for i, field := range [...]string{"Ratelimit-Policy", "Ratelimit", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"} {
-		if values[i] != "" {
-			h[field] = values[i : i+1 : i+1]
-		}
+		h[field] = values[i : i+1 : i+1]
 	}
 }
 

@@ -27,17 +27,21 @@ const (
 
 // group is what the routes of one kind are counted by besides their caller. A
 // subject is what a request is about, by its body. Requests that name none are
-// about the user who makes them, if there is one.
+// about the user who makes them, if there is one. Where anybody can name it, it is
+// counted together with the address, so that no stranger keeps its owner out: what
+// all may do to it together is for the attempts that internal/password and
+// internal/otp count.
 type group struct {
 	address, subject Bucket
 	byAddress        bool
 	bySubject        bool
+	apart            bool // from address to address
 }
 
 var groups = map[web.LimitGroup]group{
-	SigningIn: {address: SignIn, byAddress: true, subject: SignInAccount, bySubject: true},
+	SigningIn: {address: SignIn, byAddress: true, subject: SignInAccount, bySubject: true, apart: true},
 	SigningUp: {address: SignUp, byAddress: true},
-	Mailing:   {address: Mail, byAddress: true, subject: MailRecipient, bySubject: true},
+	Mailing:   {address: Mail, byAddress: true, subject: MailRecipient, bySubject: true, apart: true},
 	Proving:   {subject: MFA, bySubject: true},
 	Renewing:  {subject: Refresh, bySubject: true},
 }
@@ -120,6 +124,9 @@ func (l *Limiter) charges(into []Charge, c *web.Call, name web.LimitGroup, subje
 	}
 	switch {
 	case !g.bySubject:
+	case subject != "" && g.apart:
+		network := Network(c.Address)
+		into = l.add(into, g.subject, digest(subject+string(network[:])))
 	case subject != "":
 		into = l.add(into, g.subject, digest(subject))
 	case c.Principal.SignedIn():

@@ -29,10 +29,10 @@ const (
 	Authenticated               // user
 	ServiceRole                 // service key
 	SignIn                      // address
-	SignInAccount               // account that is signed in to, whether or not there is one
+	SignInAccount               // account that is signed in to, whether or not there is one, and address
 	SignUp                      // address
 	Mail                        // address that asks for mail
-	MailRecipient               // mailbox that is to get it
+	MailRecipient               // mailbox that is to get it, and address
 	MFA                         // user, or the sign-in that waits for a second factor
 	Refresh                     // session
 	buckets                     // how many there are

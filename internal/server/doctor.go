@@ -24,9 +24,11 @@ func Diagnose(ctx context.Context, c *config.Config, ownerURL string) []telemetr
 		err = db.Ping(ctx)
 	}
 	if err != nil {
-		return append(found, telemetry.Finding{
-			Severity: telemetry.Problem, Subject: "database", Detail: err.Error(), Fix: "Check database.url, and that PostgreSQL runs.",
-		})
+		down := telemetry.Finding{Severity: telemetry.Problem, Subject: "database", Detail: err.Error(), Fix: "Check database.url, and that PostgreSQL runs."}
+		if why, todo := postgres.Unreachable(err); why != "" {
+			down.Detail, down.Fix = why, todo
+		}
+		return append(found, down)
 	}
 	found = append(found, telemetry.Finding{Severity: telemetry.Fine, Subject: "database", Detail: "PostgreSQL answers."})
 	schema, complete := diagnoseSchema(ctx, c, ownerURL)
@@ -37,6 +39,7 @@ func Diagnose(ctx context.Context, c *config.Config, ownerURL string) []telemetr
 	found = append(found, diagnoseEncryption(ctx, c, db)...)
 	found = append(found, diagnoseMail(ctx, c, db)...)
 	found = append(found, diagnoseLimits(ctx, c, db))
+	found = append(found, diagnoseData(ctx, c, db)...)
 	return append(found, diagnosePolicies(ctx, c, db)...)
 }
 

@@ -19,8 +19,12 @@ func passwordsOf(c *config.Config, logger *slog.Logger) (*password.Service, erro
 		Name: a.PasswordScheme, Cost: a.BcryptCost,
 		Memory: a.Argon2Memory, Iterations: a.Argon2Iterations, Parallelism: a.Argon2Parallelism,
 	})
-	if err != nil || !a.PasswordBreachCheck {
-		return s, err
+	if err != nil {
+		return nil, err
+	}
+	s.Limit = password.Limit{Failures: a.PasswordMaxFailures, Window: a.PasswordFailureWindow}
+	if !a.PasswordBreachCheck {
+		return s, nil
 	}
 	// Whoever configures the server may have a mirror of the service inside.
 	client := outbound.New(outbound.Options{AllowPrivate: true})

@@ -2,16 +2,18 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/login"
-	"github.com/fluxbase/fluxbase/internal/otp"
 	"github.com/fluxbase/fluxbase/internal/session"
+	"github.com/fluxbase/fluxbase/internal/user"
 )
 
 // loginConfig is which ways in a configuration opens.
@@ -59,21 +61,28 @@ const (
 	sweepLimit = 30 * time.Minute
 )
 
-// sweeps has sessions and flows removed that are long over, a few at a time.
-func sweeps(jobs *job.Service, sessions *session.Service, flows *otp.Service, age time.Duration) {
+// cleaner removes some of what is long over, and says whether it may have left some.
+type cleaner func(ctx context.Context, limit int) (more bool, err error)
+
+// sweeps has sessions removed that are long over, and what others clean, a few at
+// a time.
+func sweeps(jobs *job.Service, sessions *session.Service, age time.Duration, others ...cleaner) {
 	job.Register(jobs, job.Kind[sweep]{Timeout: sweepLimit, Attempts: 1, Handle: func(ctx context.Context, _ sweep) error {
 		if err := sweepSessions(ctx, sessions, age); err != nil {
 			return err
 		}
-		for {
-			more, err := flows.Clean(ctx, sweepBatch)
-			if err != nil || !more {
-				return err //nolint:wrapcheck // says what it was doing
-			}
-			if err := rest(ctx); err != nil {
-				return err
+		for _, clean := range others {
+			for more := true; more; {
+				var err error
+				if more, err = clean(ctx, sweepBatch); err != nil {
+					return err
+				}
+				if err := breathe(ctx); err != nil {
+					return err
+				}
 			}
 		}
+		return nil
 	}})
 	job.Every[sweep](jobs, sweepInterval)
 }
@@ -86,13 +95,47 @@ func sweepSessions(ctx context.Context, sessions *session.Service, age time.Dura
 			return err //nolint:wrapcheck // says what it was doing
 		}
 		after = next
-		if err := rest(ctx); err != nil {
+		if err := breathe(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-func rest(ctx context.Context) error {
+// guestSweep is the job that removes anonymous users whom nobody is any more.
+type guestSweep struct{}
+
+// Kind implements job.Args.
+func (guestSweep) Kind() string { return "auth.sweep_guests" }
+
+const guestInterval = time.Hour
+
+// sweepsGuests has anonymous users removed whose last use is older than age, a few
+// at a time; 0 keeps them.
+func sweepsGuests(jobs *job.Service, operators *admin.Service, age time.Duration, logger *slog.Logger) {
+	job.Register(jobs, job.Kind[guestSweep]{Timeout: sweepLimit, Attempts: 1, Handle: func(ctx context.Context, _ guestSweep) error {
+		var after user.Guest
+		for {
+			swept, err := operators.SweepGuests(ctx, after, sweepBatch, age)
+			if err != nil {
+				return err //nolint:wrapcheck // says what it was doing
+			}
+			if swept.Kept > 0 {
+				logger.WarnContext(ctx, "anonymous users stay although their time is over", slog.Int("users", swept.Kept), slog.Any("why", swept.Why))
+			}
+			if after = swept.Next; after == (user.Guest{}) {
+				return nil
+			}
+			if err := breathe(ctx); err != nil {
+				return err
+			}
+		}
+	}})
+	if age > 0 {
+		job.Every[guestSweep](jobs, guestInterval)
+	}
+}
+
+func breathe(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -22,8 +22,8 @@ import (
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
-// limits are the rate limits of a server.
-type limits struct {
+// rateLimits are those of a server.
+type rateLimits struct {
 	*ratelimit.Limiter
 
 	measured []prometheus.Collector
@@ -31,7 +31,7 @@ type limits struct {
 }
 
 // newLimits returns nil where there are to be none.
-func newLimits(c *config.Config, db *postgres.DB, jobs *job.Service, logger *slog.Logger, now func() time.Time) (*limits, error) {
+func newLimits(c *config.Config, db *postgres.DB, jobs *job.Service, logger *slog.Logger, now func() time.Time) (*rateLimits, error) {
 	if !c.RateLimit.Enabled {
 		return nil, nil //nolint:nilnil // none were asked for
 	}
@@ -39,7 +39,7 @@ func newLimits(c *config.Config, db *postgres.DB, jobs *job.Service, logger *slo
 	if err != nil {
 		return nil, err
 	}
-	l := &limits{closes: func() {}}
+	l := &rateLimits{closes: func() {}}
 	var store ratelimit.Store = memory.New(memory.Keys, now)
 	if c.RateLimit.Backend != config.BackendMemory {
 		shared, closes, err := sharedCounts(c, db)
@@ -135,7 +135,7 @@ func cleanCounts(jobs *job.Service, counts *database.Store) {
 			if err != nil || !more {
 				return err //nolint:wrapcheck // says what it was doing
 			}
-			if err := rest(ctx); err != nil {
+			if err := breathe(ctx); err != nil {
 				return err
 			}
 		}

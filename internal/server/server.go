@@ -20,6 +20,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dataapi"
+	"github.com/fluxbase/fluxbase/internal/dataapi/rest"
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/login"
@@ -69,7 +70,7 @@ type Server struct {
 	revoked    *session.Revoked
 	catalog    *catalog.Service
 	linter     *lint.Service
-	limits     *limits // nil if there are none
+	limits     *rateLimits // nil if there are none
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -163,11 +164,15 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
+	if err := dataapi.CheckPreRequest(ctx, s.db.Single(), c.Data.PreRequest); err != nil {
+		return err //nolint:wrapcheck // says what it is about
+	}
 	data := &dataapi.Service{
 		DB: s.db, Catalog: s.catalog, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
-		MaxRows: int64(c.Data.MaxRows), MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
+		Limits: limits(c.Data), PreRequest: c.Data.PreRequest, MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
 		Aggregates: c.Data.Aggregates, Development: c.Environment == config.Development,
 		Rollback: strings.HasPrefix(c.Data.TxEnd, "rollback"), TxOverride: strings.HasSuffix(c.Data.TxEnd, "allow-override"),
+		IsolationOverride: c.Data.IsolationOverride, PlanEnabled: c.Data.PlanEnabled,
 	}
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
 	if s.jobs, s.webhooks, err = outgoing(c, s.background, values, s.logger); err != nil {
@@ -185,7 +190,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	users.Farewell = farewell{s.mail, people}
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
 	links := &page.Service{Links: people, Name: c.Auth.TOTPIssuer, Now: now}
-	sweeps(s.jobs, sessions, flows, c.Auth.SessionRetention)
+	sweeps(s.jobs, sessions, c.Auth.SessionRetention, flows.Clean, func(ctx context.Context, limit int) (bool, error) { return passwords.Clean(ctx, s.db.Single(), limit) })
 	if s.rotation, err = rotations(ctx, c, s.background, s.encryption, values, s.webhooks, s.logger); err != nil {
 		return err
 	}
@@ -194,6 +199,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		Inviter: people, Links: linkDesk{flows}, Notices: people,
 		Schemas: c.Data.Schemas, Now: now,
 	}
+	sweepsGuests(s.jobs, operators, c.Auth.AnonymousRetention, s.logger)
 	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
 	s.linter = linter(c, s.db)
 	health := &telemetry.Health{Checks: []telemetry.Check{
@@ -207,7 +213,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if err := s.measure(passwords); err != nil {
 		return err
 	}
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), data.Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), (&rest.API{Service: data}).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err
@@ -243,8 +249,9 @@ func (s *Server) frame(a *authn.Authenticator, now func() time.Time) *web.Server
 	frame := &web.Server{
 		Authenticate: a.Request, Logger: s.logger, Now: now,
 		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout * 9 / 10, TrustedProxies: c.TrustedProxies,
-		Headers:     headers(s.config),
-		AllowOrigin: origins(s.config),
+		LocalClients: s.config.Environment == config.Development,
+		Headers:      headers(s.config),
+		AllowOrigin:  origins(s.config),
 	}
 	if s.limits != nil {
 		frame.Limits = s.limits

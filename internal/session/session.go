@@ -102,7 +102,7 @@ type Tokens struct {
 // Origin is where a request about a session came from.
 type Origin struct {
 	Address   netip.Addr
-	Shared    bool // the address is that of a proxy: it says nothing about who is there
+	Shared    bool // the address is that of a proxy or a gateway: it says nothing about who is there
 	UserAgent string
 	RequestID string
 	Language  string // the field Accept-Language; for mail

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -200,6 +201,21 @@ func FuzzClean(f *testing.F) {
 		}
 		if once := clean(text); clean(once) != once && !strings.Contains(once, "://") {
 			t.Fatalf("%q became %q, then %q", text, once, clean(once))
+		}
+	})
+}
+
+// TestDurationsHaveAUnit in either format.
+func TestDurationsHaveAUnit(t *testing.T) {
+	t.Parallel()
+	bothFormats(t, func(t *testing.T, format string) {
+		t.Helper()
+		out := logged(format, func(l *slog.Logger) {
+			l.Info("m", slog.Duration("took", 15461669*time.Nanosecond), slog.Int("n", 15461669))
+		})
+		want := map[string]string{"json": `"took":"15.461669ms","n":15461669`, "text": `took=15.461669ms n=15461669`}[format]
+		if !strings.Contains(out, want) {
+			t.Error(out)
 		}
 	})
 }

@@ -98,6 +98,12 @@ func (s *Service) Amend(ctx context.Context, q postgres.Querier, userID id.User,
 	return version, err
 }
 
+// Unproven returns those of some accounts that somebody can come into, with a
+// password or by a session, who has never proven that the address is theirs.
+func (s *Service) Unproven(ctx context.Context, q postgres.Querier, ids ...id.User) (map[id.User]bool, error) {
+	return selectUnproven(ctx, q, ids)
+}
+
 // Unclaimed returns the account with an address, if nobody can have come into
 // it: the address is not proven, there is no password, nobody has signed in. The
 // account stays so until the transaction is over. It returns ErrNotFound if the

@@ -126,6 +126,25 @@ func selectUnclaimed(ctx context.Context, q postgres.Querier, email string) (id.
 	return userID, postgres.Fault(err)
 }
 
+const selectUnprovenSQL = `
+select u.id from auth.users u
+where u.id = any ($1) and u.email is not null and u.email_verified_at is null
+	and (exists (select from auth.passwords p where p.user_id = u.id)
+		or exists (select from auth.sessions s where s.user_id = u.id and s.ended_at is null and s.expires_at > now()))`
+
+func selectUnproven(ctx context.Context, q postgres.Querier, ids []id.User) (map[id.User]bool, error) {
+	rows, err := q.Query(ctx, selectUnprovenSQL, ids)
+	if err != nil {
+		return nil, postgres.Fault(err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[id.User])
+	unproven := make(map[id.User]bool, len(found))
+	for _, u := range found {
+		unproven[u] = true
+	}
+	return unproven, postgres.Fault(err)
+}
+
 const lockSQL = `
 select id from auth.users where id = $1 for no key update`
 

@@ -32,11 +32,14 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 // forwarding are the fields by which proxies say for whom they ask.
 var forwarding = []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"}
 
-// sharedAddress says whether an address is that of a proxy, so that anybody may
-// be behind it: one that is trusted and has not said for whom it asks, or one
-// that is not and has.
-func sharedAddress(r *http.Request, address netip.Addr, trusted []netip.Prefix) bool {
-	if within(address, trusted) {
+// sharedAddress says whether an address is one behind which there may be anybody:
+// of a proxy that is trusted and has not said for whom it asks, of one that is
+// not and has, or of what forwards connections without a word. That is a gateway
+// of containers, a TCP balancer or address translation, all of which show an
+// address that is nobody's on the Internet; local says that these are somebody's
+// own all the same, as on the machine of a developer.
+func sharedAddress(r *http.Request, address netip.Addr, trusted []netip.Prefix, local bool) bool {
+	if within(address, trusted) || !local && !global(address) {
 		return true
 	}
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && within(peer.Addr().Unmap().WithZone(""), trusted) {
@@ -48,6 +51,15 @@ func sharedAddress(r *http.Request, address netip.Addr, trusted []netip.Prefix) 
 		}
 	}
 	return false
+}
+
+// carrierGrade is shared between a provider and its customers (RFC 6598).
+var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
+
+// global says whether an address is neither of this machine nor of a network
+// that has addresses of its own.
+func global(address netip.Addr) bool {
+	return address.IsGlobalUnicast() && !address.IsPrivate() && !carrierGrade.Contains(address)
 }
 
 func within(address netip.Addr, prefixes []netip.Prefix) bool {

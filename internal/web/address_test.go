@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -70,22 +71,43 @@ func TestSharedAddress(t *testing.T) {
 		name    string
 		peer    string
 		trusted []netip.Prefix
-		field   string // with the value 203.0.113.7
+		field   string // with the value client, or 203.0.113.7
+		client  string
 		want    bool
+		local   bool // what is wanted where local addresses are somebody's own
 	}{
-		{"directly", "198.51.100.9:1", nil, "", false},
-		{"a proxy that nobody has listed", "198.51.100.9:1", nil, "X-Forwarded-For", true},
-		{"another that says so otherwise", "198.51.100.9:1", trusted, "Forwarded", true},
-		{"one more", "198.51.100.9:1", trusted, "Via", true},
-		{"a trusted proxy", "10.0.0.1:1", trusted, "X-Forwarded-For", false},
-		{"a trusted proxy that says nothing", "10.0.0.1:1", trusted, "", true},
+		{name: "directly", peer: "198.51.100.9:1"},
+		{name: "a proxy that nobody has listed", peer: "198.51.100.9:1", field: "X-Forwarded-For", want: true, local: true},
+		{name: "another that says so otherwise", peer: "198.51.100.9:1", trusted: trusted, field: "Forwarded", want: true, local: true},
+		{name: "one more", peer: "198.51.100.9:1", trusted: trusted, field: "Via", want: true, local: true},
+		{name: "a trusted proxy", peer: "10.0.0.1:1", trusted: trusted, field: "X-Forwarded-For"},
+		{name: "a trusted proxy that says nothing", peer: "10.0.0.1:1", trusted: trusted, want: true, local: true},
+		{name: "IPv6", peer: "[2001:db8::1]:1"},
+		{name: "rootless containers", peer: "127.0.0.1:1", want: true},
+		{name: "IPv6 loopback", peer: "[::1]:1", want: true},
+		{name: "mapped loopback", peer: "[::ffff:127.0.0.1]:1", want: true},
+		{name: "a gateway of containers", peer: "172.17.0.1:1", want: true},
+		{name: "a balancer", peer: "10.0.0.1:1", want: true},
+		{name: "a balancer, in IPv6", peer: "[fd00::1]:1", want: true},
+		{name: "link-local", peer: "169.254.1.1:1", want: true},
+		{name: "link-local, in IPv6", peer: "[fe80::1%eth0]:1", want: true},
+		{name: "carrier-grade NAT", peer: "100.64.0.1:1", want: true},
+		{name: "just beside it", peer: "100.128.0.1:1"},
+		{name: "a trusted proxy that has it from a gateway", peer: "10.0.0.1:1", trusted: trusted, field: "X-Forwarded-For", client: "172.17.0.1", want: true},
+		{name: "no address", peer: "@", want: true},
 	} {
-		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{}}
-		if c.field != "" {
-			r.Header.Set(c.field, "203.0.113.7")
-		}
-		if got := sharedAddress(r, clientAddress(r, c.trusted), c.trusted); got != c.want {
-			t.Errorf("%s: %t", c.name, got)
+		for _, local := range []bool{false, true} {
+			r := &http.Request{RemoteAddr: c.peer, Header: http.Header{}}
+			if c.field != "" {
+				r.Header.Set(c.field, cmp.Or(c.client, "203.0.113.7"))
+			}
+			want := c.want
+			if local {
+				want = c.local
+			}
+			if got := sharedAddress(r, clientAddress(r, c.trusted), c.trusted, local); got != want {
+				t.Errorf("%s, local %t: %t", c.name, local, got)
+			}
 		}
 	}
 }

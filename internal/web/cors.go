@@ -18,17 +18,21 @@ func (s *Server) origin(h http.Header, r *http.Request) (allowed bool) {
 }
 
 // preflight answers what browsers ask before a request of another origin. It
-// returns true when the request was that and has been answered.
-func preflight(w http.ResponseWriter, r *http.Request, allow string, allowed bool) bool {
+// returns true when the request was that, or one for the methods of a path that
+// has no route for that, and has been answered.
+func preflight(w http.ResponseWriter, r *http.Request, route Route, allow string, allowed bool) bool {
 	h := w.Header()
 	if r.Method != http.MethodOptions || allow == "" {
+		return false
+	}
+	if route.Method == http.MethodOptions && (r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "") {
 		return false
 	}
 	h.Set("Allow", allow)
 	if allowed && r.Header.Get("Access-Control-Request-Method") != "" {
 		h.Set("Access-Control-Allow-Methods", allow)
 		h.Set("Access-Control-Allow-Headers",
-			"Authorization, apikey, X-API-Key, Content-Type, Prefer, Range, Range-Unit, If-None-Match, Accept-Profile, Content-Profile, "+
+			"Authorization, apikey, X-API-Key, Content-Type, Prefer, Range, Range-Unit, If-Match, If-None-Match, Accept-Profile, Content-Profile, "+
 				"X-Client-Info, X-Sub-Tenant-ID, X-Retry-Count")
 		h.Set("Access-Control-Max-Age", "600")
 		h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,9 +67,33 @@ func unmarshal(body []byte, into any) error {
 func semanticFault(err *json.SemanticError) error {
 	pointer := string(err.JSONPointer)
 	if errors.Is(err, json.ErrUnknownName) {
-		return fault.Input(pointer, "unknown_key", "There is no such key here.")
+		return fault.Input(pointer, "unknown_key", "There is no such key here"+alternatives(err.GoType)+".")
 	}
 	return fault.Input(pointer, "invalid_type", "The value is of the wrong type.")
+}
+
+// alternatives lists the keys that there are in an object of a type.
+func alternatives(t reflect.Type) string {
+	if names := keysOf(t); len(names) > 0 {
+		return "; there are: " + strings.Join(names, ", ")
+	}
+	return ""
+}
+
+func keysOf(t reflect.Type) (names []string) {
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
+	}
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		switch {
+		case field.Anonymous && name == "":
+			names = append(names, keysOf(field.Type)...)
+		case field.IsExported() && name != "" && name != "-":
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // ReadJSON returns the body of a request after checking that it is one JSON
@@ -93,7 +118,7 @@ func ReadJSON(r *http.Request) ([]byte, error) {
 func checkMedia(r *http.Request) error {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
-		return fault.New(fault.UnsupportedMedia, "unsupported_media_type", "Send the body as application/json.")
+		return fault.New(fault.UnsupportedMedia, "unsupported_media_type", "Send the body as JSON, with the header Content-Type: application/json.")
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func decodeText(body string) (form, error) {
 // sentences is all that a fault of these codes says. The words of the decoder
 // are not among them: they quote what was sent.
 var sentences = map[string]*regexp.Regexp{
-	"unknown_key":            regexp.MustCompile(`^There is no such key here\.$`),
+	"unknown_key":            regexp.MustCompile(`^There is no such key here; there are: (email, count, on, id, item, items, data|name)\.$`),
 	"duplicate_key":          regexp.MustCompile(`^The object holds a key twice\.$`),
 	"invalid_type":           regexp.MustCompile(`^The value is of the wrong type\.$`),
 	"invalid_value":          regexp.MustCompile(`^Text cannot hold the character U\+0000\.$`),
@@ -57,7 +57,7 @@ var sentences = map[string]*regexp.Regexp{
 	"json_too_deep":          regexp.MustCompile(`^The body nests deeper than 64 levels\.$`),
 	"body_too_large":         regexp.MustCompile(`^The body is larger than \d+ bytes\.$`),
 	"incomplete_body":        regexp.MustCompile(`^The body ended too early\.$`),
-	"unsupported_media_type": regexp.MustCompile(`^Send the body as application/json\.$`),
+	"unsupported_media_type": regexp.MustCompile(`^Send the body as JSON, with the header Content-Type: application/json\.$`),
 }
 
 // wantFault checks the kind and the code, and that the caller is not sent back
@@ -99,6 +99,34 @@ func TestDecode(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestKeysThatThereAre are those of the object in which an unknown one stands, with
+// those of what it is made of, and none that is not for JSON.
+func TestKeysThatThereAre(t *testing.T) {
+	t.Parallel()
+	type part struct {
+		Size int `json:"size,omitempty"`
+	}
+	var body struct {
+		part
+
+		Name   string `json:"name"`
+		Inner  item   `json:"inner"`
+		Hidden string `json:"-"`
+		own    string
+		Any    map[string]any `json:"any"`
+	}
+	_ = body.own
+	for text, want := range map[string]string{
+		`{"username":"x"}`:          "There is no such key here; there are: size, name, inner, any.",
+		`{"inner":{"username":""}}`: "There is no such key here; there are: name.",
+	} {
+		err := Decode(posted("application/json", text), &body)
+		if f := fault.From(err); f.Code != "unknown_key" || f.Detail != want {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ type Param struct {
 // Route is one method of one path. Fields without a meaning for the server
 // feed the API description.
 type Route struct {
-	Method  string
+	Method  string // "" is every one that the path has no other route for
 	Path    string // a ServeMux pattern without method
 	Access  Access
 	Tag     string
@@ -57,6 +57,9 @@ type Route struct {
 	Answer  reflect.Type // of the JSON answer; nil for none
 	Media   string       // media type of the answer where it is not JSON
 	Hidden  bool         // not part of the API: a page or the description itself
+
+	// Reports gives every error a message, as those of PostgreSQL have one.
+	Reports bool
 
 	// OptionalBody lets a request without a body stand for one of {}.
 	OptionalBody bool
@@ -93,7 +96,7 @@ type Route struct {
 type Call struct {
 	Principal *principal.Principal
 	Address   netip.Addr // of the client, as far as trusted proxies tell
-	Shared    bool       // the address is that of a proxy, behind which there may be anybody
+	Shared    bool       // the address is that of a proxy or a gateway, behind which there may be anybody
 	UserAgent string     // cut to 512 bytes
 	RequestID string
 	Status    int // of the answer, if a handler wants another than the route's

@@ -40,6 +40,7 @@ type Server struct {
 	MaxBody        int64 // bytes
 	Deadline       time.Duration
 	TrustedProxies []netip.Prefix
+	LocalClients   bool              // loopback and private addresses are those of clients, and not of what forwards for them
 	Headers        map[string]string // set on every answer
 	AllowOrigin    func(origin string) bool
 	Limits         Limits // nil is none
@@ -108,7 +109,9 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 	}
 	names := make([]string, 0, len(methods)+1)
 	for name := range methods {
-		names = append(names, name)
+		if name != "" && name != http.MethodOptions {
+			names = append(names, name)
+		}
 	}
 	names = append(names, http.MethodOptions)
 	sort.Strings(names)
@@ -119,6 +122,9 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route, ok := methods[r.Method]
+		if !ok {
+			route, ok = methods[""]
+		}
 		if !ok {
 			route = Route{Path: r.Pattern, Serve: func(http.ResponseWriter, *http.Request, *Call) error {
 				return missing(w, len(methods) == 0, allow)
@@ -149,7 +155,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 	if !route.Unlimited {
 		c.limits, c.group = s.Limits, route.Limits
 	}
-	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies)
+	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies, s.LocalClients)
 	h := w.Header()
 	for name, values := range s.fields {
 		h[name] = values
@@ -159,14 +165,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 
 	broken, origin := false, s.origin(h, r)
 	if err := c.arrive(r.Context(), h); err != nil {
-		s.fail(r.Context(), answer, c, err)
-	} else if !preflight(answer, r, allow, origin) {
+		s.fail(r.Context(), answer, c, err, route.Reports)
+	} else if !preflight(answer, r, route, allow, origin) {
 		ctx, cancel := s.deadline(r.Context(), route)
 		r = r.WithContext(ctx)
 		c.request = r
 		if err := s.protected(answer, r, route, c); err != nil {
 			broken = route.Stream && answer.status != 0
-			s.fail(ctx, answer, c, err)
+			s.fail(ctx, answer, c, err, route.Reports)
 		}
 		cancel()
 	}
@@ -236,14 +242,14 @@ func admit(access Access, p *principal.Principal) error {
 	}
 }
 
-func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error) {
+func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error, reports bool) {
 	f := fault.From(err)
 	c.code = f.Code
 	if f.Kind == fault.Internal && !errors.Is(err, context.Canceled) {
 		s.Logger.ErrorContext(ctx, "request failed", slog.String("request_id", c.RequestID), slog.Any("error", err))
 	}
 	if w.status == 0 {
-		problem.Write(w, f, c.RequestID)
+		problem.Write(w, f, c.RequestID, reports)
 	}
 }
 

@@ -25,7 +25,7 @@ func Upload[Out any](r Route, f func(ctx context.Context, c *Call, body io.Reade
 		switch media, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); {
 		case err == nil && (media == LinesMedia || media == "application/jsonl" || media == "application/ndjson"):
 		default:
-			return fault.New(fault.UnsupportedMedia, "unsupported_media_type", "Send the body as "+LinesMedia+".")
+			return fault.New(fault.UnsupportedMedia, "unsupported_media_type", "Send the body as JSON lines, with the header Content-Type: "+LinesMedia+".")
 		}
 		out, err := f(req.Context(), c, req.Body)
 		if err != nil {

@@ -19,7 +19,9 @@ func (s *Service) Routes() []web.Route {
 		web.Upload(route(http.MethodPost, "/import", "Take users from JSON lines; lines that cannot be taken are in the report",
 			web.Param{Name: "dry_run", In: "query", Description: "true says what would happen and changes nothing"},
 			web.Param{Name: "on_conflict", In: "query", Description: "What becomes of a line whose id or address has an account: " +
-				"fail (if absent) reports it, skip passes over it, update puts what the line has into the account"}), s.upload),
+				"fail (if absent) reports it, skip passes over it, update puts what the line has into the account"},
+			web.Param{Name: "unproven", In: "query", Description: "With update, what becomes of the password and the sessions of an account whose address nobody has proven, " +
+				"where a line has email_verified and no digest: keep or reset; if absent, the line is reported"}), s.upload),
 		web.Download(route(http.MethodGet, "/export", "All users as JSON lines, which can be imported",
 			web.Param{Name: "include", In: "query", Description: "credentials: also digests of passwords and seeds of second factors"}), s.download),
 	}
@@ -38,6 +40,15 @@ func (s *Service) upload(ctx context.Context, c *web.Call, body io.Reader) (Repo
 		o.OnConflict = Conflict(texts[0])
 		if len(texts) != 1 || o.OnConflict != Fail && o.OnConflict != Skip && o.OnConflict != Update {
 			return Report{}, fault.Input("?on_conflict", "invalid_on_conflict", "It is fail, skip or update.")
+		}
+	}
+	if texts, ok := query["unproven"]; ok {
+		o.Unproven = admin.Unproven(texts[0])
+		if len(texts) != 1 || o.Unproven == "" {
+			o.Unproven = "unknown"
+		}
+		if err := o.Unproven.Check("?unproven"); err != nil {
+			return Report{}, err
 		}
 	}
 	return s.Import(ctx, admin.CallBy(c), body, o)

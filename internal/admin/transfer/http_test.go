@@ -48,6 +48,7 @@ func TestOverHTTP(t *testing.T) {
 	for query, code := range map[string]string{
 		"?on_conflict=replace": "invalid_on_conflict", "?on_conflict=": "invalid_on_conflict", "?dry_run=": "invalid_dry_run", "?dry_run=1": "invalid_dry_run",
 		"?dryrun=true": "unknown_parameter", "?on_conflict=skip&on_conflict=update": "invalid_on_conflict",
+		"?on_conflict=update&unproven=": "invalid_unproven", "?unproven=all": "invalid_unproven", "?unproven=keep&unproven=reset": "invalid_unproven",
 	} {
 		if a := post(query, `{"email":"never@example.com"}`); a.Status != 400 || a.Code() != code {
 			t.Errorf("%s: %d %s", query, a.Status, a.Body)

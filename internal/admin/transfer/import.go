@@ -52,6 +52,7 @@ type LineError struct {
 type Options struct {
 	DryRun     bool
 	OnConflict Conflict
+	Unproven   admin.Unproven // what becomes of the password of an account whose address a line without a digest says is proven
 }
 
 // record is a line that can be written.

@@ -71,7 +71,38 @@ func (r *run) plan(ctx context.Context, q postgres.Querier, records []record) (p
 			p.create = append(p.create, rec)
 		}
 	}
-	return p, nil
+	return p, r.refuse(ctx, q, &p)
+}
+
+// proves says whether a line takes an address as proven without saying by which
+// password its owner comes in.
+func (rec record) proves() bool {
+	return rec.EmailVerified != nil && *rec.EmailVerified && rec.PasswordDigest == nil
+}
+
+// refuse takes lines out of a plan that would give the address of an account to
+// somebody unknown who has a password for it, or a session.
+func (r *run) refuse(ctx context.Context, q postgres.Querier, p *plan) error {
+	var ids []id.User
+	for _, rec := range p.update {
+		if rec.proves() {
+			ids = append(ids, rec.target)
+		}
+	}
+	if r.Unproven != "" || len(ids) == 0 {
+		return nil
+	}
+	unproven, err := r.Desk.Users.Unproven(ctx, q, ids...)
+	kept := p.update[:0]
+	for _, rec := range p.update {
+		if rec.proves() && unproven[rec.target] {
+			p.failed = append(p.failed, failure{rec.number, admin.ErrUnproven})
+			continue
+		}
+		kept = append(kept, rec)
+	}
+	p.update = kept
+	return err
 }
 
 // account is one that is there.
@@ -184,6 +215,11 @@ func (r *run) updateOne(ctx context.Context, q postgres.Querier, rec record) (ve
 	}
 	if rec.Email != nil {
 		changed.Email = *rec.Email
+	}
+	if rec.proves() { // asked once more, now that nobody else signs in
+		if changed.Reset, err = r.Desk.Prove(ctx, q, r.by, rec.target, r.Unproven); err != nil {
+			return 0, nil, err
+		}
 	}
 	if changed.Password, err = r.password(ctx, q, rec); err != nil {
 		return 0, nil, err

@@ -318,7 +318,8 @@ func TestUpdateEndsSessions(t *testing.T) {
 	}
 	db.Scan(t, `insert into auth.users (id, email) values (gen_random_uuid(), 'b@example.com') returning id`, nil, &userID)
 	third := begin()
-	load(t, s, update, `{"email":"b@example.com","email_verified":true,"user_metadata":{"a":1}}`)
+	kept := transfer.Options{OnConflict: transfer.Update, Unproven: admin.KeepUnproven}
+	load(t, s, kept, `{"email":"b@example.com","email_verified":true,"user_metadata":{"a":1}}`)
 	if reason(third) != "" || s.Desk.Sessions.Revoked.Overtaken(userID, 0) {
 		t.Errorf("control: %q", reason(third))
 	}

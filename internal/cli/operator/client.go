@@ -3,10 +3,14 @@ package operator
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -75,10 +79,28 @@ func places(p problem.Document) string {
 func (c *client) exchange(request *http.Request, into any) error {
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("asking the server: %w", err)
+		return c.unanswered(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	return c.decode(response, into)
+}
+
+// unanswered says that no server has answered.
+func (c *client) unanswered(err error) error {
+	var name *net.DNSError
+	var network net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no server listens at %s; is it running, and is that its address (FLUXBASE_URL or --url)?", c.url)
+	case errors.As(err, &name):
+		return fmt.Errorf("the host in %s is not known; correct FLUXBASE_URL or --url", c.url)
+	case errors.As(err, &network) && network.Timeout():
+		return fmt.Errorf("the server at %s does not answer", c.url)
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err // without the URL, which is longer than what was typed
+	}
+	return fmt.Errorf("asking the server at %s: %w", c.url, err)
 }
 
 // decode reads an answer, or the problem that it is.

@@ -46,7 +46,7 @@ func resetFactorsCommand() *cobra.Command {
 
 func unlockCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "unlock USER", Short: "Forget the wrong codes of a user, who can try again at once", Args: oneUser("unlock USER"),
+		Use: "unlock USER", Short: "Forget the wrong codes and passwords of a user, who can try again at once", Args: oneUser("unlock USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withUser(cmd, args[0], func(c *client, path string) error {
 				return factorsAnswer(cmd, c, http.MethodPost, path+"/factors/unlock", nil, "Unlocked.")

@@ -25,12 +25,12 @@ func keysCommand() *cobra.Command {
 	cmd.PersistentFlags().String("data-dir", "", "folder of the development server (default .fluxbase)")
 	var kind, name string
 	create := &cobra.Command{
-		Use: "create", Short: "Make a key and print it, this once", Args: cobra.NoArgs,
+		Use: "create", Short: "Make a key and print it, this once", Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return createKey(cmd, apikey.Kind(kind), name) },
 	}
 	create.Flags().StringVar(&kind, "kind", "", "client or service")
 	create.Flags().StringVar(&name, "name", "", "what the key is for")
-	list := &cobra.Command{Use: "list", Short: "List keys, newest first", Args: cobra.NoArgs, RunE: listKeys}
+	list := &cobra.Command{Use: "list", Short: "List keys, newest first", Args: cli.NoArguments, RunE: listKeys}
 	revoke := &cobra.Command{
 		Use: "revoke ID", Short: "End a key, at once and everywhere", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

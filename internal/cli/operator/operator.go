@@ -63,8 +63,13 @@ func connect(cmd *cobra.Command) (*client, error) {
 	if key == "" {
 		key = os.Getenv("FLUXBASE_SERVICE_KEY")
 	}
-	if url == "" || key == "" {
+	switch {
+	case url == "" && key == "":
 		return nil, errors.New("which server? set FLUXBASE_URL and FLUXBASE_SERVICE_KEY, or --url and --service-key")
+	case url == "":
+		return nil, errors.New("which server? set FLUXBASE_URL, or --url")
+	case key == "":
+		return nil, errors.New("the service key is missing: set FLUXBASE_SERVICE_KEY (or --service-key)")
 	}
 	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
 		return nil, errors.New("the URL of the server begins with http:// or https://, such as http://127.0.0.1:8080")

@@ -124,7 +124,7 @@ func count(n *int) string {
 func lintCommand() *cobra.Command {
 	var fix, apply bool
 	cmd := &cobra.Command{
-		Use: "lint", Short: "Find what is wrong with policies, and the SQL that mends it", Args: cobra.NoArgs,
+		Use: "lint", Short: "Find what is wrong with policies, and the SQL that mends it", Args: cli.NoArguments,
 		Long: "Looks at policies, tables, views and functions. The exit status is 0 if all is well, 1 if there is a problem, 2 if there is a warning.\n\n" +
 			"--fix prints only the SQL that changes nothing about who may do what; with --apply it is run, too.",
 		RunE: func(cmd *cobra.Command, _ []string) error {

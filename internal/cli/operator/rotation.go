@@ -22,7 +22,7 @@ func reEncryptCommand() *cobra.Command {
 		Short: "Seal what is under one key version under the active one",
 		Long: "Seals everything that is under one key version under another, which has to be the active one. Everything can be read and " +
 			"written meanwhile. Interrupted at any point, the same command goes on where it was.",
-		Args: cobra.NoArgs,
+		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(versionFlag(cmd, "from-version", in.FromVersion), versionFlag(cmd, "to-version", in.ToVersion)); err != nil {
 				return err
@@ -49,7 +49,7 @@ func rollbackCommand() *cobra.Command {
 		Short: "Make an earlier key version active at once, and bring everything back to it",
 		Long: "Makes an earlier key version active on every instance at once, keeps every later one from ever becoming active again, and seals " +
 			"what is under them under the earlier one. Interrupted at any point, the same command goes on where it was.",
-		Args: cobra.NoArgs,
+		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := versionFlag(cmd, "to-version", in.ToVersion)
 			if strings.TrimSpace(in.Reason) == "" {
@@ -79,7 +79,7 @@ func rotateCommand() *cobra.Command {
 		Short: "Make a new key, make it active, and seal everything under it",
 		Long: "Makes a new key, wrapped by the provider of the configuration, makes it active when every running instance has it, and seals " +
 			"everything under it, as the schedule of key_rotation does.",
-		Args: cobra.NoArgs,
+		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runOver(cmd, "/keys/rotate", nil, "Rotating to a new key...")
 		},
@@ -173,7 +173,7 @@ func auditCommand() *cobra.Command {
 		Short: "Count what is sealed under a key version, or list the key versions",
 		Long: "Counts what is sealed under a key version, and where. The exit status is 0 if there is nothing, 2 if there is something, 1 if it " +
 			"could not be told. Without --key-version it lists the key versions.",
-		Args: cobra.NoArgs,
+		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("key-version") {
 				return listKeyVersions(cmd)
@@ -248,7 +248,7 @@ func origin(k encryption.Key) string {
 
 func notificationSecretCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "notification-secret", Short: "Print what notifications of key rotation are signed with; every read is audited", Args: cobra.NoArgs,
+		Use: "notification-secret", Short: "Print what notifications of key rotation are signed with; every read is audited", Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withDesk(cmd, func(d *desk) error {
 				var n rotation.NotificationSecret
@@ -267,7 +267,7 @@ func notificationSecretCommand() *cobra.Command {
 
 func runsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "runs", Short: "List the latest re-encryptions, rollbacks and rotations", Args: cobra.NoArgs,
+		Use: "runs", Short: "List the latest re-encryptions, rollbacks and rotations", Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withDesk(cmd, func(d *desk) error {
 				var runs rotation.Runs

@@ -184,7 +184,7 @@ func listSecretsCommand() *cobra.Command {
 	var cursor string
 	var limit int
 	cmd := &cobra.Command{
-		Use: "list", Short: "List secrets, without their values", Args: cobra.NoArgs,
+		Use: "list", Short: "List secrets, without their values", Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			query, err := tenantQuery(cmd)
 			if err != nil {

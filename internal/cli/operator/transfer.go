@@ -14,13 +14,15 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/fluxbase/fluxbase/internal/cli"
+
 	"github.com/fluxbase/fluxbase/internal/admin/transfer"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
 func importCommand() *cobra.Command {
 	var dryRun bool
-	var onConflict string
+	var onConflict, unproven string
 	cmd := &cobra.Command{
 		Use: "import FILE|-", Short: "Take users from JSON lines", Args: oneUser("import FILE|-"),
 		Long: "Takes users from a file of JSON lines, or from standard input. Lines that cannot be taken are listed and the others taken; the command " +
@@ -30,11 +32,16 @@ func importCommand() *cobra.Command {
 			if dryRun {
 				query.Set("dry_run", "true")
 			}
+			if unproven != "" {
+				query.Set("unproven", unproven)
+			}
 			return importUsers(cmd, args[0], query)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would happen")
 	cmd.Flags().StringVar(&onConflict, "on-conflict", string(transfer.Fail), "what becomes of a line whose account exists: fail, skip or update")
+	cmd.Flags().StringVar(&unproven, "unproven", "", "with update, what becomes of the password and the sessions of an account whose address a line says is proven, "+
+		"and nobody has: keep or reset (default: such a line is not taken)")
 	return cmd
 }
 
@@ -107,7 +114,7 @@ func exportCommand() *cobra.Command {
 	var file string
 	var credentials bool
 	cmd := &cobra.Command{
-		Use: "export", Short: "Write all users as JSON lines", Args: cobra.NoArgs,
+		Use: "export", Short: "Write all users as JSON lines", Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := "/users/export"
 			if credentials {
@@ -167,7 +174,7 @@ func (c *client) request(ctx context.Context, method, path string, body io.Reade
 func (c *client) download(request *http.Request, out io.Writer) error {
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("asking the server: %w", err)
+		return c.unanswered(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode/100 != 2 {

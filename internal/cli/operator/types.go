@@ -30,7 +30,7 @@ func generateCommand() *cobra.Command {
 	var schemas []string
 	var check bool
 	cmd := &cobra.Command{
-		Use: "generate", Short: "Write the types of tables, views and functions", Args: cobra.NoArgs,
+		Use: "generate", Short: "Write the types of tables, views and functions", Args: cli.NoArguments,
 		Long: "Writes the types of tables, views, functions, enums and composite types, as clients of Supabase know them. " +
 			"With --check nothing is written, and the exit status is 1 if the file is not what would be written.",
 		RunE: func(cmd *cobra.Command, _ []string) error {

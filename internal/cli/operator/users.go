@@ -35,7 +35,7 @@ func usersCommand() *cobra.Command {
 
 func listUsersCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list", Short: "List users, newest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List users, newest first", Args: cli.NoArguments,
 		Long: "Lists users, newest first, or by address with --q. Several conditions hold at once.\n\n" +
 			"Metadata is KEY:VALUE for a text, or a JSON object that has to be contained.",
 		RunE: listUsers,

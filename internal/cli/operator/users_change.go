@@ -140,6 +140,7 @@ func inviteUserCommand() *cobra.Command {
 func updateUserCommand() *cobra.Command {
 	var f userFlags
 	var keep bool
+	var unproven string
 	cmd := &cobra.Command{
 		Use: "update USER", Short: "Change a user", Args: oneUser("update USER --..."),
 		Long: "Changes a user. Metadata is merged; a null removes a member. Another password ends the sessions of the user.",
@@ -148,6 +149,7 @@ func updateUserCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			c.Unproven = admin.Unproven(unproven)
 			return withUser(cmd, args[0], func(client *client, path string) error {
 				return oneUserAnswer(cmd, client, http.MethodPatch, path, c, "Changed")
 			})
@@ -155,6 +157,7 @@ func updateUserCommand() *cobra.Command {
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&keep, "keep-sessions", false, "another password ends no session")
+	cmd.Flags().StringVar(&unproven, "unproven", "", "with --verified, what becomes of the password and the sessions of an account whose address nobody has proven: keep or reset")
 	return cmd
 }
 

@@ -37,6 +37,7 @@ var Rules = map[string]func(value any) error{
 	"redirect_urls": checkRedirectURLs,
 	"schemas":       checkSchemas,
 	"tables":        checkTables,
+	"function":      checkFunction,
 
 	"word": checkWord, "region": checkRegion, "mount": checkMount, "endpoint": checkEndpoint,
 	"mailbox": checkMailbox, "host": checkHost, "locale": checkLocale,
@@ -131,6 +132,15 @@ func checkSchemas(value any) error {
 		case slices.Contains(schemas[:i], schema):
 			return errors.New("names a schema twice (element " + strconv.Itoa(i+1) + ")")
 		}
+	}
+	return nil
+}
+
+func checkFunction(value any) error {
+	text, _ := value.(string)
+	schema, name, qualified := strings.Cut(text, ".")
+	if text != "" && (!qualified || schema == "" || name == "" || strings.Contains(name, ".") || len(schema) > maxIdentifier || len(name) > maxIdentifier) {
+		return errors.New("must be schema.function")
 	}
 	return nil
 }

@@ -83,16 +83,25 @@ func (r *Reading) variableFile(v *variable, base, name string) {
 }
 
 func (r *Reading) unknownVariable(name string) {
+	prefix := r.schema.options.Prefix
+	if service := strings.TrimSuffix(prefix, "_"); serviceLink.MatchString(strings.TrimPrefix(name, service)) {
+		r.Refuse("environment", name, Unknown("variable", "")+" (Kubernetes makes such names for a service named "+strings.ToLower(service)+
+			"; set enableServiceLinks: false in the pod)")
+		return
+	}
 	base, isFile := strings.CutSuffix(name, "_FILE")
-	near := Nearest(base, slices.Sorted(maps.Keys(r.schema.byEnv)))
-	if isFile {
+	var names []string // without what all have in common, which brings nothing nearer
+	for _, known := range slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(r.schema.byEnv)), r.schema.options.Foreign))) {
+		names = append(names, strings.TrimPrefix(known, prefix))
+	}
+	near := Nearest(strings.TrimPrefix(base, prefix), names)
+	if near != "" {
+		near = prefix + near
+	}
+	if near != "" && isFile {
 		near += "_FILE"
 	}
-	detail := "is not a known variable; the nearest is " + near
-	if service := strings.TrimSuffix(r.schema.options.Prefix, "_"); serviceLink.MatchString(strings.TrimPrefix(name, service)) {
-		detail += " (Kubernetes makes such names for a service named " + strings.ToLower(service) + "; set enableServiceLinks: false in the pod)"
-	}
-	r.Refuse("environment", name, detail)
+	r.Refuse("environment", name, Unknown("variable", near))
 }
 
 // serviceLink is how Kubernetes names the address of a service in every pod,

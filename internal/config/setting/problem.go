@@ -44,15 +44,26 @@ func (e *Error) Error() string {
 }
 
 // Nearest returns the candidate with the fewest edits from name; the first of
-// several.
+// several. Those that are far from it, by more than two fifths of its letters and
+// more than two, are no help: then it returns "".
 func Nearest(name string, candidates []string) string {
-	best, least := "", -1
+	best, least := "", max(2, 2*len(name)/5)+1
 	for _, candidate := range candidates {
-		if n := distance(name, candidate); least < 0 || n < least {
+		if n := distance(name, candidate); n < least {
 			best, least = candidate, n
 		}
 	}
 	return best
+}
+
+// Unknown says of a key or a variable that it is none, and which may have been
+// meant, if any is near.
+func Unknown(what, near string) string {
+	detail := "is not a known " + what
+	if near != "" {
+		detail += "; the nearest is " + near
+	}
+	return detail
 }
 
 // distance is Levenshtein's, over bytes.

@@ -135,7 +135,7 @@ func (r *Reading) Refuse(place, key, detail string) {
 }
 
 func (r *Reading) unknown(place, key string) {
-	r.Refuse(place, key, "is not a known key; the nearest is "+Nearest(key, r.schema.names()))
+	r.Refuse(place, key, Unknown("key", Nearest(key, r.schema.names())))
 }
 
 // names returns every key path, spelling and section, for suggestions.

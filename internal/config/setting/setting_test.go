@@ -115,7 +115,7 @@ func TestProblemsOfAnotherProgram(t *testing.T) {
 		"inner.pairs must be a list",
 		"env APP_NAME: name must be short",
 		"environment: APP_NAMES is not a known variable; the nearest is APP_NAME",
-		"environment: APP_SERVICE_PORT is not a known variable; the nearest is APP_INNER_PAIRS (Kubernetes makes such names for a service named app; set enableServiceLinks: false in the pod)",
+		"environment: APP_SERVICE_PORT is not a known variable (Kubernetes makes such names for a service named app; set enableServiceLinks: false in the pod)",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

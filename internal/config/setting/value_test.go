@@ -20,7 +20,7 @@ func TestSizesAndDurationsAreWrittenBack(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{"": "log", "log": "log", "lgo": "log", "sever": "server", "kitten": "mitten"} {
+	for in, want := range map[string]string{"": "", "log": "log", "lgo": "log", "sever": "server", "kitten": "mitten", "kitchen": "", "servant": "", "a": ""} {
 		if got := Nearest(in, []string{"log", "server", "mitten"}); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", in, got, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -26,11 +27,13 @@ type csvRows struct {
 	names  []string // of the columns to take
 	quoted [][]byte // the same as members of an object begin
 	takes  []int    // for each field, its place in names; -1 for none
+	json   []bool   // for each of names, whether its texts are JSON
 	wanted []string // the columns to take; nil for all
+	asJSON []string // of them
 
 	fields []field
 	text   []byte // of all fields
-	json   []byte // the row
+	object []byte // the row
 }
 
 // field is where a field ends in the text of its row.
@@ -41,7 +44,7 @@ type field struct {
 
 func newCSV(in *bounded, o Options) *csvRows {
 	in.limit = o.MaxRow
-	return &csvRows{in: in, max: o.MaxRow, buf: bufio.NewReader(in), wanted: o.Columns}
+	return &csvRows{in: in, max: o.MaxRow, buf: bufio.NewReader(in), wanted: o.Columns, asJSON: o.JSON}
 }
 
 func (c *csvRows) next() (row, error) {
@@ -56,7 +59,7 @@ func (c *csvRows) next() (row, error) {
 	if len(c.fields) != len(c.takes) {
 		return row{}, c.refuse(fmt.Sprintf("The line has %d fields where there are %d columns.", len(c.fields), len(c.takes)))
 	}
-	return c.object()
+	return c.row()
 }
 
 // header reads the names.
@@ -90,6 +93,7 @@ func (c *csvRows) header() error {
 		}
 		c.takes[i] = len(c.names)
 		c.names = append(c.names, name)
+		c.json = append(c.json, slices.Contains(c.asJSON, name))
 		member, err := jsontext.AppendQuote(nil, name)
 		if err != nil {
 			return fmt.Errorf("writing a name as JSON: %w", err)
@@ -99,31 +103,34 @@ func (c *csvRows) header() error {
 	return nil
 }
 
-// object makes an object of the fields.
-func (c *csvRows) object() (row, error) {
-	c.json = append(c.json[:0], '{')
+// row makes an object of the fields.
+func (c *csvRows) row() (row, error) {
+	text := append(c.object[:0], '{')
 	from := 0
 	for i, f := range c.fields {
-		value := c.text[from:f.end]
+		value, k := c.text[from:f.end], c.takes[i]
 		from = f.end
-		if c.takes[i] < 0 {
+		if k < 0 {
 			continue
 		}
-		if len(c.json) > 1 {
-			c.json = append(c.json, ',')
+		if len(text) > 1 {
+			text = append(text, ',')
 		}
-		c.json = append(c.json, c.quoted[c.takes[i]]...)
+		text = append(text, c.quoted[k]...)
 		if !f.quoted && string(value) == "NULL" {
-			c.json = append(c.json, "null"...)
+			text = append(text, "null"...)
 			continue
 		}
 		var err error
-		if c.json, err = jsontext.AppendQuote(c.json, value); err != nil {
-			return row{}, fmt.Errorf("writing a field as JSON: %w", err)
+		if text, err = appendText(text, value, c.json[k]); err != nil {
+			return row{}, err
+		}
+		if text == nil {
+			return row{}, c.refuse(fmt.Sprintf("Field %d is not JSON.", i+1))
 		}
 	}
-	c.json = append(c.json, '}')
-	return row{c.json, c.names}, nil
+	c.object = append(text, '}')
+	return row{c.object, c.names}, nil
 }
 
 // record reads the next line that has something on it into fields and text, and

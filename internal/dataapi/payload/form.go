@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -14,6 +15,7 @@ import (
 type formRows struct {
 	in   *bounded
 	max  int64
+	json []string // columns whose texts are JSON
 	done bool
 }
 
@@ -32,11 +34,11 @@ func (f *formRows) next() (row, error) {
 	if err != nil {
 		return row{}, fmt.Errorf("reading a form: %w", err)
 	}
-	return object(string(body))
+	return f.object(string(body))
 }
 
 // object makes an object of the fields of a form.
-func object(form string) (row, error) {
+func (f *formRows) object(form string) (row, error) {
 	r := row{text: []byte("{"), keys: []string{}}
 	seen := map[string]bool{}
 	n := 0
@@ -63,14 +65,15 @@ func object(form string) (row, error) {
 		if n > 1 {
 			r.text = append(r.text, ',')
 		}
-		for i, s := range []string{name, text} {
-			if i == 1 {
-				r.text = append(r.text, ':')
-			}
-			var err error
-			if r.text, err = jsontext.AppendQuote(r.text, s); err != nil {
-				return row{}, fmt.Errorf("writing a form as JSON: %w", err)
-			}
+		var err error
+		if r.text, err = jsontext.AppendQuote(r.text, name); err != nil {
+			return row{}, fmt.Errorf("writing a name as JSON: %w", err)
+		}
+		if r.text, err = appendText(append(r.text, ':'), []byte(text), slices.Contains(f.json, name)); err != nil {
+			return row{}, err
+		}
+		if r.text == nil {
+			return row{}, refuse(fmt.Sprintf("Field %d of the form is not JSON.", n), "")
 		}
 	}
 	r.text = append(r.text, '}')

@@ -126,6 +126,22 @@ func scan(text []byte) (depth int, nul bool) {
 	return depth, nul
 }
 
+// appendText appends a text to a row: as a JSON string, or as the JSON that it is
+// to be. It returns nil if it is none that PostgreSQL could keep.
+func appendText(to []byte, text []byte, isJSON bool) ([]byte, error) {
+	if !isJSON {
+		to, err := jsontext.AppendQuote(to, text)
+		if err != nil {
+			return nil, fmt.Errorf("writing a text as JSON: %w", err)
+		}
+		return to, nil
+	}
+	if depth, nul := scan(text); depth >= maxDepth || nul || !jsontext.Value(text).IsValid() {
+		return nil, nil
+	}
+	return append(to, text...), nil
+}
+
 // fault says what is wrong with a body, and where.
 func (j *jsonRows) fault(err error) error {
 	if failed := j.in.fault(j.max); failed != nil {

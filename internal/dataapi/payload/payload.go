@@ -30,14 +30,19 @@ const (
 // begins within it is still in it.
 const BatchSize = 1 << 20
 
-// maxRuns bounds the runs of one batch.
-const maxRuns = 500
+// maxRuns bounds the runs of one batch, and MaxShapes the different sets of
+// columns that they have.
+const (
+	maxRuns   = 500
+	MaxShapes = 32
+)
 
 // Options say how rows are to be read.
 type Options struct {
 	MaxRow  int64    // bytes of one row
 	Object  bool     // JSON must be an object, and no array
 	Columns []string // to take from rows; nil takes those that all rows have in common
+	JSON    []string // columns whose texts, of CSV and of forms, are JSON themselves
 	Default bool     // what a row lacks of Columns is to be its default, and not null
 	Ordered bool     // rows that lack different columns stay in their order
 }
@@ -82,7 +87,7 @@ func NewReader(media Media, body io.Reader, o Options) *Reader {
 	case CSV:
 		r.rows = newCSV(in, o)
 	case Form:
-		r.rows = &formRows{in: in, max: o.MaxRow}
+		r.rows = &formRows{in: in, max: o.MaxRow, json: o.JSON}
 	default:
 		r.rows = newJSON(in, o)
 	}
@@ -168,7 +173,9 @@ type batch struct {
 	size    int
 }
 
-func (b *batch) full() bool { return b.size >= BatchSize || len(b.runs) >= maxRuns }
+func (b *batch) full() bool {
+	return b.size >= BatchSize || len(b.runs) >= maxRuns || len(b.of) >= MaxShapes
+}
 
 func (b *batch) add(columns []string, shape string, text []byte) {
 	i, ok := b.of[shape]

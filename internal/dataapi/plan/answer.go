@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
@@ -16,7 +17,7 @@ func (b *builder) envelope(answer Answer, q *query.Query, count func()) {
 	if answer.CSV {
 		b.header = b.csvHeader(q)
 	}
-	b.text("select ", body(answer, !b.single, value), ", count(*)")
+	b.text("select ", body(answer, !b.single, value), ", ", cmp.Or(b.counts, "count(*)"))
 	if answer.Count && count != nil {
 		b.counted = true
 		b.text(", (")

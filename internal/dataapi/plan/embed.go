@@ -55,7 +55,7 @@ func (b *builder) relation(e *query.Embed) *catalog.Relation {
 	found := slices.DeleteFunc(b.table.Related(e.Relation, e.Hint), func(r *catalog.Relation) bool { return !b.serves(r) })
 	b.joins[e] = nil
 	if len(found) != 1 {
-		b.fail(&RelationError{b.table.Name, e.Relation, e.Hint, b.table.NearRelation(e.Relation), found})
+		b.fail(&RelationError{b.table.Name, e.Relation, e.Hint, b.table.NearRelation(e.Relation, b.serves), found})
 		return nil
 	}
 	b.joins[e] = found[0]
@@ -126,9 +126,11 @@ func (b *builder) embedded(item *query.Item, grouped bool) {
 		b.text("(select coalesce(json_agg(", alias, ".*), '[]')")
 	}
 	b.text(jsonb(grouped), " from (")
-	b.within(b.target(item, r), func() {
-		b.selection(&item.Embed.Query)
-		b.limit(&item.Embed.Query)
+	b.apart(func() {
+		b.within(b.target(item, r), func() {
+			b.selection(&item.Embed.Query)
+			b.limit(&item.Embed.Query)
+		})
 	})
 	b.text(") ", alias, ") as ", Quote(item.Key()))
 }
@@ -139,8 +141,15 @@ func (b *builder) lateral(s spread) {
 	if r == nil {
 		return
 	}
-	alias := "t" + strconv.Itoa(b.depth+1)
 	b.text(" left join lateral (")
+	b.spreadRows(s, r)
+	b.text(") as ", s.alias, " on true")
+}
+
+// spreadRows selects the rows that are spread: as one row of arrays if there may
+// be several.
+func (b *builder) spreadRows(s spread, r *catalog.Relation) {
+	alias := "t" + strconv.Itoa(b.depth+1)
 	if !r.ToOne() {
 		b.text("select ")
 		for i, o := range s.outputs {
@@ -155,14 +164,32 @@ func (b *builder) lateral(s spread) {
 	if !r.ToOne() {
 		b.text(") ", alias)
 	}
-	b.text(") as ", s.alias, " on true")
 }
 
-// exists writes the condition that an embedding has rows.
+// maxSemi is how many conditions on embeddings PostgreSQL may make joins of in
+// one subquery. To plan sixteen together takes it a second, and one by one no
+// time.
+const maxSemi = 4
+
+// apart writes a subquery that PostgreSQL plans by itself.
+func (b *builder) apart(write func()) {
+	outer := b.semi
+	b.semi = 0
+	write()
+	b.semi = outer
+}
+
+// exists writes the condition that an embedding has rows. PostgreSQL makes no
+// join of what is part of an OR.
 func (b *builder) exists(item *query.Item) {
 	r, q := b.relation(item.Embed), &item.Embed.Query
 	if r == nil {
 		return
+	}
+	b.semi++
+	alone := b.semi > maxSemi
+	if alone {
+		b.text("(false or ")
 	}
 	b.text("exists (select 1")
 	b.within(b.target(item, r), func() {
@@ -173,6 +200,9 @@ func (b *builder) exists(item *query.Item) {
 		}
 	})
 	b.text(")")
+	if alone {
+		b.text(")")
+	}
 }
 
 // related writes a field of an embedding of one row, to sort by.
@@ -191,12 +221,14 @@ func (b *builder) related(q *query.Query, t query.Term) {
 		return
 	}
 	b.text("(select ")
-	b.within(b.target(item, r), func() {
-		b.mark(t.Column)
-		b.text(b.field(t.Field, false))
-		b.from(nil)
-		b.where(&item.Embed.Query)
-		b.limit(&item.Embed.Query)
+	b.apart(func() {
+		b.within(b.target(item, r), func() {
+			b.mark(t.Column)
+			b.text(b.field(t.Field, false))
+			b.from(nil)
+			b.where(&item.Embed.Query)
+			b.limit(&item.Embed.Query)
+		})
 	})
 	b.text(")")
 }

@@ -29,8 +29,7 @@ const filmsSQL = `
 
 func TestEmbeddings(t *testing.T) {
 	t.Parallel()
-	b := openWith(t, filmsSQL)
-	for _, c := range []struct{ table, raw, want string }{
+	openWith(t, filmsSQL).reads(t, []reading{
 		{"films", "select=title,directors(name)&order=id", `[{"title":"Alpha","directors":{"name":"Ada"}},{"title":"Beta","directors":{"name":"Ada"}},{"title":"Gamma","directors":{"name":"Ben"}},{"title":"Delta","directors":null}]`},
 		{"directors", "select=name,films(title)&order=id&films.order=title.desc", `[{"name":"Ada","films":[{"title":"Beta"},{"title":"Alpha"}]},{"name":"Ben","films":[{"title":"Gamma"}]},{"name":"Cyd","films":[]}]`},
 		{"directors", "select=name,f:films(t:title)&f.title=eq.Beta&order=id", `[{"name":"Ada","f":[{"t":"Beta"}]},{"name":"Ben","f":[]},{"name":"Cyd","f":[]}]`},
@@ -46,7 +45,8 @@ func TestEmbeddings(t *testing.T) {
 		{"actors", "select=name,films!inner(title,directors!inner(name))&films.directors.name=eq.Ada&order=id&films.order=id", `[{"name":"Xi","films":[{"title":"Alpha","directors":{"name":"Ada"}},{"title":"Beta","directors":{"name":"Ada"}}]},{"name":"Yu","films":[{"title":"Alpha","directors":{"name":"Ada"}}]}]`},
 		{"directors", "select=name,films(title,roles(part,actors(name)))&films.order=id&films.roles.order=part&id=eq.1", `[{"name":"Ada","films":[{"title":"Alpha","roles":[{"part":"fool","actors":{"name":"Yu"}},{"part":"hero","actors":{"name":"Xi"}}]},{"title":"Beta","roles":[{"part":"hero","actors":{"name":"Xi"}}]}]}]`},
 		{"films", "select=title,specs(minutes)&id=in.(3,4)&order=id", `[{"title":"Gamma","specs":{"minutes":110}},{"title":"Delta","specs":null}]`},
-		{"films", "select=title,before:films!sequel_of(title)&order=id.desc&limit=1", ``},
+		{"films", "select=title,before:films!sequel_of(title)&order=id&limit=1", `[{"title":"Alpha","before":[{"title":"Beta"}]}]`},
+		{"films", "select=title,after:films!sequel_of(title)&order=id.desc&offset=2&limit=1", `[{"title":"Beta","after":[{"title":"Delta"}]}]`},
 		{"films", "select=title,sequel_of(title)&order=id.desc&limit=1", `[{"title":"Delta","sequel_of":{"title":"Beta"}}]`},
 		{"films", "select=title&order=directors(name).desc.nullslast,id", ``},
 		{"films", "select=title,directors()&order=directors(name).desc.nullslast,id", `[{"title":"Gamma"},{"title":"Alpha"},{"title":"Beta"},{"title":"Delta"}]`},
@@ -75,41 +75,54 @@ func TestEmbeddings(t *testing.T) {
 		{"directors", "select=films(specs())&id=eq.1", `[{"films":[{},{}]}]`},
 		{"directors", "select=films()&id=eq.1", `[{}]`},
 		{"directors", "select=*,films(*)&id=eq.3", `[{"id":3,"name":"Cyd","born":1970,"films":[]}]`},
-	} {
-		q, err := query.Parse(c.raw)
-		if err == nil {
-			var st plan.Statement
-			if st, err = plan.Read(b.table(t, c.table), q, 0, plan.Answer{Aggregates: true, Count: true}); err == nil {
-				var body string
-				var n, total int
-				if err = b.conn.QueryRow(t.Context(), st.SQL, st.Args...).Scan(&body, &n, &total); err == nil {
-					var got, want any
-					if err := json.Unmarshal([]byte(body), &got); err != nil {
-						t.Fatal(err)
-					}
-					if c.want == "" {
-						t.Errorf("%s?%s: %s, want a complaint", c.table, c.raw, body)
-						continue
-					}
-					if err := json.Unmarshal([]byte(c.want), &want); err != nil {
-						t.Fatal(c.raw, err)
-					}
-					if diff := cmp.Diff(want, got); diff != "" {
-						t.Errorf("%s?%s\n%s\n%s", c.table, c.raw, st.SQL, diff)
-					}
-					if n != len(got.([]any)) || total != n && !strings.Contains(c.raw, "limit") {
-						t.Errorf("%s?%s: counted %d and %d", c.table, c.raw, n, total)
-					}
-					continue
-				}
-			}
-			if c.want != "" {
-				t.Errorf("%s?%s\n%s\n%v", c.table, c.raw, st.SQL, err)
+	})
+}
+
+// reading is a read, and the rows that answer it; none for a complaint.
+type reading struct{ table, raw, want string }
+
+// reads compares the answers to reads, and their counts, with what they are to
+// be.
+func (b *base) reads(t *testing.T, list []reading) {
+	t.Helper()
+	for _, c := range list {
+		rows, total, sql, err := b.read(t, c)
+		if err != nil || c.want == "" {
+			if (err == nil) != (c.want != "") {
+				t.Errorf("%s?%s: %v, %v\n%s", c.table, c.raw, rows, err, sql)
 			}
 			continue
 		}
-		if c.want != "" {
-			t.Errorf("%s?%s: %v", c.table, c.raw, err)
+		var want []any
+		if err := json.Unmarshal([]byte(c.want), &want); err != nil {
+			t.Fatal(c.raw, err)
+		}
+		if diff := cmp.Diff(want, rows); diff != "" {
+			t.Errorf("%s?%s\n%s\n%s", c.table, c.raw, sql, diff)
+		}
+		if total != len(rows) && !strings.Contains(c.raw, "limit") {
+			t.Errorf("%s?%s: counted %d", c.table, c.raw, total)
 		}
 	}
+}
+
+func (b *base) read(t *testing.T, c reading) (rows []any, total int, sql string, err error) {
+	t.Helper()
+	q, err := query.Parse(c.raw)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	st, err := plan.Read(b.table(t, c.table), q, 0, plan.Answer{Aggregates: true, Count: true})
+	if err != nil {
+		return nil, 0, "", err
+	}
+	var body string
+	var n int
+	if err := b.conn.QueryRow(t.Context(), st.SQL, st.Args...).Scan(&body, &n, &total); err != nil {
+		return nil, 0, st.SQL, err
+	}
+	if err := json.Unmarshal([]byte(body), &rows); err != nil || n != len(rows) {
+		t.Fatalf("%s?%s: %v, %d rows counted in %s", c.table, c.raw, err, n, body)
+	}
+	return rows, total, st.SQL, nil
 }

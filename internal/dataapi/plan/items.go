@@ -46,13 +46,11 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 			groups = append(groups, written)
 		}
 	}
-	if items == nil {
-		items = []query.Item{{Field: query.Field{Column: "*"}}}
-	}
+	items = b.listed(items)
 	for i := range items {
 		item := &items[i]
 		switch {
-		case isStar(item) && !grouped && !b.expand:
+		case isStar(item) && !grouped:
 			next(false)
 			b.text(b.alias, ".*")
 		case isStar(item):
@@ -66,6 +64,16 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 		case item.Embed.Spread:
 			b.spreads++
 			s := spread{item, b.outputsOf(item), "s" + strconv.Itoa(b.spreads), grouped}
+			switch r := b.relation(item.Embed); {
+			case len(s.outputs) == 0: // nothing would make one row of several
+				continue
+			case len(s.outputs) == 1 && !r.ToOne(): // one value, put off until the rows of the page are known
+				next(false)
+				b.text("(")
+				b.apart(func() { b.spreadRows(s, r) })
+				b.text(") as ", Quote(s.outputs[0].key))
+				continue
+			}
 			for _, o := range s.outputs {
 				next(o.item != nil)
 				b.text(b.spreadOutput(s.alias+"."+Quote(o.key), o), " as ", Quote(o.key))
@@ -81,6 +89,35 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 	return spreads, groups
 }
 
+// listed is what a level answers with: all columns where nothing is asked for.
+// A count without parentheses is one of rows, as it was before there were other
+// aggregates, unless the table has such a column.
+func (b *builder) listed(items []query.Item) []query.Item {
+	if items == nil {
+		return []query.Item{{Field: query.Field{Column: "*"}}}
+	}
+	if slices.ContainsFunc(items, b.isCount) {
+		items = slices.Clone(items)
+		for i := range items {
+			if b.isCount(items[i]) {
+				items[i] = query.Item{Alias: items[i].Key(), Aggregate: countRows}
+			}
+		}
+	}
+	return items
+}
+
+// countRows is what a count without parentheses is. Nobody has to allow it.
+const countRows query.Aggregate = "rows"
+
+func (b *builder) isCount(item query.Item) bool {
+	if item.Column != string(query.Count) || item.Path != nil || item.Cast != nil || item.Aggregate != "" {
+		return false
+	}
+	_, column := b.table.Column(item.Column)
+	return !column && b.table.ComputedColumn(item.Column) == nil
+}
+
 // isStar says that an item stands for all columns. A column called * has an
 // alias, or is lost among them.
 func isStar(item *query.Item) bool {
@@ -92,7 +129,7 @@ func (b *builder) item(item *query.Item) {
 	b.mark(item.Column)
 	expression := "*"
 	if item.Column != "" || item.Aggregate == "" {
-		expression = cast(b.field(item.Field, true), item.Cast)
+		expression = cast(b.field(item.Field, item.Cast == nil), item.Cast)
 	}
 	switch {
 	case item.Aggregate == "":
@@ -115,6 +152,9 @@ func (b *builder) spreadOutput(expression string, o output) string {
 }
 
 func (b *builder) aggregate(item *query.Item, of string) string {
+	if item.Aggregate == countRows {
+		return "count(" + of + ")"
+	}
 	if !b.answer.Aggregates {
 		b.fail(ErrAggregates)
 	}
@@ -131,7 +171,7 @@ func cast(expression string, t *query.Type) string {
 // grouped says whether the level has aggregates: its own, or those of what is
 // spread into it.
 func (b *builder) grouped(items []query.Item) bool {
-	return !b.hoists && slices.ContainsFunc(items, func(item query.Item) bool {
+	return !b.hoists && slices.ContainsFunc(b.listed(items), func(item query.Item) bool {
 		if item.Embed != nil && item.Embed.Spread {
 			return slices.ContainsFunc(b.outputsOf(&item), func(o output) bool { return o.item != nil })
 		}
@@ -141,9 +181,7 @@ func (b *builder) grouped(items []query.Item) bool {
 
 // outputs returns the members of what a level answers with, in order.
 func (b *builder) outputs(items []query.Item) (list []output) {
-	if items == nil {
-		items = []query.Item{{Field: query.Field{Column: "*"}}}
-	}
+	items = b.listed(items)
 	for i := range items {
 		item := &items[i]
 		switch {
@@ -159,6 +197,8 @@ func (b *builder) outputs(items []query.Item) (list []output) {
 			list = append(list, b.outputsOf(item)...)
 		case len(item.Embed.Query.Select) > 0:
 			list = append(list, output{item.Key(), nil})
+		default:
+			b.relation(item.Embed)
 		}
 	}
 	return list

@@ -14,7 +14,6 @@ type level struct {
 	alias  string
 	source string // what stands in the place of the table; "" for the table itself
 	rows   bool   // the alias has the row type of the table
-	expand bool   // there are more columns than those of the table
 	bound  int64  // of rows; 0 is none
 
 	path  string // what names of columns are preceded by in complaints
@@ -28,6 +27,9 @@ type level struct {
 
 // within writes something about another level.
 func (b *builder) within(l *level, write func()) {
+	if !b.part(levelPart) {
+		return
+	}
 	outer := b.level
 	b.level = l
 	write()

@@ -18,7 +18,8 @@ import (
 
 // Statement is a statement with its parameters. Where it returns rows it
 // returns one, of two columns or three: the answer, how many rows are in it, and
-// with Counted how many there are on all pages or, of an upsert, how many are new.
+// with Counted how many there are on all pages or, of an upsert, how many the
+// transaction has merged so far.
 type Statement struct {
 	SQL     string
 	Args    []any
@@ -29,6 +30,17 @@ type Statement struct {
 	about []string // the column that each argument is for
 	marks []mark
 }
+
+// ErrTooLarge says that a request comes to more than anybody needs: what is said
+// about an embedding is repeated wherever rows depend on it.
+var ErrTooLarge = errors.New("the statement is too large")
+
+// A statement has conditions and parameters, each of which is a part, and
+// levels, which take PostgreSQL about as long as ten.
+const (
+	maxParts  = 10_000
+	levelPart = 10
+)
 
 // ErrAggregates says that functions over rows are not allowed here.
 var ErrAggregates = errors.New("use of aggregate functions is not allowed")
@@ -80,9 +92,12 @@ type builder struct {
 	maxRows int64 // of each table in the answer; 0 is no bound
 	joins   map[*query.Embed]*catalog.Relation
 	spreads int // that have got a name
+	parts   int // that have been written
+	semi    int // conditions on embeddings in the current subquery
 
 	counted bool
 	header  string
+	counts  string // rows that the answer is about; "" for those in it
 	extra   string // columns beside the answer
 	scalar  bool   // the rows of the answer are values, called v
 	single  bool   // there is one of them, which is no array
@@ -105,8 +120,18 @@ func (b *builder) text(parts ...string) {
 	}
 }
 
+// part counts parts of the statement, and says whether to write them: there is
+// no use in going on after a failure.
+func (b *builder) part(n int) bool {
+	if b.parts += n; b.parts > maxParts {
+		b.fail(ErrTooLarge)
+	}
+	return b.err == nil
+}
+
 // arg adds a parameter and returns its placeholder.
 func (b *builder) arg(value any) string {
+	b.part(1)
 	b.args, b.about = append(b.args, value), append(b.about, b.marked())
 	return "$" + strconv.Itoa(len(b.args))
 }
@@ -138,15 +163,17 @@ func Read(table *catalog.Table, q query.Query, maxRows int64, answer Answer) (St
 
 // count counts the rows on all pages.
 func (b *builder) count(q *query.Query) {
-	b.text("select count(*)")
-	if b.grouped(q.Select) {
-		b.text(" from (")
-		b.selection(&query.Query{Select: q.Select, Where: q.Where})
-		b.text(") c")
-		return
-	}
-	b.from(nil)
-	b.where(q)
+	b.apart(func() {
+		b.text("select count(*)")
+		if b.grouped(q.Select) {
+			b.text(" from (")
+			b.selection(&query.Query{Select: q.Select, Where: q.Where})
+			b.text(") c")
+			return
+		}
+		b.from(nil)
+		b.where(q)
+	})
 }
 
 // typeName writes a type. All of its names are in quotes, so that it can be

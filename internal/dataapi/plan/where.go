@@ -31,6 +31,9 @@ func (b *builder) where(q *query.Query) {
 }
 
 func (b *builder) condition(q *query.Query, c query.Cond) {
+	if !b.part(1) {
+		return
+	}
 	if c.Filter != nil {
 		b.filter(q, *c.Filter)
 		return
@@ -64,7 +67,7 @@ var truths = map[string]string{
 }
 
 func (b *builder) filter(q *query.Query, f query.Filter) {
-	if item := embedding(q, f.Column); item != nil && f.Path == nil {
+	if item := embedding(q, f.Column); item != nil && f.Path == nil && b.isAbout(f) {
 		b.missing(item, f)
 		return
 	}
@@ -96,12 +99,23 @@ func (b *builder) filter(q *query.Query, f query.Filter) {
 	b.text(operators[f.Op], placeholder)
 }
 
+// isAbout says whether a filter with the name of an embedding is about it. It can
+// be missing or not; whatever else is said is about the column of that name, such
+// as its foreign key.
+func (b *builder) isAbout(f query.Filter) bool {
+	if f.Op == query.Is && (f.Value == "null" || f.Value == "not_null") {
+		return true
+	}
+	if _, column := b.table.Column(f.Column); column {
+		return false
+	}
+	b.fail(&NotNullError{f.Column})
+	return true
+}
+
 // missing writes the condition that there is nothing in an embedding, or that
 // there is something.
 func (b *builder) missing(item *query.Item, f query.Filter) {
-	if f.Op != query.Is || f.Value != "null" && f.Value != "not_null" {
-		b.fail(&NotNullError{f.Column})
-	}
 	if f.Negated != (f.Value == "null") {
 		b.text("not ")
 	}

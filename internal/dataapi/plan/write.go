@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 )
@@ -9,7 +11,7 @@ import (
 // columns. Without columns it inserts one row of defaults.
 func Insert(table *catalog.Table, q query.Query, columns []string, rows string, answer Answer) (Statement, error) {
 	b := newBuilder(table, answer)
-	b.write(q, answer, func() { b.insert(columns, rows) })
+	b.write(q, answer, false, func() { b.insert(columns, rows) })
 	return b.statement(answer.Returning != Nothing)
 }
 
@@ -33,10 +35,11 @@ func (b *builder) insert(columns []string, rows string) {
 // are there take the named columns, and those of ?columns= that are not named as
 // their defaults; without, they stay as they are.
 //
-// The statement returns, in its third column, how many rows are new.
+// The statement returns, in its third column, how many rows have been merged in
+// the transaction so far. They are counted without being looked at, for which a
+// caller would need the privilege to read them.
 func Upsert(table *catalog.Table, q query.Query, columns []string, rows string, merge bool, answer Answer) (Statement, error) {
 	b := newBuilder(table, answer)
-	b.counted = true
 	key := q.OnConflict
 	if key == nil {
 		key = table.PrimaryKey
@@ -45,15 +48,15 @@ func Upsert(table *catalog.Table, q query.Query, columns []string, rows string, 
 	if q.Columns != nil {
 		taken = q.Columns
 	}
-	mark := b.unused("new")
-	b.text("with written as (")
-	b.insert(columns, rows)
-	b.conflict(key, taken, merge)
-	b.mark("")
-	b.text(" returning *, r.xmax = 0 as ", mark, ") ")
-	b.upserted(q, answer, mark)
+	b.write(q, answer, true, func() {
+		b.insert(columns, rows)
+		b.conflict(key, taken, merge)
+	})
 	return b.statement(true)
 }
+
+// merged is how many rows of upserts were there already, so far.
+const merged = "coalesce(nullif(current_setting('fluxbase.merged', true), ''), '0')::int8"
 
 // conflict says what becomes of rows that are there already. Without a key
 // there is none to merge by: PostgreSQL refuses what is not unique.
@@ -78,30 +81,14 @@ func (b *builder) conflict(key, columns []string, merge bool) {
 		}
 		b.text(b.name(c), " = excluded.", b.name(c))
 	}
-}
-
-// upserted is the answer of an upsert. Its rows have one column too many.
-func (b *builder) upserted(q query.Query, answer Answer, mark string) {
-	answer.Count = true
-	b.written().expand = true
-	b.answered(&q, answer, func() { b.text("select count(*) from written where written.", mark) })
-}
-
-// unused returns a quoted name that no column has.
-func (b *builder) unused(name string) string {
-	for {
-		if _, taken := b.table.Column(name); !taken {
-			return Quote(name)
-		}
-		name += "_"
-	}
+	b.text(" where set_config('fluxbase.merged', (", merged, " + 1)::text, true) is not null")
 }
 
 // Update plans an UPDATE of the rows that the filters select, with the named
 // columns of a JSON object.
 func Update(table *catalog.Table, q query.Query, columns []string, object string, answer Answer) (Statement, error) {
 	b := newBuilder(table, answer)
-	b.write(q, answer, func() {
+	b.write(q, answer, false, func() {
 		b.text("update ", b.place(), " set (")
 		b.names(columns, "")
 		b.text(") = (select ")
@@ -117,7 +104,7 @@ func Update(table *catalog.Table, q query.Query, columns []string, object string
 // Delete plans a DELETE of the rows that the filters select.
 func Delete(table *catalog.Table, q query.Query, answer Answer) (Statement, error) {
 	b := newBuilder(table, answer)
-	b.write(q, answer, func() {
+	b.write(q, answer, false, func() {
 		b.text("delete from ", b.place())
 		b.where(&query.Query{Where: q.Where})
 	})
@@ -125,26 +112,64 @@ func Delete(table *catalog.Table, q query.Query, answer Answer) (Statement, erro
 }
 
 // write wraps a writing statement in the query that makes the answer of what it
-// returns. Nothing is returned unless asked for, because PostgreSQL applies the
-// policies for SELECT to what a write returns.
-func (b *builder) write(q query.Query, answer Answer, statement func()) {
-	if answer.Returning == Nothing {
+// returns. No more is returned than is asked for, because that takes the
+// privilege to read it, and PostgreSQL applies the policies for SELECT. With
+// upsert there is an answer in any case.
+func (b *builder) write(q query.Query, answer Answer, upsert bool, statement func()) {
+	if answer.Returning == Nothing && !upsert {
 		statement()
 		return
 	}
 	b.text("with written as (")
 	statement()
 	b.mark("")
-	b.text(" returning *) ")
+	if answer.Returning == Nothing {
+		b.counted = true
+		b.text(" returning 1) select '', count(*), ", merged, " from written")
+		return
+	}
+	b.text(" returning ")
+	b.returned(&q, answer.Returning)
+	b.text(") ")
 	b.written()
-	b.answered(&q, answer, nil)
+	answer.Count = upsert
+	b.answered(&q, answer, func() { b.text(merged) })
+}
+
+// returned names the columns that an answer is made of: all of them, where it is
+// made of more than columns.
+func (b *builder) returned(q *query.Query, returning Returning) {
+	items := q.Select
+	if returning == Keys {
+		items = b.keys()
+	}
+	var columns []string
+	add := func(f query.Field) bool {
+		_, stored := b.table.Column(f.Column)
+		if stored && !slices.Contains(columns, f.Column) {
+			columns = append(columns, f.Column)
+		}
+		return stored
+	}
+	whole := items == nil
+	for i := range items {
+		whole = whole || items[i].Embed != nil || !add(items[i].Field)
+	}
+	for _, t := range q.Order {
+		whole = whole || returning == Rows && (t.Relation != "" || !add(t.Field))
+	}
+	switch {
+	case whole:
+		b.text("*")
+	case columns == nil:
+		b.text("1")
+	default:
+		b.names(columns, "")
+	}
 }
 
 // written makes the rows of the CTE the ones that the rest is about.
-func (b *builder) written() *level {
-	b.source, b.rows = "written", false
-	return b.level
-}
+func (b *builder) written() { b.source, b.rows = "written", false }
 
 // answered is the answer of a write.
 func (b *builder) answered(q *query.Query, answer Answer, count func()) {
@@ -152,14 +177,21 @@ func (b *builder) answered(q *query.Query, answer Answer, count func()) {
 	switch answer.Returning {
 	case Rows:
 		selected = query.Query{Select: q.Select, Order: q.Order}
+		if b.condenses(q.Select) { // an answer of fewer rows is about all of them
+			b.counts = "greatest(count(*), (select count(*) from written))"
+		}
 	case Keys:
 		answer, selected.Select = Answer{Count: answer.Count}, b.keys()
-	default:
-		answer = Answer{Count: answer.Count}
+	case Nothing:
 	}
 	b.envelope(answer, &selected, count)
 	b.selection(&selected)
 	b.text(") t")
+}
+
+// condenses says whether an answer may have fewer rows than were written.
+func (b *builder) condenses(items []query.Item) bool {
+	return b.grouped(items) || slices.ContainsFunc(items, func(i query.Item) bool { return i.Embed != nil && i.Embed.Inner })
 }
 
 // keys selects the primary key.

@@ -151,6 +151,7 @@ func TestErrorsOfEmbeddings(t *testing.T) {
 		"rel(,a)":               {"select", 4, "a column name"},
 		strings.Repeat("a(", 11) + strings.Repeat(")", 11): {"select", 21, "at most 10 embeddings within each other"},
 		"a(" + strings.Repeat("b,", 200) + "c)":            {"select", 403, "at most 200 columns"},
+		strings.Repeat("...a(b),", 20) + "c(...d(e))":      {"select", 165, "at most 20 relations to spread"},
 	} {
 		_, err := Parse("select=" + url.QueryEscape(text))
 		var e *Error
@@ -161,6 +162,9 @@ func TestErrorsOfEmbeddings(t *testing.T) {
 		if diff := cmp.Diff(want, *e); diff != "" {
 			t.Errorf("%q: %s", text, diff)
 		}
+	}
+	if _, err := Parse("select=" + strings.Repeat("...a(b),", 19) + "c(...d(e))"); err != nil {
+		t.Errorf("control: %v", err)
 	}
 	for _, raw := range []string{"select=r()&r.limit=1&r.limit=2", "select=r()&r.order=a&r.order=b"} {
 		if _, err := Parse(raw); err == nil {

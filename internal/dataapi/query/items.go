@@ -46,6 +46,11 @@ func (p *parser) item(s *scanner, depth int) (Item, error) {
 	var item Item
 	s.space()
 	spread := s.take("...")
+	if spread {
+		if p.spreads++; p.spreads > maxSpreads {
+			return item, s.fail("at most " + strconv.Itoa(maxSpreads) + " relations to spread")
+		}
+	}
 	first, err := s.name(itemStops)
 	if err != nil {
 		return item, err

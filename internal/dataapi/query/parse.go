@@ -13,6 +13,7 @@ import (
 const (
 	maxParams     = 200 // in a query string
 	maxItems      = 200 // in select in all, and in an order
+	maxSpreads    = 20  // in select in all: PostgreSQL plans each together with the others
 	maxConditions = 200 // in all
 	maxDepth      = 10  // of conditions within conditions, and of embeddings within embeddings
 	maxSteps      = 20  // in a path
@@ -63,6 +64,7 @@ type parser struct {
 	seen       map[string]bool
 	conditions int
 	items      int
+	spreads    int
 }
 
 func (p *parser) param(name, text string) error {

@@ -1,7 +1,6 @@
 package awskms
 
 import (
-	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -9,11 +8,6 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/keyring/kmstest"
-)
-
-var (
-	dataKey = []byte("0123456789abcdef0123456789abcdef")
-	binding = map[string]string{"purpose": "data_key", "version": "1"}
 )
 
 const alias = "alias/fluxbase-secrets"
@@ -32,37 +26,6 @@ func open(t *testing.T, c Config, client *http.Client) *Wrapper {
 		t.Fatal(err)
 	}
 	return w
-}
-
-func wantWraps(t *testing.T, w *Wrapper) keyring.Wrapped {
-	t.Helper()
-	wrapped, err := w.Wrap(t.Context(), dataKey, binding)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantOpens(t, w, wrapped)
-	return wrapped
-}
-
-func wantOpens(t *testing.T, w *Wrapper, wrapped keyring.Wrapped) {
-	t.Helper()
-	if got, err := w.Unwrap(t.Context(), wrapped, binding); err != nil || string(got) != string(dataKey) {
-		t.Errorf("Unwrap: %d bytes, %v", len(got), err)
-	}
-}
-
-// wantSays wants an error with all of some words, that may go away.
-func wantSays(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if err == nil || errors.Is(err, keyring.ErrNotOpened) {
-		t.Errorf("err = %v, want one that says %q", err, words)
-		return
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q does not say %q", err, word)
-		}
-	}
 }
 
 func TestKeepsTheContract(t *testing.T) {
@@ -88,11 +51,11 @@ func TestEveryNameOfAKey(t *testing.T) {
 	account := arn[:strings.Index(arn, ":key/")+1]
 	for _, name := range []string{arn, arn[strings.Index(arn, "/")+1:], "alias/named", account + "alias/named"} {
 		w := open(t, Config{KeyID: name, Region: kmstest.AWSRegion, Endpoint: server.URL}, nil)
-		if wrapped := wantWraps(t, w); wrapped.KeyID != arn {
+		if wrapped := kmstest.WantWraps(t, w); wrapped.KeyID != arn {
 			t.Errorf("%s wraps with %s, want %s", name, wrapped.KeyID, arn)
 		}
 	}
-	wantWraps(t, open(t, Config{KeyID: arn, Endpoint: server.URL}, nil)) // the ARN says where
+	kmstest.WantWraps(t, open(t, Config{KeyID: arn, Endpoint: server.URL}, nil)) // the ARN says where
 }
 
 // An alias that moves on is how keys are replaced by hand.
@@ -100,12 +63,12 @@ func TestOldKeysOpenAfterTheAliasMoved(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewAWS(t)
 	w := open(t, Config{KeyID: alias, Region: kmstest.AWSRegion, Endpoint: server.URL}, nil)
-	old := wantWraps(t, w)
+	old := kmstest.WantWraps(t, w)
 	server.Alias(alias, server.Key())
-	if fresh := wantWraps(t, w); fresh.KeyID == old.KeyID {
+	if fresh := kmstest.WantWraps(t, w); fresh.KeyID == old.KeyID {
 		t.Error("the alias has not moved")
 	}
-	wantOpens(t, w, old)
+	kmstest.WantOpens(t, w, old)
 }
 
 func TestErrorsSayWhatAWSSays(t *testing.T) {
@@ -113,30 +76,30 @@ func TestErrorsSayWhatAWSSays(t *testing.T) {
 	server := kmstest.NewAWS(t)
 	c := Config{KeyID: alias, Region: kmstest.AWSRegion, Endpoint: server.URL}
 	w := open(t, c, nil)
-	wrapped := wantWraps(t, w)
+	wrapped := kmstest.WantWraps(t, w)
 
 	server.Disable(wrapped.KeyID, true)
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "aws_kms", alias, "DisabledException", "is disabled")
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "aws_kms", wrapped.KeyID, "DisabledException")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "aws_kms", alias, "DisabledException", "is disabled")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "aws_kms", wrapped.KeyID, "DisabledException")
 	server.Disable(wrapped.KeyID, false)
-	wantOpens(t, w, wrapped)
+	kmstest.WantOpens(t, w, wrapped)
 
 	server.Fail(kmstest.Denied)
-	_, err = w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "AccessDeniedException", "is not authorized")
+	_, err = w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "AccessDeniedException", "is not authorized")
 	server.Fail(kmstest.Unavailable)
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "KeyUnavailableException")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "KeyUnavailableException")
 	server.Fail(kmstest.Works)
 
 	c.KeyID = "alias/none"
-	_, err = open(t, c, nil).Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "alias/none", "NotFoundException", "is not found")
+	_, err = open(t, c, nil).Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "alias/none", "NotFoundException", "is not found")
 	wrapped.KeyID = strings.Replace(wrapped.KeyID, "key/", "key/0", 1)
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "NotFoundException")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "NotFoundException")
 }
 
 // AWS repeats the request that it received, with the session token in its headers.
@@ -145,14 +108,14 @@ func TestWrongSignature(t *testing.T) {
 	server := kmstest.NewAWS(t)
 	c := Config{KeyID: alias, Region: kmstest.AWSRegion, Endpoint: server.URL}
 	w := open(t, c, &http.Client{Transport: changing(func(r *http.Request) { r.Header.Set("X-Amz-Target", "TrentService.Decrypt") })})
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "InvalidSignatureException", "does not match")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "InvalidSignatureException", "does not match")
 	if err != nil && strings.Contains(err.Error(), "Canonical") {
 		t.Errorf("the error holds the request: %v", err)
 	}
 	c.Region = "us-east-1"
-	_, err = open(t, c, nil).Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "InvalidSignatureException", "valid region")
+	_, err = open(t, c, nil).Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "InvalidSignatureException", "valid region")
 }
 
 // changing changes requests after they are signed.
@@ -167,9 +130,9 @@ func (c changing) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestConfigurationThatCannotWork(t *testing.T) {
 	t.Parallel()
 	_, err := New(t.Context(), Config{}, nil)
-	wantSays(t, err, "aws_kms", "no key id")
+	kmstest.WantSays(t, err, "aws_kms", "no key id")
 	_, err = New(t.Context(), Config{KeyID: alias}, nil)
-	wantSays(t, err, "aws_kms", alias, "no region")
+	kmstest.WantSays(t, err, "aws_kms", alias, "no region")
 }
 
 func TestCredentialsThatAreNotThere(t *testing.T) {
@@ -177,8 +140,8 @@ func TestCredentialsThatAreNotThere(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	server := kmstest.NewAWS(t)
 	w := open(t, Config{KeyID: alias, Region: kmstest.AWSRegion, Endpoint: server.URL}, nil)
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "aws_kms", alias, "credentials")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "aws_kms", alias, "credentials")
 	if n := server.Requests(); n != 0 {
 		t.Errorf("%d requests without credentials", n)
 	}

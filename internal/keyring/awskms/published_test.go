@@ -100,7 +100,7 @@ func TestTheServerAnswersAsPublished(t *testing.T) {
 		header = r.Header
 		r.Body = io.NopCloser(strings.NewReader(string(answer)))
 	})})
-	wantWraps(t, w)
+	kmstest.WantWraps(t, w)
 	var members map[string]any
 	if err := json.Unmarshal(answer, &members); err != nil {
 		t.Fatal(err)

@@ -18,11 +18,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/keyring/kmstest"
 )
 
-var (
-	dataKey = []byte("0123456789abcdef0123456789abcdef")
-	binding = map[string]string{"purpose": "data_key", "version": "1"}
-)
-
 // static is a credential that has its token, and wants to be asked for Key Vault.
 type static string
 
@@ -49,37 +44,6 @@ func open(t *testing.T, server *kmstest.Azure, id, token string, client *http.Cl
 	return w
 }
 
-func wantWraps(t *testing.T, w *Wrapper) keyring.Wrapped {
-	t.Helper()
-	wrapped, err := w.Wrap(t.Context(), dataKey, binding)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantOpens(t, w, wrapped)
-	return wrapped
-}
-
-func wantOpens(t *testing.T, w *Wrapper, wrapped keyring.Wrapped) {
-	t.Helper()
-	if got, err := w.Unwrap(t.Context(), wrapped, binding); err != nil || string(got) != string(dataKey) {
-		t.Errorf("Unwrap: %d bytes, %v", len(got), err)
-	}
-}
-
-// wantSays wants an error with all of some words, that may go away.
-func wantSays(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if err == nil || errors.Is(err, keyring.ErrNotOpened) {
-		t.Errorf("err = %v, want one that says %q", err, words)
-		return
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q does not say %q", err, word)
-		}
-	}
-}
-
 func TestKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"RSA", "oct-HSM"} {
@@ -104,41 +68,41 @@ func TestOldVersionsOpenAfterRotation(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewAzure(t)
 	w := open(t, server, kmstest.AzureKey, server.Token(), nil)
-	old := wantWraps(t, w)
+	old := kmstest.WantWraps(t, w)
 	server.Key("secrets", "RSA")
-	fresh := wantWraps(t, w)
-	wantOpens(t, w, old)
+	fresh := kmstest.WantWraps(t, w)
+	kmstest.WantOpens(t, w, old)
 	if !strings.HasPrefix(old.KeyID, kmstest.AzureKey+"/") || fresh.KeyID == old.KeyID {
 		t.Errorf("keys %s and %s", old.KeyID, fresh.KeyID)
 	}
 	pinned := open(t, server, old.KeyID, server.Token(), nil)
-	if again := wantWraps(t, pinned); again.KeyID != old.KeyID {
+	if again := kmstest.WantWraps(t, pinned); again.KeyID != old.KeyID {
 		t.Errorf("wraps with %s, want %s", again.KeyID, old.KeyID)
 	}
-	wantOpens(t, pinned, fresh)
+	kmstest.WantOpens(t, pinned, fresh)
 }
 
 func TestErrorsSayWhatAzureSays(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewAzure(t)
 	w := open(t, server, kmstest.AzureKey, server.Token(), nil)
-	wrapped := wantWraps(t, w)
+	wrapped := kmstest.WantWraps(t, w)
 
 	server.Disable("secrets", true)
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "azure_key_vault", kmstest.AzureKey, "Forbidden (KeyDisabled)", "not allowed on a disabled key")
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "azure_key_vault", wrapped.KeyID, "KeyDisabled")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "azure_key_vault", kmstest.AzureKey, "Forbidden (KeyDisabled)", "not allowed on a disabled key")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "azure_key_vault", wrapped.KeyID, "KeyDisabled")
 	server.Disable("secrets", false)
-	wantOpens(t, w, wrapped)
+	kmstest.WantOpens(t, w, wrapped)
 
-	_, err = open(t, server, key("none"), server.Token(), nil).Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, key("none"), "KeyNotFound", "was not found")
-	_, err = open(t, server, kmstest.AzureKey, "wrong", nil).Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "Unauthorized")
+	_, err = open(t, server, key("none"), server.Token(), nil).Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, key("none"), "KeyNotFound", "was not found")
+	_, err = open(t, server, kmstest.AzureKey, "wrong", nil).Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "Unauthorized")
 	server.Key("curve", "EC")
-	_, err = open(t, server, key("curve"), server.Token(), nil).Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "type EC cannot wrap")
+	_, err = open(t, server, key("curve"), server.Token(), nil).Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "type EC cannot wrap")
 }
 
 // Whoever can write the database must not have the credential sent elsewhere.
@@ -146,7 +110,7 @@ func TestOtherVaultsAreNotAsked(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewAzure(t)
 	w := open(t, server, kmstest.AzureKey, server.Token(), nil)
-	wrapped := wantWraps(t, w)
+	wrapped := kmstest.WantWraps(t, w)
 	before := server.Requests()
 	for _, id := range []string{
 		strings.Replace(wrapped.KeyID, "fluxbase.vault", "evil.vault", 1),
@@ -155,8 +119,8 @@ func TestOtherVaultsAreNotAsked(t *testing.T) {
 		kmstest.AzureKey, "", "secrets",
 	} {
 		wrapped.KeyID = id
-		_, err := w.Unwrap(t.Context(), wrapped, binding)
-		wantSays(t, err, "that is not a key with its version of https://fluxbase.vault.azure.net")
+		_, err := w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+		kmstest.WantSays(t, err, "that is not a key with its version of https://fluxbase.vault.azure.net")
 	}
 	if n := server.Requests() - before; n != 0 {
 		t.Errorf("%d requests", n)
@@ -167,11 +131,11 @@ func TestConfigurationThatCannotWork(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"", "secrets", "http://fluxbase.vault.azure.net/keys/k", "https://fluxbase.vault.azure.net/secrets/k", kmstest.AzureKey + "/1/2"} {
 		_, err := New(t.Context(), Config{KeyID: id, Credential: static("t")}, nil)
-		wantSays(t, err, "azure_key_vault", "want https://NAME.vault.azure.net/keys/KEY")
+		kmstest.WantSays(t, err, "azure_key_vault", "want https://NAME.vault.azure.net/keys/KEY")
 	}
 	for _, endpoint := range []string{"http://127.0.0.1", "vault", "https://"} {
 		_, err := New(t.Context(), Config{KeyID: kmstest.AzureKey, Endpoint: endpoint, Credential: static("t")}, nil)
-		wantSays(t, err, "azure_key_vault", "endpoint")
+		kmstest.WantSays(t, err, "azure_key_vault", "endpoint")
 	}
 }
 
@@ -184,8 +148,8 @@ func TestTheChallengeIsVerified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "azure_key_vault", id, "challenge resource")
+	_, err = w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "azure_key_vault", id, "challenge resource")
 }
 
 const ofProgram = "FLUXBASE_TEST_AZURE_ENDPOINT"
@@ -218,8 +182,8 @@ func TestAsAProgram(t *testing.T) {
 	}
 	identity := os.Getenv("IDENTITY_HEADER")
 	t.Setenv("IDENTITY_HEADER", "wrong")
-	_, err = w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "azure_key_vault", "ManagedIdentityCredential", "the header or the resource is wrong")
+	_, err = w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "azure_key_vault", "ManagedIdentityCredential", "the header or the resource is wrong")
 	t.Setenv("IDENTITY_HEADER", identity)
-	wantWraps(t, w)
+	kmstest.WantWraps(t, w)
 }

@@ -35,7 +35,7 @@ func TestThePublishedSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantWraps(t, w)
+	kmstest.WantWraps(t, w)
 	for name, got := range seen {
 		published, err := os.ReadFile("testdata/" + name + ".json")
 		if err != nil {

@@ -19,11 +19,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/keyring/kmstest"
 )
 
-var (
-	dataKey = []byte("0123456789abcdef0123456789abcdef")
-	binding = map[string]string{"purpose": "data_key", "version": "1"}
-)
-
 func open(t *testing.T, c Config, client *http.Client) *Wrapper {
 	t.Helper()
 	w, err := New(t.Context(), c, client)
@@ -37,37 +32,6 @@ func open(t *testing.T, c Config, client *http.Client) *Wrapper {
 func with(server *kmstest.GCP, key string) Config {
 	token := &oauth2.Token{AccessToken: server.Token(), TokenType: "Bearer"}
 	return Config{KeyID: key, Endpoint: server.URL, Tokens: oauth2.StaticTokenSource(token)}
-}
-
-func wantWraps(t *testing.T, w *Wrapper) keyring.Wrapped {
-	t.Helper()
-	wrapped, err := w.Wrap(t.Context(), dataKey, binding)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantOpens(t, w, wrapped)
-	return wrapped
-}
-
-func wantOpens(t *testing.T, w *Wrapper, wrapped keyring.Wrapped) {
-	t.Helper()
-	if got, err := w.Unwrap(t.Context(), wrapped, binding); err != nil || string(got) != string(dataKey) {
-		t.Errorf("Unwrap: %d bytes, %v", len(got), err)
-	}
-}
-
-// wantSays wants an error with all of some words, that may go away.
-func wantSays(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if err == nil || errors.Is(err, keyring.ErrNotOpened) {
-		t.Errorf("err = %v, want one that says %q", err, words)
-		return
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q does not say %q", err, word)
-		}
-	}
 }
 
 const otherKey = "projects/test/locations/global/keyRings/fluxbase/cryptoKeys/other"
@@ -98,52 +62,52 @@ func TestApplicationDefaultCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel() // tokens are fetched for longer than New runs
-	wantWraps(t, w)
+	kmstest.WantWraps(t, w)
 
 	server.Fail(kmstest.Denied)
-	_, err = open(t, Config{KeyID: kmstest.GCPKey, Endpoint: server.URL}, nil).Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "gcp_kms", "obtain a token", "403")
+	_, err = open(t, Config{KeyID: kmstest.GCPKey, Endpoint: server.URL}, nil).Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "gcp_kms", "obtain a token", "403")
 
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/credentials.json")
 	_, err = New(t.Context(), Config{KeyID: kmstest.GCPKey}, nil)
-	wantSays(t, err, "gcp_kms", "find credentials", "/nowhere/credentials.json")
+	kmstest.WantSays(t, err, "gcp_kms", "find credentials", "/nowhere/credentials.json")
 }
 
 func TestOldVersionsOpenAfterRotation(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewGCP(t)
 	w := open(t, with(server, kmstest.GCPKey), nil)
-	old := wantWraps(t, w)
+	old := kmstest.WantWraps(t, w)
 	server.Rotate(kmstest.GCPKey)
-	if fresh := wantWraps(t, w); fresh.KeyID != kmstest.GCPKey || fresh.KeyID != old.KeyID {
+	if fresh := kmstest.WantWraps(t, w); fresh.KeyID != kmstest.GCPKey || fresh.KeyID != old.KeyID {
 		t.Errorf("keys %s and %s", old.KeyID, fresh.KeyID)
 	}
-	wantOpens(t, w, old)
+	kmstest.WantOpens(t, w, old)
 }
 
 func TestErrorsSayWhatGoogleSays(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewGCP(t)
 	w := open(t, with(server, kmstest.GCPKey), nil)
-	wrapped := wantWraps(t, w)
+	wrapped := kmstest.WantWraps(t, w)
 
 	server.Disable(kmstest.GCPKey, true)
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "gcp_kms", kmstest.GCPKey, "FAILED_PRECONDITION", "is not enabled")
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "gcp_kms", "FAILED_PRECONDITION")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "gcp_kms", kmstest.GCPKey, "FAILED_PRECONDITION", "is not enabled")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "gcp_kms", "FAILED_PRECONDITION")
 	server.Disable(kmstest.GCPKey, false)
-	wantOpens(t, w, wrapped)
+	kmstest.WantOpens(t, w, wrapped)
 
-	_, err = open(t, with(server, otherKey), nil).Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, otherKey, "NOT_FOUND")
+	_, err = open(t, with(server, otherKey), nil).Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, otherKey, "NOT_FOUND")
 	c := with(server, kmstest.GCPKey)
 	c.Tokens = oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "ya29.wrong"})
-	_, err = open(t, c, nil).Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "UNAUTHENTICATED")
+	_, err = open(t, c, nil).Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "UNAUTHENTICATED")
 	wrapped.KeyID = "projects/../../admin"
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "not the name of a key")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "not the name of a key")
 }
 
 func TestConfigurationThatCannotWork(t *testing.T) {
@@ -151,11 +115,11 @@ func TestConfigurationThatCannotWork(t *testing.T) {
 	tokens := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "t"})
 	for _, key := range []string{"", "secrets", kmstest.GCPKey + "/cryptoKeyVersions/1", "x/" + kmstest.GCPKey} {
 		_, err := New(t.Context(), Config{KeyID: key, Tokens: tokens}, nil)
-		wantSays(t, err, "gcp_kms", "want projects/P/locations/L/keyRings/R/cryptoKeys/K")
+		kmstest.WantSays(t, err, "gcp_kms", "want projects/P/locations/L/keyRings/R/cryptoKeys/K")
 	}
 	for _, endpoint := range []string{"kms:443", "ftp://kms", "https://"} {
 		_, err := New(t.Context(), Config{KeyID: kmstest.GCPKey, Endpoint: endpoint, Tokens: tokens}, nil)
-		wantSays(t, err, "gcp_kms", "endpoint")
+		kmstest.WantSays(t, err, "gcp_kms", "endpoint")
 	}
 }
 
@@ -172,7 +136,7 @@ func TestTokensAreNotWaitedFor(t *testing.T) {
 	w := open(t, Config{KeyID: kmstest.GCPKey, Tokens: stuck{}}, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := w.Wrap(ctx, dataKey, binding); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := w.Wrap(ctx, kmstest.DataKey(), kmstest.Binding()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -211,7 +175,7 @@ func instead(old, fresh string) func([]byte) []byte {
 func TestDamageOnTheWayIsNoticed(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewGCP(t)
-	wrapped := wantWraps(t, open(t, with(server, kmstest.GCPKey), nil))
+	wrapped := kmstest.WantWraps(t, open(t, with(server, kmstest.GCPKey), nil))
 	for _, c := range []struct {
 		between
 		word string
@@ -226,15 +190,15 @@ func TestDamageOnTheWayIsNoticed(t *testing.T) {
 		{between{same, instead(`"name":"projects/test`, `"name":"projects/other`)}, "not one of Cloud KMS"},
 		{between{same, instead(`{`, `<`)}, "not one of Cloud KMS"},
 	} {
-		_, err := open(t, with(server, kmstest.GCPKey), &http.Client{Transport: c.between}).Wrap(t.Context(), dataKey, binding)
-		wantSays(t, err, c.word)
+		_, err := open(t, with(server, kmstest.GCPKey), &http.Client{Transport: c.between}).Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+		kmstest.WantSays(t, err, c.word)
 	}
 	for _, c := range []between{
 		{same, instead(`"plaintext":"`, `"plaintext":"AAAA`)},
 		{same, instead(`"plaintextCrc32c"`, `"x"`)},
 	} {
-		_, err := open(t, with(server, kmstest.GCPKey), &http.Client{Transport: c}).Unwrap(t.Context(), wrapped, binding)
-		wantSays(t, err, "checksums differ")
+		_, err := open(t, with(server, kmstest.GCPKey), &http.Client{Transport: c}).Unwrap(t.Context(), wrapped, kmstest.Binding())
+		kmstest.WantSays(t, err, "checksums differ")
 	}
 }
 
@@ -251,12 +215,12 @@ func TestThePublishedRepresentations(t *testing.T) {
 		}
 	}
 	w := open(t, with(server, kmstest.GCPKey), &http.Client{Transport: between{note("request"), note("response")}})
-	wrapped, err := w.Wrap(t.Context(), dataKey, binding)
+	wrapped, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
 	if err != nil {
 		t.Fatal(err)
 	}
 	operation = "decrypt"
-	wantOpens(t, w, wrapped)
+	kmstest.WantOpens(t, w, wrapped)
 	for name, got := range seen {
 		published, err := os.ReadFile("testdata/" + name + ".json")
 		if err != nil {

@@ -23,7 +23,7 @@ func wantValue(t *testing.T, c *Client, path, field, want string) {
 func wantNoValue(t *testing.T, c *Client, path, field string, words ...string) {
 	t.Helper()
 	got, err := c.ReadKey(t.Context(), path, field)
-	wantSays(t, err, append(words, "vault: read secret "+path)...)
+	kmstest.WantSays(t, err, append(words, "vault: read secret "+path)...)
 	if got != "" || err != nil && strings.Contains(err.Error(), "val-") {
 		t.Errorf("ReadKey(%q, %q) = %q, %v", path, field, got, err)
 	}

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,11 +8,6 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/keyring"
 	"github.com/fluxbase/fluxbase/internal/keyring/kmstest"
-)
-
-var (
-	dataKey = []byte("0123456789abcdef0123456789abcdef")
-	binding = map[string]string{"purpose": "data_key", "version": "1"}
 )
 
 func transit(server *kmstest.Vault) *Transit {
@@ -34,55 +28,24 @@ func TestTransitKeepsTheContract(t *testing.T) {
 	})
 }
 
-func wantWraps(t *testing.T, w keyring.Wrapper) keyring.Wrapped {
-	t.Helper()
-	wrapped, err := w.Wrap(t.Context(), dataKey, binding)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantOpens(t, w, wrapped)
-	return wrapped
-}
-
-func wantOpens(t *testing.T, w keyring.Wrapper, wrapped keyring.Wrapped) {
-	t.Helper()
-	if got, err := w.Unwrap(t.Context(), wrapped, binding); err != nil || string(got) != string(dataKey) {
-		t.Fatalf("Unwrap: %d bytes, %v", len(got), err)
-	}
-}
-
-// wantSays wants an error with all of some words, that may go away.
-func wantSays(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if err == nil || errors.Is(err, keyring.ErrNotOpened) {
-		t.Errorf("err = %v, want one that says %q", err, words)
-		return
-	}
-	for _, word := range words {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%q does not say %q", err, word)
-		}
-	}
-}
-
 func TestOldVersionsOpenAfterRotation(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewVault(t)
 	w := transit(server)
-	old := wantWraps(t, w)
+	old := kmstest.WantWraps(t, w)
 	server.Do(t, http.MethodPost, "transit/keys/fluxbase/rotate", nil, nil)
-	fresh := wantWraps(t, w)
-	wantOpens(t, w, old)
+	fresh := kmstest.WantWraps(t, w)
+	kmstest.WantOpens(t, w, old)
 	if old.KeyID != "transit/fluxbase" || fresh.KeyID != old.KeyID || !strings.HasPrefix(string(fresh.Ciphertext), "vault:v2:") {
 		t.Errorf("%s %.9s after %s %.9s", fresh.KeyID, fresh.Ciphertext, old.KeyID, old.Ciphertext)
 	}
 
 	// The operator may allow it again, so the ciphertext is not lost.
 	server.Do(t, http.MethodPost, "transit/keys/fluxbase/config", map[string]int{"min_decryption_version": 2}, nil)
-	_, err := w.Unwrap(t.Context(), old, binding)
-	wantSays(t, err, "transit/fluxbase", "disallowed by policy")
+	_, err := w.Unwrap(t.Context(), old, kmstest.Binding())
+	kmstest.WantSays(t, err, "transit/fluxbase", "disallowed by policy")
 	server.Do(t, http.MethodPost, "transit/keys/fluxbase/config", map[string]int{"min_decryption_version": 1}, nil)
-	wantOpens(t, w, old)
+	kmstest.WantOpens(t, w, old)
 }
 
 func TestUnwrapAsksTheKeyThatWrapped(t *testing.T) {
@@ -90,49 +53,49 @@ func TestUnwrapAsksTheKeyThatWrapped(t *testing.T) {
 	server := kmstest.NewVault(t)
 	server.Do(t, http.MethodPost, "sys/mounts/team/crypto", map[string]string{"type": "transit"}, nil)
 	server.Do(t, http.MethodPost, "team/crypto/keys/moved", nil, nil)
-	old := wantWraps(t, transit(server))
+	old := kmstest.WantWraps(t, transit(server))
 	moved := transit(server)
 	moved.Mount, moved.Key = "/team/crypto/", "moved"
-	if wrapped := wantWraps(t, moved); wrapped.KeyID != "team/crypto/moved" {
+	if wrapped := kmstest.WantWraps(t, moved); wrapped.KeyID != "team/crypto/moved" {
 		t.Errorf("key id %q", wrapped.KeyID)
 	}
-	wantOpens(t, moved, old)
+	kmstest.WantOpens(t, moved, old)
 }
 
 func TestSealedVaultSaysSo(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewVault(t)
 	w := transit(server)
-	wrapped := wantWraps(t, w)
+	wrapped := kmstest.WantWraps(t, w)
 	server.Seal(t)
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "transit/fluxbase", "sealed", "vault operator unseal")
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "transit/fluxbase", "sealed")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "transit/fluxbase", "sealed", "vault operator unseal")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "transit/fluxbase", "sealed")
 	server.Unseal(t)
-	wantOpens(t, w, wrapped)
+	kmstest.WantOpens(t, w, wrapped)
 }
 
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewVault(t)
-	wrapped := wantWraps(t, transit(server))
+	wrapped := kmstest.WantWraps(t, transit(server))
 	w := transit(server)
 	w.Client.Token = "hvs.wrong"
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "permission denied", "update on transit/encrypt/fluxbase")
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "permission denied", "update on transit/decrypt/fluxbase")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "permission denied", "update on transit/encrypt/fluxbase")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "permission denied", "update on transit/decrypt/fluxbase")
 
 	w.Client.Token = server.Allow(t, `path "transit/encrypt/*" {capabilities=["update"]} path "transit/decrypt/*" {capabilities=["update"]}`)
-	wantWraps(t, w) // needs no more than that
+	kmstest.WantWraps(t, w) // needs no more than that
 
 	w.Client.Token = ""
-	_, err = w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "there is no token")
+	_, err = w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "there is no token")
 	w.Client.Token = "hvs.bad\r\nX-Other: 1"
-	_, err = w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "X-Vault-Token")
+	_, err = w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "X-Vault-Token")
 	if strings.Contains(err.Error(), "hvs.") {
 		t.Error("the error holds the token")
 	}
@@ -143,26 +106,26 @@ func TestKeyThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewVault(t)
 	w := transit(server)
-	wrapped := wantWraps(t, w)
+	wrapped := kmstest.WantWraps(t, w)
 	w.Key = "fluxbsae"
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "no such key", "vault write -f transit/keys/fluxbsae")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "no such key", "vault write -f transit/keys/fluxbsae")
 	wrapped.KeyID = "transit/fluxbsae"
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "no such key", "transit/fluxbsae")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "no such key", "transit/fluxbsae")
 }
 
 func TestEngineThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	server := kmstest.NewVault(t)
 	w := transit(server)
-	wrapped := wantWraps(t, w)
+	wrapped := kmstest.WantWraps(t, w)
 	w.Mount = "crypto"
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "no transit engine at crypto", "vault secrets enable -path=crypto transit")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "no transit engine at crypto", "vault secrets enable -path=crypto transit")
 	wrapped.KeyID = "crypto/fluxbase"
-	_, err = w.Unwrap(t.Context(), wrapped, binding)
-	wantSays(t, err, "no transit engine at crypto")
+	_, err = w.Unwrap(t.Context(), wrapped, kmstest.Binding())
+	kmstest.WantSays(t, err, "no transit engine at crypto")
 }
 
 func TestKeysThatBindNothingAreRefused(t *testing.T) {
@@ -171,23 +134,23 @@ func TestKeysThatBindNothingAreRefused(t *testing.T) {
 	server.Do(t, http.MethodPost, "transit/keys/rsa", map[string]string{"type": "rsa-2048"}, nil)
 	w := transit(server)
 	w.Key = "rsa"
-	_, err := w.Wrap(t.Context(), dataKey, binding)
-	wantSays(t, err, "transit/rsa", "non-AEAD")
+	_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+	kmstest.WantSays(t, err, "transit/rsa", "non-AEAD")
 }
 
 func TestAddressesAndNames(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"", "vault:8200", "ftp://vault", "http://", "http://a b"} {
 		w := &Transit{Client: &Client{Address: address, Token: "t"}, Key: "k"}
-		_, err := w.Wrap(t.Context(), dataKey, binding)
-		wantSays(t, err, "the address is not one of")
+		_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+		kmstest.WantSays(t, err, "the address is not one of")
 	}
 	for _, key := range []string{"", "..", "a//b", "../sys/seal"} {
 		w := &Transit{Client: &Client{Address: "http://127.0.0.1:1", Token: "t"}, Key: key}
-		_, err := w.Wrap(t.Context(), dataKey, binding)
-		wantSays(t, err, "not a path")
-		_, err = w.Unwrap(t.Context(), keyring.Wrapped{KeyID: key, Ciphertext: []byte("vault:v1:AAAA")}, binding)
-		wantSays(t, err, "not a path")
+		_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+		kmstest.WantSays(t, err, "not a path")
+		_, err = w.Unwrap(t.Context(), keyring.Wrapped{KeyID: key, Ciphertext: []byte("vault:v1:AAAA")}, kmstest.Binding())
+		kmstest.WantSays(t, err, "not a path")
 	}
 }
 
@@ -209,8 +172,8 @@ func TestOtherServers(t *testing.T) {
 			_, _ = w.Write([]byte(body))
 		}))
 		w := &Transit{Client: &Client{Address: s.URL, Token: "hvs.t", Namespace: "team/a"}, Key: "k"}
-		_, err := w.Wrap(t.Context(), dataKey, binding)
-		wantSays(t, err, "vault: wrap with key transit/k: it")
+		_, err := w.Wrap(t.Context(), kmstest.DataKey(), kmstest.Binding())
+		kmstest.WantSays(t, err, "vault: wrap with key transit/k: it")
 		if err != nil && strings.Contains(err.Error(), "hvs.") {
 			t.Errorf("the error holds too much: %v", err)
 		}

@@ -67,7 +67,7 @@ func (s *Service) reprove(ctx context.Context, p *principal.Principal, proof Pro
 	var err error
 	switch {
 	case proof.Password != "":
-		check, err = s.checkPassword(ctx, p, proof.Password)
+		check, err = s.checkPassword(ctx, p, proof.Password, from)
 	case enabled:
 		check, err = s.checkFactor(ctx, p, proof.Code, from)
 	default:
@@ -102,17 +102,21 @@ func (s *Service) rejected(ctx context.Context, p *principal.Principal, from ses
 	return cause
 }
 
-func (s *Service) checkPassword(ctx context.Context, p *principal.Principal, text string) (func(postgres.Querier) (string, error), error) {
-	digest, err := s.Passwords.Of(ctx, s.DB.Single(), p.User)
+// checkPassword counts wrong passwords together with those of sign-ins: whoever
+// has taken over a session is to guess no more of them.
+func (s *Service) checkPassword(ctx context.Context, p *principal.Principal, text string, from session.Origin) (func(postgres.Querier) (string, error), error) {
+	attempt, err := s.Passwords.Begin(ctx, s.DB.Single(), p.Email, from)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Passwords.Verify(ctx, digest, text); errors.Is(err, password.ErrMismatch) {
+	_, err = s.Passwords.Compare(ctx, s.DB.Single(), attempt, text)
+	if errors.Is(err, password.ErrMismatch) || err == nil && attempt.User != p.User {
 		return nil, ErrPassword
-	} else if err != nil {
+	}
+	if err != nil {
 		return nil, err
 	}
-	return func(postgres.Querier) (string, error) { return password.AMR, nil }, nil
+	return func(q postgres.Querier) (string, error) { return password.AMR, s.Passwords.Succeeded(ctx, q, attempt) }, nil
 }
 
 func (s *Service) checkFactor(ctx context.Context, p *principal.Principal, code string, from session.Origin) (func(postgres.Querier) (string, error), error) {

@@ -157,7 +157,8 @@ func (s *Service) said(title, text string) view {
 
 // over is the page of a link that is good for nothing.
 func (s *Service) over(ctx context.Context, token string) (view, error) {
-	v := s.said("This link does not work any more", "It has been used, or its time is over. Ask for a new one where you asked for this one.")
+	v := s.said("This link does not work", "It is not known here: it has been used, its time is over, or it is not whole. "+
+		"Ask for a new one where you asked for this one.")
 	v.Bad = true
 	back, err := s.Links.Back(ctx, token)
 	v.Back = template.URL(back) //nolint:gosec // Back has held it against the list, which may have schemes of applications

@@ -55,10 +55,11 @@ type Step struct {
 	SQL       string // the file, for a plan
 }
 
-// Up applies what is pending of each source in turn and returns what it did.
-// It waits up to five minutes for another migration to finish.
+// Up applies what is pending of each source in turn and returns what it did. It
+// logs how much that was, and each file at level debug. It waits up to five minutes for another migration to finish.
 func Up(ctx context.Context, databaseURL string, logger *slog.Logger, sources ...Source) ([]Step, error) {
 	var done []Step
+	began := time.Now()
 	err := each(ctx, databaseURL, sources, func(source Source, p *goose.Provider) error {
 		results, err := p.Up(ctx)
 		if err != nil {
@@ -66,12 +67,15 @@ func Up(ctx context.Context, databaseURL string, logger *slog.Logger, sources ..
 		}
 		for _, r := range results {
 			step := Step{Source: source.Name, Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: true}
-			logger.InfoContext(ctx, "migrated", slog.String("source", step.Source),
+			logger.DebugContext(ctx, "migrated a file", slog.String("source", step.Source),
 				slog.String("file", step.Name), slog.Duration("took", r.Duration))
 			done = append(done, step)
 		}
 		return nil
 	})
+	if len(done) > 0 {
+		logger.InfoContext(ctx, "migrated", slog.Int("files", len(done)), slog.Duration("took", time.Since(began).Round(time.Millisecond)))
+	}
 	return done, err
 }
 

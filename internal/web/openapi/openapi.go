@@ -66,10 +66,11 @@ type (
 	list   = []any
 )
 
-// Document returns the description of routes as JSON.
+// Document returns the description of routes as JSON. Paths come in the order of
+// the routes, in which the page shows them too.
 func Document(routes []web.Route, version string, types Schemas) ([]byte, error) {
 	g := &generator{types: types, components: map[string]*jsonschema.Schema{}}
-	paths := object{}
+	var paths ordered
 	for _, r := range routes {
 		if r.Hidden {
 			continue
@@ -78,12 +79,12 @@ func Document(routes []web.Route, version string, types Schemas) ([]byte, error)
 		if err != nil {
 			return nil, fmt.Errorf("describing %s %s: %w", r.Method, r.Path, err)
 		}
-		path, _ := paths[r.Path].(object)
+		path, _ := paths.get(r.Path).(*ordered)
 		if path == nil {
-			path = object{}
-			paths[r.Path] = path
+			path = &ordered{}
+			paths.set(r.Path, path)
 		}
-		path[strings.ToLower(r.Method)] = operation
+		path.set(strings.ToLower(r.Method), operation)
 	}
 	if _, err := g.ref(reflect.TypeFor[problem.Document]()); err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func Document(routes []web.Route, version string, types Schemas) ([]byte, error)
 		},
 		"servers": list{object{"url": "/"}},
 		"tags":    tags(routes),
-		"paths":   paths,
+		"paths":   &paths,
 		"components": object{
 			"schemas": g.components,
 			"securitySchemes": object{

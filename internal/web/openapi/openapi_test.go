@@ -106,6 +106,28 @@ func TestDocumentDescribesRoutes(t *testing.T) {
 	at(t, doc, "paths", "/api/v1/raw", "patch", "requestBody", "content", "text/csv")
 }
 
+// TestPathsAreInTheOrderOfRoutes: people meet sign-up before what comes earlier in
+// the alphabet.
+func TestPathsAreInTheOrderOfRoutes(t *testing.T) {
+	t.Parallel()
+	var routes []web.Route
+	for _, r := range [][2]string{{"POST", "/signup"}, {"PUT", "/user"}, {"GET", "/user"}, {"POST", "/2fa/verify"}, {"GET", "/signup"}} {
+		routes = append(routes, web.Route{Method: r[0], Path: r[1]})
+	}
+	text, err := Document(routes, "1", types)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := -1
+	for _, name := range []string{`"/signup":`, `"post":`, `"get":`, `"/user":`, `"put":`, `"get":`, `"/2fa/verify":`} {
+		next := strings.Index(string(text[at+1:]), name)
+		if next < 0 {
+			t.Fatalf("%s is not where it belongs: %s", name, text)
+		}
+		at += 1 + next
+	}
+}
+
 func TestHiddenRoutesAreNotDescribed(t *testing.T) {
 	t.Parallel()
 	text, err := Document(sample(), "1", types)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -57,11 +58,15 @@ func Status(kind fault.Kind) int {
 	return http.StatusInternalServerError
 }
 
-// Write sends f as the answer to a request.
-func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
+// Write sends f as the answer to a request. A failure that may pass says when
+// to try again.
+func Write(w http.ResponseWriter, f *fault.Error, requestID string, reports bool) {
 	doc := Document{
 		Type: "about:blank", Status: Status(f.Kind), Detail: f.Detail, Code: f.Code,
 		RequestID: requestID, Reason: f.Reason, Errors: f.Fields,
+	}
+	if f.SQL != nil && f.SQL.Status != 0 {
+		doc.Status = f.SQL.Status
 	}
 	doc.Title = http.StatusText(doc.Status)
 	if f.Kind == fault.Internal {
@@ -74,6 +79,9 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 			doc.Details = f.SQL.Details
 		}
 	}
+	if reports && doc.Message == nil {
+		doc.Message = &doc.Detail
+	}
 	body, err := json.Marshal(doc, jsontext.AllowInvalidUTF8(true)) // names of parameters are whatever was sent
 	if err != nil {
 		body = []byte(`{}`)
@@ -82,12 +90,14 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	switch f.Kind {
-	case fault.Unauthenticated:
+	switch {
+	case f.Kind == fault.Unauthenticated:
 		h.Set("WWW-Authenticate", challenge(f))
-	case fault.TooMany, fault.Unavailable:
+	case f.Kind == fault.TooMany, f.Kind == fault.Unavailable, f.Kind == fault.Conflict && f.RetryAfter > 0:
 		h.Set("Retry-After", seconds(f.RetryAfter))
-	default:
+	}
+	if f.SQL != nil {
+		own(h, f.SQL, doc.Code)
 	}
 	w.WriteHeader(doc.Status)
 	_, _ = w.Write(body)
@@ -105,6 +115,25 @@ func challenge(f *fault.Error) string {
 		return `Bearer realm="fluxbase"`
 	}
 	return `Bearer realm="fluxbase", error="invalid_token", error_description="` + f.Code + `"`
+}
+
+// own sets the fields of a failure of the data API: its code, where PostgREST has
+// it, and what the application wants sent along.
+func own(h http.Header, report *fault.SQL, code string) {
+	if isToken(code) {
+		h.Set("Proxy-Status", "Fluxbase; error="+code)
+	}
+	for name, value := range report.Header {
+		h.Set(name, value)
+	}
+}
+
+// isToken says whether a code is letters, digits and underscores: applications
+// make up their own.
+func isToken(code string) bool {
+	return code != "" && !strings.ContainsFunc(code, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
 }
 
 func seconds(d time.Duration) string {

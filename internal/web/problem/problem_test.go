@@ -17,7 +17,7 @@ import (
 
 func written(f *fault.Error) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	Write(w, f, "r1")
+	Write(w, f, "r1", false)
 	return w
 }
 
@@ -165,7 +165,7 @@ func TestRetryAfter(t *testing.T) {
 			f := fault.New(kind, "x", "")
 			f.RetryAfter = wait
 			expected := ""
-			if kind == fault.TooMany || kind == fault.Unavailable {
+			if kind == fault.TooMany || kind == fault.Unavailable || kind == fault.Conflict && wait > 0 { // not every conflict passes
 				expected = want
 			}
 			if got := written(f).Header().Get("Retry-After"); got != expected {
@@ -182,9 +182,53 @@ func TestProblemReplacesFieldsOfTheAnswer(t *testing.T) {
 	w.Header().Set("Content-Type", "text/html")
 	w.Header().Set("Content-Length", "7")
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	Write(w, fault.New(fault.NotFound, "gone", ""), "r1")
+	Write(w, fault.New(fault.NotFound, "gone", ""), "r1", true)
 	if h := w.Header(); h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" ||
 		h.Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
 		t.Errorf("%v", h)
+	}
+}
+
+// An application's SQL chooses status and fields of its errors. A code of its
+// own making goes into no field unless it is fit for one.
+func TestChosenByTheApplication(t *testing.T) {
+	t.Parallel()
+	f := fault.New(fault.Invalid, "x", "")
+	f.SQL = &fault.SQL{State: "PT402", Status: 402, Header: map[string]string{"X-Plan": "free", "Cache-Control": "private"}}
+	w := written(f)
+	if w.Code != 402 || w.Header().Get("X-Plan") != "free" || w.Header().Get("Cache-Control") != "private" || w.Header().Get("Proxy-Status") != "Fluxbase; error=PT402" ||
+		!strings.Contains(w.Body.String(), `"title":"Payment Required","status":402`) {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	for code, want := range map[string]string{"22P02": "Fluxbase; error=22P02", "a b": "", "a;b": "", "a\r\nb": "", "ä": "", "": ""} {
+		f.SQL = &fault.SQL{State: code}
+		if got := written(f).Header().Get("Proxy-Status"); got != want {
+			t.Errorf("%q: %q", code, got)
+		}
+	}
+	f.Kind = fault.Internal
+	if got := written(f).Header().Get("Proxy-Status"); got != "Fluxbase; error=internal_error" {
+		t.Errorf("a failure of ours: %q", got)
+	}
+}
+
+// TestReports gives errors of the data API a message, and says no more by it.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault   *fault.Error
+		reports bool
+		want    string
+	}{
+		"of the data API": {fault.New(fault.Unauthenticated, "invalid_token", "It does not hold."), true, `"message":"It does not hold."`},
+		"of PostgreSQL":   {&fault.Error{Kind: fault.Invalid, Detail: "ours", SQL: &fault.SQL{State: "22P02", Message: "theirs"}}, true, `"message":"theirs"`},
+		"internal":        {&fault.Error{Detail: "hunter2", SQL: &fault.SQL{Message: "hunter2"}}, true, `"message":"Something went wrong on our side."`},
+		"elsewhere":       {fault.New(fault.NotFound, "gone", "It is gone."), false, ""},
+	} {
+		w := httptest.NewRecorder()
+		Write(w, c.fault, "r1", c.reports)
+		if body := w.Body.String(); !strings.Contains(body, c.want) || strings.Contains(body, "hunter2") || (c.want == "") == strings.Contains(body, "message") {
+			t.Errorf("%s: %s", name, body)
+		}
 	}
 }

@@ -3,7 +3,7 @@
  * {@link FluxbaseClient} returns values and throws; {@link createClient} returns `{data, error}` and never throws.
  */
 
-export type { AdminUserAttributes, Ban, Removal, UserFilter } from "./admin/users.js";
+export type { AdminUserAttributes, Ban, Removal, UserFactors, UserFilter, WithReason } from "./admin/users.js";
 export type * from "./auth/requests.js";
 export type * from "./auth/types.js";
 export { AuthError, DataError, type FieldError, FluxbaseError, NetworkError } from "./core/errors.js";

@@ -1,14 +1,15 @@
 /**
- * What operators do to accounts: thin calls on `/api/v1/admin/users`, for a client with a service key, or for a
+ * What operators do to accounts: thin calls on `/api/v1/admin`, for a client with a service key, or for a
  * signed-in user who has the permission. Never for a browser with a service key.
  */
 
+import { readTokens } from "../auth/desk.js";
 import type { MailRequest, WithData } from "../auth/requests.js";
-import type { ListedSession, Page, User, UserMetadata } from "../auth/types.js";
+import type { Factor, ListedSession, Page, User, UserAndSession, UserMetadata } from "../auth/types.js";
 import type { Gateway } from "../core/gateway.js";
 import type { Call } from "../core/http.js";
 
-const BASE = "/api/v1/admin/users";
+const BASE = "/api/v1/admin";
 const TIMEOUT_MS = 30_000;
 
 /** Which users to list: newest first, or by address with `q`. Instants are RFC 3339. */
@@ -64,6 +65,23 @@ export interface Removal {
   readonly left: readonly Record<string, unknown>[];
 }
 
+/** What there is of a user's second factors. Instants are RFC 3339. */
+export interface UserFactors {
+  readonly factors: readonly Factor[];
+  readonly recovery_codes_left: number;
+  /** Wrong codes since the last right one. */
+  readonly failed_attempts: number;
+  /** Until when no code is looked at; null: the next one is. */
+  readonly blocked_until: string | null;
+  /** Whether codes of authenticators are no longer accepted. */
+  readonly locked: boolean;
+}
+
+/** Why an operator does what the person should hear of. It goes into the audit record. */
+export interface WithReason {
+  readonly reason: string;
+}
+
 /** `client.admin`. Codes: `user_not_found`, `not_authenticated`, `insufficient_permissions`, `validation_failed`. */
 export class AdminUsers {
   readonly #gateway: Gateway;
@@ -79,18 +97,18 @@ export class AdminUsers {
       if (value === undefined || value === null) continue;
       words.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
     }
-    return (await this.#send("GET", "", undefined, words.toString())) as Page<User>;
+    return (await this.#send("GET", "/users", undefined, words.toString())) as Page<User>;
   };
 
   readonly getUser = async (id: string): Promise<User> => (await this.#send("GET", one(id))) as User;
 
   /** Makes an account. Without a password its owner signs in by mail. Codes: `user_already_exists`, `weak_password`. */
   readonly createUser = async (attributes: AdminUserAttributes & { readonly email: string }): Promise<User> =>
-    (await this.#send("POST", "", attributes)) as User;
+    (await this.#send("POST", "/users", attributes)) as User;
 
   /** Makes an account and mails its owner a link to come in by. Code: `user_already_exists`. */
   readonly inviteUser = async ({ email, data, redirectTo }: MailRequest & WithData): Promise<User> =>
-    (await this.#send("POST", "/invite", { email, data, redirect_to: redirectTo })) as User;
+    (await this.#send("POST", "/users/invite", { email, data, redirect_to: redirectTo })) as User;
 
   /** Changes what is given; metadata is merged. A new password ends the user's sessions. */
   readonly updateUser = async (id: string, attributes: AdminUserAttributes): Promise<User> =>
@@ -117,6 +135,47 @@ export class AdminUsers {
   readonly revokeUserSessions = async (id: string): Promise<{ readonly ended: number }> =>
     (await this.#send("DELETE", `${one(id)}/sessions`)) as { ended: number };
 
+  /** The user's second factors, and whether wrong codes have locked them. */
+  readonly listUserFactors = async (id: string): Promise<UserFactors> =>
+    (await this.#send("GET", `${one(id)}/factors`)) as UserFactors;
+
+  /**
+   * Takes one second factor from a user who has lost it. The user's sessions end (reason `factor_changed`), and the user
+   * gets mail about it. With the last factor go the recovery codes. Codes: `mfa_factor_not_found`, `reason_required`.
+   */
+  readonly removeUserFactor = async (id: string, factorId: string, { reason }: WithReason): Promise<UserFactors> =>
+    this.#resetFactors(id, reason, `factor=${encodeURIComponent(factorId)}`);
+
+  /**
+   * Takes all second factors and the recovery codes, as {@link AdminUsers.removeUserFactor} does one. Be sure who asks:
+   * afterwards the password alone signs in.
+   */
+  readonly resetUserFactors = async (id: string, { reason }: WithReason): Promise<UserFactors> =>
+    this.#resetFactors(id, reason);
+
+  /** Forgets the user's wrong codes and passwords, so that the user can try again at once. */
+  readonly unlockUserFactors = async (id: string): Promise<UserFactors> =>
+    (await this.#send("POST", `${one(id)}/factors/unlock`)) as UserFactors;
+
+  /**
+   * Makes a session in which the operator acts as a user, for 15 minutes or `expires_in` seconds, an hour at most. Give
+   * it to `auth.setSession` of a client of its own; this client stays who it is. It cannot change how the user signs in.
+   * Codes: `reason_required`, `invalid_expiry`, `user_banned`.
+   */
+  readonly impersonateUser = async (
+    id: string,
+    { reason, expires_in }: WithReason & { readonly expires_in?: number | undefined },
+  ): Promise<UserAndSession> => readTokens(await this.#send("POST", `${one(id)}/impersonate`, { reason, expires_in }));
+
+  /** Ends the session that `impersonateUser` has made, or any other one (reason `admin`). Code: `session_not_found`. */
+  readonly endImpersonation = async (sessionId: string): Promise<void> => {
+    await this.#send("DELETE", `/sessions/${encodeURIComponent(sessionId)}`);
+  };
+
+  async #resetFactors(id: string, reason: string, query?: string): Promise<UserFactors> {
+    return (await this.#send("DELETE", `${one(id)}/factors`, { reason }, query)) as UserFactors;
+  }
+
   #send(method: Call["method"], path: string, body?: unknown, query?: string): Promise<unknown> {
     return this.#gateway.request({
       family: "auth",
@@ -130,5 +189,5 @@ export class AdminUsers {
 }
 
 function one(id: string): string {
-  return `/${encodeURIComponent(id)}`;
+  return `/users/${encodeURIComponent(id)}`;
 }

@@ -114,8 +114,8 @@ function search(query: Query): URLSearchParams {
 }
 
 /** To see that there is more than one row, two are enough. */
-function pages({ page, cardinality, target, method }: Query): Query["page"] {
-  if (cardinality === "many" || target === "rpc" || method !== "GET") return page;
+function pages({ page, cardinality, method }: Query): Query["page"] {
+  if (cardinality === "many" || method !== "GET") return page;
   return { ...page, limit: Math.min(page["limit"] ?? 2, 2) };
 }
 

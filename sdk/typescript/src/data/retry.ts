@@ -41,7 +41,7 @@ function settled(outcome: Tried): Answer {
 /** Null where another attempt would not help. */
 function pauseAfter(outcome: Tried, pause: number): number | null {
   if ("thrown" in outcome) {
-    return outcome.thrown instanceof NetworkError && outcome.thrown.code === "network_error" ? pause : null;
+    return outcome.thrown instanceof NetworkError ? pause : null;
   }
   const { status, headers } = outcome.answer;
   if (!PASSING.has(status)) return null;

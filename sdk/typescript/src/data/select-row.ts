@@ -84,19 +84,24 @@ type By<R, Name> = R extends { foreignKeyName: infer Key; columns: readonly (inf
     : never
   : never;
 
-/** The foreign key of this row that a target stands for: by its table, or by its own name or column. */
+/** Whether a target is the table itself, where a foreign key leads in two directions. */
+type Own<Src extends Source, T extends Target> = T["name"] extends Src["name"] ? true : false;
+/**
+ * The foreign key of this row that a target stands for: by its table, or by its own name or column. Within one table it
+ * is the latter alone.
+ */
 type Forward<Src extends Source, T extends Target> =
-  | Hinted<To<Relationship<Src["schema"], Src["name"]>, T["name"]>, T["hint"]>
+  | (Own<Src, T> extends true ? never : Hinted<To<Relationship<Src["schema"], Src["name"]>, T["name"]>, T["hint"]>)
   | By<Relationship<Src["schema"], Src["name"]>, T["name"]>;
 type MayBeNull<R, Key> = Key extends { columns: readonly (infer C)[] }
   ? true extends (C extends keyof R ? (null extends R[C] ? true : false) : true)
     ? true
     : false
   : true;
-type Backward<Src extends Source, T extends Target> = Hinted<
-  To<Relationship<Src["schema"], T["name"]>, Src["name"]>,
-  T["hint"]
->;
+/** The foreign keys of a target that lead here. Within one table the key has to be named. */
+type Backward<Src extends Source, T extends Target> = [Own<Src, T>, T["hint"]] extends [true, never]
+  ? never
+  : Hinted<To<Relationship<Src["schema"], T["name"]>, Src["name"]>, T["hint"]>;
 type Computed<Src extends Source, Name> =
   Name extends FunctionName<Src["schema"]>
     ? FunctionOf<Src["schema"], Name> extends infer F
@@ -105,7 +110,8 @@ type Computed<Src extends Source, Name> =
         : never
       : never
     : never;
-type Junction<Src extends Source, Name> = {
+type Junction<Src extends Source, Name> = Name extends Src["name"] ? never : Between<Src, Name>;
+type Between<Src extends Source, Name> = {
   [J in TableName<Src["schema"]>]: [To<Relationship<Src["schema"], J>, Src["name"]>] extends [never]
     ? never
     : [To<Relationship<Src["schema"], J>, Name>] extends [never]

@@ -96,7 +96,7 @@ export class ResultClient<DB = Loose> extends SchemaClient<Schema<DB, "public">,
     super(resultRunner(core));
     this.#core = core;
     this.auth = resultAuth(core);
-    this.admin = settled(core.admin, {});
+    this.admin = settled(core.admin, { impersonateUser: true });
   }
 
   /** The tables, views and functions of another schema, which the server must expose. */

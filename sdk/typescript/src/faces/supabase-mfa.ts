@@ -5,7 +5,7 @@
  */
 
 import type { OwnProof } from "../auth/requests.js";
-import type { RecoveryCodes, Session } from "../auth/types.js";
+import type { Factor, RecoveryCodes, Session } from "../auth/types.js";
 import type { Core } from "../core/core.js";
 import { sessionMissing } from "../core/errors.js";
 import { readClaims } from "../core/jwt.js";
@@ -19,6 +19,13 @@ export interface SupabaseFactor {
   readonly status: "verified";
   readonly created_at: string | null;
   readonly updated_at: string | null;
+}
+
+const KIND = { factor_type: "totp", status: "verified" } as const;
+
+/** A factor in the shape of supabase-js. */
+export function supabaseFactor({ id, name, created_at }: Factor): SupabaseFactor {
+  return { id, friendly_name: name, created_at, updated_at: created_at, ...KIND };
 }
 
 /** How surely it is the user: by one factor, or by two. */
@@ -104,17 +111,12 @@ export class SupabaseMfa {
   }
 
   async #factors(): Promise<readonly SupabaseFactor[]> {
-    const kind = { factor_type: "totp", status: "verified" } as const;
     const { auth, desk } = this.#core;
     if (desk.pending !== null) {
       const made = { friendly_name: null, created_at: null, updated_at: null };
-      return desk.pending.methods.includes("totp") ? [{ id: "totp", ...made, ...kind }] : [];
+      return desk.pending.methods.includes("totp") ? [{ id: "totp", ...made, ...KIND }] : [];
     }
-    const { factors } = await auth.get2FAStatus();
-    return factors.map(({ id, name, created_at }) => ({
-      ...{ id, friendly_name: name, created_at, updated_at: created_at },
-      ...kind,
-    }));
+    return (await auth.get2FAStatus()).factors.map(supabaseFactor);
   }
 
   async #levels(): Promise<AssuranceLevels> {

@@ -104,6 +104,16 @@ describe("errors", () => {
     expect(await caught(client.from(table).select().maybeSingle())).toMatchObject({ code: "PGRST116" });
   });
 
+  it("undo a write that concerns more rows than one", async () => {
+    const { client } = await signedUp();
+    await client.from(table).insert([{ title: title("x") }, { title: title("y") }]);
+    const change = client.from(table).update({ done: true }).select();
+    for (const query of [change.single(), change.maybeSingle(), client.from(table).delete().select().maybeSingle()])
+      expect(await caught(query)).toMatchObject({ code: "PGRST116", status: 406 });
+    expect(await client.from(table).select("done")).toEqual([{ done: false }, { done: false }]);
+    expect(await client.from(table).update({ done: true }).eq("title", "none").select().maybeSingle()).toBeNull();
+  });
+
   it("carry PostgreSQL's code, in both faces", async () => {
     const { client, session } = await signedUp();
     const twice = { title: title("twice") };

@@ -41,7 +41,17 @@ beforeAll(() =>
      alter table public.todos enable row level security;
      drop policy if exists own on public.todos;
      create policy own on public.todos for all using ((select auth.uid()) = user_id) with check ((select auth.uid()) = user_id);
-     grant select, insert, update, delete on public.todos to anonymous, authenticated, service_role`,
+     create table if not exists public.notes (
+       id bigint generated always as identity primary key,
+       todo_id bigint not null references public.todos on delete cascade,
+       body text not null
+     );
+     alter table public.notes enable row level security;
+     drop policy if exists own on public.notes;
+     create policy own on public.notes for all using (exists (select from public.todos where id = todo_id));
+     create or replace function public.rename_todo(todo bigint, title text) returns setof public.todos language sql
+       as $$ update public.todos set title = rename_todo.title where id = todo returning * $$;
+     grant select, insert, update, delete on public.todos, public.notes to anonymous, authenticated, service_role`,
   ),
 );
 afterAll(() => {
@@ -74,10 +84,16 @@ it("has examples, and they run", async () => {
 it("leave behind what the text promises", () => {
   expect(scope["todos"]).toEqual([expect.objectContaining({ title: "Read the README" })]);
   expect(scope["error"]).toBeNull();
-  expect([scope["rows"], scope["status"]]).toEqual([[expect.objectContaining({ title: "Read the README" })], 200]);
+  expect(scope["rows"]).toEqual([expect.objectContaining({ title: "Read the README" })]);
+  expect([scope["count"], scope["status"]]).toEqual([1, 200]);
   expect(scope["made"]).toMatchObject({ title: "Water the plants", done: false });
   expect(scope["open"]).toEqual([expect.objectContaining({ title: "Read the README" })]);
   expect(scope["nobody"]).toBeNull();
+  expect(scope["noted"]).toEqual([{ title: "Write it down", notes: [{ body: "in ink" }, { body: "on paper" }] }]);
+  expect(scope["inInk"]).toEqual({ body: "in ink", title: "Write it down" });
+  expect(scope["openOnes"]).toBe(2);
+  expect(scope["renamed"]).toMatchObject({ title: "Written down" });
+  expect(scope["titles"]).toEqual([]);
   expect((scope["everything"] as unknown[]).length).toBeGreaterThanOrEqual(1);
   expect(scope["nothing"]).toBeNull();
   expect(scope["mailed"]).toMatchObject({ token_type: "bearer" });

@@ -26,6 +26,13 @@ declare module "vitest" {
 }
 
 const BINARY = resolve(import.meta.dirname, "../../../../bin/fluxbase");
+/** What the tests need beyond the defaults. A server that is given must have been started with the same. */
+const SETTINGS = {
+  FLUXBASE_DATA_SCHEMAS: "public,dialect_reads,dialect_writes,dialect_other",
+  FLUXBASE_DATA_TX_END: "commit-allow-override",
+  FLUXBASE_DATA_AGGREGATES: "true",
+  FLUXBASE_DATA_PLAN_ENABLED: "true",
+};
 const START_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = 15_000;
 
@@ -67,6 +74,7 @@ async function start(): Promise<{ server: Server; stop: () => Promise<void> }> {
   const child = spawn(BINARY, ["dev", "--json", "--address", "127.0.0.1:0", "--data-dir", join(directory, "data")], {
     stdio: ["ignore", "pipe", "pipe"],
     cwd: directory,
+    env: { ...process.env, ...SETTINGS },
   });
   const stop = async () => {
     await end(child);

@@ -73,17 +73,8 @@ export class FakeAccounts {
       "GET /2fa": {
         allowed: [],
         answer: (_, { account }) => {
-          const factors = account.factors.filter(({ verified }) => verified);
-          return json(200, {
-            enabled: factors.length > 0,
-            factors: factors.map(({ id, name }) => ({
-              id,
-              name,
-              created_at: "2030-01-01T00:00:00Z",
-              last_used_at: null,
-            })),
-            recovery_codes_left: account.recovery.length,
-          });
+          const held = factorsOf(account);
+          return json(200, { enabled: held.factors.length > 0, ...held });
         },
       },
       "POST /2fa/disable": {
@@ -187,4 +178,11 @@ export class FakeAccounts {
     factor.lastCode = code;
     return true;
   }
+}
+
+/** The authenticators in use, and how many recovery codes there are. */
+export function factorsOf({ factors, recovery }: Account) {
+  const made = { created_at: "2030-01-01T00:00:00Z", last_used_at: null };
+  const used = factors.filter(({ verified }) => verified).map(({ id, name }) => ({ id, name, ...made }));
+  return { factors: used, recovery_codes_left: recovery.length };
 }

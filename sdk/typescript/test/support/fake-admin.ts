@@ -1,12 +1,19 @@
 /** The fake server's routes for operators. */
 
+import { factorsOf } from "./fake-account.js";
 import type { FakeServer } from "./fake-server.js";
 import { json, problem, type Seen } from "./fake-types.js";
 
-/** Answers `/api/v1/admin/users...` for a service key. */
+/** Answers `/api/v1/admin/...` for a service key. */
 export function adminAnswer(server: FakeServer, seen: Seen): Response {
   if (seen.headers.get("authorization") !== "Bearer fb_service_abc") return problem(401, "not_authenticated");
   const [, , , , , id, what] = seen.path.split("/");
+  if (seen.path.startsWith("/api/v1/admin/sessions/")) {
+    const session = server.sessions.get(what === undefined ? (id ?? "") : "");
+    if (session === undefined || session.ended) return problem(404, "session_not_found");
+    session.ended = "admin";
+    return new Response(null, { status: 204 });
+  }
   const body = (seen.body ?? {}) as Record<string, string> & { email: string };
   const account = server.accounts.find((one) => one.id === id);
   const route = `${seen.method} ${id === undefined ? "" : id === "invite" ? "invite" : `:id${what ? `/${what}` : ""}`}`;
@@ -54,6 +61,20 @@ export function adminAnswer(server: FakeServer, seen: Seen): Response {
       return json(200, { items: server.alive(found).map((one) => ({ id: one.id })), next_cursor: null });
     case "DELETE :id/sessions":
       return json(200, { ended: server.endAll(found, "admin") });
+    case "GET :id/factors":
+    case "POST :id/factors":
+      return json(200, { ...factorsOf(found), failed_attempts: 0, blocked_until: null, locked: false });
+    case "DELETE :id/factors": {
+      if (!body["reason"]) return problem(400, "reason_required");
+      const gone = found.factors.filter((one) => one.id === (seen.search.get("factor") ?? one.id));
+      if (gone.length === 0) return problem(404, "mfa_factor_not_found");
+      found.factors.splice(0, Number.POSITIVE_INFINITY, ...found.factors.filter((one) => !gone.includes(one)));
+      if (found.factors.length === 0) found.recovery = [];
+      server.endAll(found, "factor_changed");
+      return json(200, { ...factorsOf(found), failed_attempts: 0, blocked_until: null, locked: false });
+    }
+    case "POST :id/impersonate":
+      return body["reason"] ? json(201, server.begin(found)) : problem(400, "reason_required");
     default:
       return problem(404, "not_found");
   }

@@ -159,7 +159,7 @@ export class FakeServer {
 
   #answer(seen: Seen, signal: AbortSignal | undefined): Response | Promise<Response> {
     if (seen.path.startsWith("/api/v1/tables/") || seen.path.startsWith("/api/v1/rpc/")) return this.tables(seen);
-    if (seen.path.startsWith("/api/v1/admin/users")) return adminAnswer(this, seen);
+    if (seen.path.startsWith("/api/v1/admin/")) return adminAnswer(this, seen);
     const route = `${seen.method} ${seen.path.replace("/api/v1/auth", "")}`;
     const asked: Asked = { seen, signal, body: (seen.body ?? {}) as Asked["body"] };
     const open = this.#open[route];

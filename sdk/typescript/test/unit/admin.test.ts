@@ -82,6 +82,39 @@ describe("client.admin", () => {
     expect((await admin.banUser(id)).banned_until).toBe("infinity");
   });
 
+  it("takes lost factors away, one or all", async () => {
+    const { admin } = client(server, { serviceKey: KEY });
+    const factors = ["phone", "tablet"].map((name) => ({ id: name, name, verified: true }));
+    const { id } = server.add({ email: "a@example.com", factors, recovery: ["x"] });
+    expect((await admin.listUserFactors(id)).factors.map(({ name }) => name)).toEqual(["phone", "tablet"]);
+    const { factors: left } = await admin.removeUserFactor(id, "phone", { reason: "ticket 1" });
+    expect(last()).toEqual([`DELETE /users/${id}/factors`, "factor=phone", { reason: "ticket 1" }]);
+    expect(left).toMatchObject([{ id: "tablet" }]);
+    expect(await caught(admin.removeUserFactor(id, "phone", { reason: "again" }))).toMatchObject({
+      code: "mfa_factor_not_found",
+    });
+    expect(await caught(admin.resetUserFactors(id, { reason: "" }))).toMatchObject({ code: "reason_required" });
+    await admin.unlockUserFactors(id);
+    expect(last()).toEqual([`POST /users/${id}/factors/unlock`, "", undefined]);
+    expect(await admin.resetUserFactors(id, { reason: "ticket 2" })).toMatchObject({
+      factors: [],
+      recovery_codes_left: 0,
+    });
+    expect(last()).toEqual([`DELETE /users/${id}/factors`, "", { reason: "ticket 2" }]);
+  });
+
+  it("acts as a user in a session that this client does not take for its own", async () => {
+    const made = client(server, { serviceKey: KEY });
+    const { id } = server.add({ email: "a@example.com" });
+    const { user, session } = await made.admin.impersonateUser(id, { reason: "ticket 1", expires_in: 60 });
+    expect(last()).toEqual([`POST /users/${id}/impersonate`, "", { reason: "ticket 1", expires_in: 60 }]);
+    expect([user.id, session.user.id]).toEqual([id, id]);
+    expect(await made.auth.getSession()).toBeNull();
+    expect(await made.admin.endImpersonation(session.id)).toBeUndefined();
+    expect(last()[0]).toBe(`DELETE /sessions/${session.id}`);
+    expect(await caught(made.admin.endImpersonation(session.id))).toMatchObject({ code: "session_not_found" });
+  });
+
   it("is refused to everybody else, in both faces", async () => {
     expect(await caught(client(server).admin.listUsers())).toMatchObject({ status: 401, code: "not_authenticated" });
     const results = createClient(server.url, "fb_client_abc", { fetch: server.fetch });
@@ -113,6 +146,30 @@ describe("auth.admin of the result face", () => {
     expect(last()[2]).toEqual({ email: "c@example.com", redirect_to: "https://x.test" });
     expect(await admin.deleteUser(id)).toEqual({ data: { user: null }, error: null });
     expect(await admin.getUserById(id)).toMatchObject({ data: { user: null }, error: { code: "user_not_found" } });
+  });
+
+  it("has the factors of a user, and impersonation beside it", async () => {
+    const made = results();
+    const { mfa } = made.auth.admin;
+    const { id: userId } = server.add({
+      email: "a@example.com",
+      factors: [{ id: "phone", name: "phone", verified: true }],
+    });
+    expect((await mfa.listFactors({ userId })).data?.factors).toMatchObject([
+      { id: "phone", friendly_name: "phone", factor_type: "totp", status: "verified" },
+    ]);
+    expect(await mfa.deleteFactor({ id: "phone", userId })).toEqual({ data: { id: "phone" }, error: null });
+    expect(last()[2]).toEqual({ reason: "none given" });
+    expect((await mfa.deleteFactor({ id: "phone", userId, reason: "ticket 1" })).error?.code).toBe(
+      "mfa_factor_not_found",
+    );
+    expect(last()[2]).toEqual({ reason: "ticket 1" });
+    const { data } = await made.admin.impersonateUser(userId, { reason: "ticket 2" });
+    expect(await made.admin.endImpersonation(data.session?.id ?? "")).toEqual({ data: null, error: null });
+    expect(await made.admin.impersonateUser(userId, { reason: "" })).toMatchObject({
+      data: { user: null, session: null },
+      error: { code: "reason_required" },
+    });
   });
 
   it("counts pages", async () => {

@@ -251,6 +251,8 @@ describe("functions", () => {
       ["c", '{"d":1}'],
       ["at", "1970-01-01T00:00:00.000Z"],
     ]);
+    const nothing = await results().rpc("f", { a: null }, { get: true });
+    expect(nothing.error).toMatchObject({ code: "invalid_query", message: expect.stringContaining("by POST") });
     await values().rpc("f", { a: 1 }, { head: true });
     expect(last()).toMatchObject({ method: "HEAD", body: undefined });
   });
@@ -266,6 +268,9 @@ describe("functions", () => {
     expect([...last().search.keys()]).toEqual(["select", "id", "order", "limit"]);
     expect(header("prefer")).toBe("count=exact");
     expect(await values().rpc("f").maybeSingle()).toEqual({ id: 1 });
+    expect(last().search.has("limit")).toBe(false);
+    await values().rpc("f", {}, { get: true }).maybeSingle();
+    expect(last().search.get("limit")).toBe("2");
     server.tables = () => json(200, { id: 1 });
     expect(await values().rpc("f").single()).toEqual({ id: 1 });
     expect(header("accept")).toBe("application/vnd.pgrst.object+json");

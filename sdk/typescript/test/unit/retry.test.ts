@@ -16,7 +16,7 @@ const from = () => client(server).from("t");
 const unreachable = () => new TypeError("fetch failed");
 const unavailable = (headers: HeadersInit = {}) => problem(503, "unavailable", {}, headers);
 
-/** What a query came to, and after how many seconds each request was sent. */
+/** What a query came to, after how many seconds, and when each request was sent. */
 async function course(query: PromiseLike<unknown>) {
   const begun = Date.now();
   const at: number[] = [];
@@ -25,11 +25,16 @@ async function course(query: PromiseLike<unknown>) {
     at.push((Date.now() - begun) / 1000);
     return script(seen);
   };
-  const settled = Promise.allSettled([query]);
+  let ended = 0;
+  const settled = Promise.allSettled([query]).then((outcomes) => {
+    ended = (Date.now() - begun) / 1000;
+    return outcomes;
+  });
   await vi.runAllTimersAsync();
   const [outcome] = await settled;
   return {
     at,
+    ended,
     value: outcome?.status === "fulfilled" ? outcome.value : undefined,
     error: outcome?.status === "rejected" ? outcome.reason : undefined,
   };
@@ -86,8 +91,12 @@ describe("a query is sent once", () => {
     };
     expect(await course(from().select().abortSignal(controller.signal))).toMatchObject({
       at: [0],
+      ended: 0.5,
       error: { code: "aborted" },
     });
-    expect((await course(from().select().abortSignal(controller.signal))).error).toMatchObject({ code: "aborted" });
+    expect(await course(from().select().abortSignal(controller.signal))).toMatchObject({
+      ended: 0,
+      error: { code: "aborted" },
+    });
   });
 });

@@ -164,9 +164,11 @@ describe("select", () => {
     expectTypeOf(authors.select("first_book(title)")).resolves.toEqualTypeOf<
       { first_book: { title: string } | null }[]
     >();
-    expectTypeOf(authors.select("mentor:authors!mentor(name)")).resolves.toEqualTypeOf<
-      { mentor: { name: string } | null }[]
+    expectTypeOf(authors.select("mentor(name)")).resolves.toEqualTypeOf<{ mentor: { name: string } | null }[]>();
+    expectTypeOf(authors.select("pupils:authors!mentor(name)")).resolves.toEqualTypeOf<
+      { pupils: { name: string }[] }[]
     >();
+    expectTypeOf(authors.select("authors(name)")).resolves.items.toHaveProperty("authors").toBeAny();
   });
 
   it("knows embeddings within each other, empty ones, spread ones and aggregates", () => {

@@ -1,13 +1,13 @@
-package dataapi
+package rest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/dataapi"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
@@ -18,6 +18,7 @@ type media struct {
 	single   bool // one row, and not in an array
 	stripped bool // without members that are null
 	csv      bool
+	explain  string // options of EXPLAIN, to send the plan instead; "" for the rows
 }
 
 // medias are the types by what Accept may call them.
@@ -33,7 +34,7 @@ var medias = map[string]media{
 
 // accept chooses what the caller likes best of what there is; the first of two
 // that are liked equally.
-func accept(r *http.Request) (media, error) {
+func (s *API) accept(r *http.Request) (media, error) {
 	fields := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(fields) == "" {
 		return medias["*/*"], nil
@@ -41,11 +42,14 @@ func accept(r *http.Request) (media, error) {
 	var best media
 	liked := 0.0
 	for part := range strings.SplitSeq(fields, ",") {
-		name, params, err := mime.ParseMediaType(part)
+		name, params, err := mime.ParseMediaType(noOptions.ReplaceAllString(part, ""))
 		if err != nil {
 			continue
 		}
 		m, ok := medias[strings.TrimSuffix(name, "+json")]
+		if format, plan := strings.CutPrefix(name, planMedia); plan && s.PlanEnabled {
+			m, ok = explained(format, params)
+		}
 		if !ok {
 			continue
 		}
@@ -55,7 +59,7 @@ func accept(r *http.Request) (media, error) {
 				continue
 			}
 		}
-		if params["nulls"] == "stripped" && strings.HasSuffix(m.name, "+json") {
+		if m.explain == "" && params["nulls"] == "stripped" && strings.HasSuffix(m.name, "+json") {
 			m.stripped = true
 			m.name += ";nulls=stripped"
 		}
@@ -64,7 +68,7 @@ func accept(r *http.Request) (media, error) {
 		}
 	}
 	if liked == 0 {
-		return best, dataFault(fault.NotAcceptable, "PGRST107",
+		return best, dataapi.Fault(fault.NotAcceptable, "PGRST107",
 			"None of the media types in Accept can be answered with; application/json, application/vnd.pgrst.object+json and text/csv can")
 	}
 	return best, nil
@@ -72,7 +76,7 @@ func accept(r *http.Request) (media, error) {
 
 // window reads the field Range where its unit is items. A range that is not
 // understood is ignored, as RFC 9110 asks.
-func window(r *http.Request) (*Window, error) {
+func window(r *http.Request) (*dataapi.Window, error) {
 	if unit := r.Header.Get("Range-Unit"); unit != "" && unit != "items" {
 		return nil, nil //nolint:nilnil // no window is no error
 	}
@@ -80,7 +84,7 @@ func window(r *http.Request) (*Window, error) {
 	if !found {
 		return nil, nil //nolint:nilnil // no window is no error
 	}
-	var w Window
+	var w dataapi.Window
 	n, err := strconv.ParseUint(first, 10, 62)
 	if err != nil {
 		return nil, nil //nolint:nilerr,nilnil // not a range of items
@@ -93,7 +97,7 @@ func window(r *http.Request) (*Window, error) {
 		end := int64(n)
 		w.Last = &end
 		if end < w.First {
-			return nil, detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
+			return nil, dataapi.Detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
 				"The lower boundary must be lower than or equal to the upper boundary in the Range header.")
 		}
 	}
@@ -102,7 +106,7 @@ func window(r *http.Request) (*Window, error) {
 
 // contentRange names the first and last row of an answer, and how many there
 // are if anybody has asked.
-func contentRange(r Result) string {
+func contentRange(r dataapi.Result) string {
 	rows, total := "*", "*"
 	if r.Count > 0 {
 		rows = fmt.Sprintf("%d-%d", r.Offset, r.Offset+r.Count-1)
@@ -111,24 +115,4 @@ func contentRange(r Result) string {
 		total = strconv.FormatInt(*r.Total, 10)
 	}
 	return rows + "/" + total
-}
-
-// etag names a representation by its content.
-func etag(r Result, m media) string {
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n%s\n", m.name, contentRange(r))
-	hash.Write(r.Body)
-	return `"` + hex.EncodeToString(hash.Sum(nil)[:16]) + `"`
-}
-
-// named says whether a list of tags has one, or stands for any.
-func named(fields []string, tag string) bool {
-	for _, field := range fields {
-		for part := range strings.SplitSeq(field, ",") {
-			if part = strings.TrimPrefix(strings.TrimSpace(part), "W/"); part == tag || part == "*" {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -1,4 +1,4 @@
-package dataapi
+package rest
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/dataapi"
 
 	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -17,7 +19,7 @@ var mediasOfBodies = map[string]payload.Media{
 }
 
 // rowsOf returns the body of a write.
-func rowsOf(r *http.Request) (Body, error) {
+func rowsOf(r *http.Request) (dataapi.Body, error) {
 	name, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if strings.HasSuffix(name, "+json") {
 		name = "application/json"
@@ -25,13 +27,13 @@ func rowsOf(r *http.Request) (Body, error) {
 	media, ok := mediasOfBodies[name]
 	charset := params["charset"]
 	if err != nil || !ok || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return Body{}, dataFault(fault.UnsupportedMedia, "PGRST107",
+		return dataapi.Body{}, dataapi.Fault(fault.UnsupportedMedia, "PGRST107",
 			"Rows are sent as application/json, text/csv or application/x-www-form-urlencoded, in UTF-8")
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return Body{}, dataFault(fault.UnsupportedMedia, "PGRST107", "Rows are sent without Content-Encoding")
+		return dataapi.Body{}, dataapi.Fault(fault.UnsupportedMedia, "PGRST107", "Rows are sent without Content-Encoding")
 	}
-	return Body{media, &bodyReader{r.Body}}, nil
+	return dataapi.Body{Media: media, Text: &bodyReader{r.Body}}, nil
 }
 
 // bodyReader makes faults of what may happen to a body on its way.
@@ -44,7 +46,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		return n, fault.Newf(fault.TooLarge, "body_too_large", "The body is larger than %d bytes.", tooLarge.Limit)
 	}
 	if err != nil && !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		f := dataFault(fault.Invalid, "PGRST102", "The body ended too early.")
+		f := dataapi.Fault(fault.Invalid, "PGRST102", "The body ended too early.")
 		return n, f.Because(err)
 	}
 	return n, err //nolint:wrapcheck // the end of a body is io.EOF itself

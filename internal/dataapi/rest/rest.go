@@ -1,4 +1,6 @@
-package dataapi
+// Package rest is the data API over HTTP: the fields of requests and answers in
+// the words of PostgREST, around a dataapi.Service.
+package rest
 
 import (
 	"bytes"
@@ -12,14 +14,18 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/fluxbase/fluxbase/internal/dataapi"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
+// API serves the requests of a data service.
+type API struct{ *dataapi.Service }
+
 // Routes returns the routes under /api/v1/tables and /api/v1/rpc, and the same
 // ones where clients of PostgREST look for them.
-func (s *Service) Routes() []web.Route {
+func (s *API) Routes() []web.Route {
 	params := []web.Param{
 		{Name: "table", In: "path", Description: "A table or view of the exposed schema"},
 		{Name: "select", In: "query", Description: "Columns, as a,alias:b,doc->k->>0,a::text; all if absent"},
@@ -33,7 +39,8 @@ func (s *Service) Routes() []web.Route {
 		{Name: "on_conflict", In: "query", Description: "For inserts with Prefer: resolution=: the columns of the key that must not occur twice; else the primary key"},
 		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation; count=exact; resolution=merge-duplicates or ignore-duplicates; missing=default for what rows lack of ?columns=; handling=strict; max-affected=N"},
 		{Name: "Range", In: "header", Description: "For reads: rows, as 0-9"},
-		{Name: "If-None-Match", In: "header", Description: "For reads: the ETag of an answer that is still there"},
+		{Name: "If-Match", In: "header", Description: "For updates, PUT and deletes: the ETag of a read of the same URL with the same Accept; done only if it would still be answered with, else 412. Or *, if there is any row"},
+		{Name: "If-None-Match", In: "header", Description: "For reads: the ETag of an answer that is still there. For PUT: *, to write a row only if it is not there"},
 		{Name: "Accept-Profile", In: "header", Description: "For reads: a schema other than the default one; Content-Profile for writes"},
 	}
 	var routes []web.Route
@@ -41,7 +48,7 @@ func (s *Service) Routes() []web.Route {
 		route := func(method, summary string, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
 			r := web.Route{
 				Method: method, Path: path, Tag: "Data", Summary: summary, Params: params,
-				Media: "application/json", Serve: serve, Hidden: path != "/api/v1/tables/{table}",
+				Media: "application/json", Serve: serve, Hidden: path != "/api/v1/tables/{table}", Reports: true,
 			}
 			if method == http.MethodPost {
 				r.MaxBody = s.MaxBody
@@ -53,42 +60,54 @@ func (s *Service) Routes() []web.Route {
 		route(http.MethodPatch, "Update rows", s.update)
 		route(http.MethodPut, "Write the row of a primary key", s.put)
 		route(http.MethodDelete, "Delete rows", s.delete)
+		for method, serve := range map[string]func(http.ResponseWriter, *http.Request, *web.Call) error{http.MethodOptions: s.options, "": refuseMethod} {
+			routes = append(routes, web.Route{Method: method, Path: path, Tag: "Data", Hidden: true, Serve: serve, Reports: true})
+		}
 	}
 	return append(routes, s.callRoutes()...)
 }
 
-func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
-	p, err := s.prefer(r)
+func (s *API) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+	p, err := s.prefer(r.Context(), r, c.Principal)
 	if err != nil {
 		return err
 	}
-	request, media, err := s.request(w, r, c, "Accept-Profile")
+	request, media, err := s.request(w, r, c, p, "Accept-Profile")
 	if err != nil {
 		return err
 	}
-	request.Answer.Count = p.count
+	request.Count = p.count
 	if request.Window, err = window(r); err != nil {
 		return err
 	}
 	result, err := s.Read(r.Context(), request)
 	if result.Total != nil && err != nil { // there is nothing as far as that
-		w.Header()["Content-Range"] = []string{contentRange(Result{Total: result.Total})}
+		w.Header()["Content-Range"] = []string{contentRange(dataapi.Result{Total: result.Total})}
 	}
 	if err != nil {
 		return err
+	}
+	p.applied(w.Header(), r.Method)
+	if media.explain != "" {
+		return write(w, http.StatusOK, media, result.Body)
 	}
 	h, status := w.Header(), http.StatusOK
 	h["Content-Range"] = []string{contentRange(result)}
 	if result.Total != nil && result.Count < *result.Total {
 		status = http.StatusPartialContent
 	}
-	p.applied(h, r.Method)
 	tag := etag(result, media)
 	h.Set("ETag", tag)
 	h.Add("Vary", "Accept, Accept-Profile, Prefer, Range, Authorization, apikey, X-API-Key")
 	h.Set("Cache-Control", "private, no-cache")
-	if named(r.Header.Values("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
+	if status, err = apply(result.Outcome, h, status); err != nil {
+		return err
+	}
+	if status < 300 && !bodiless(status) && named(r.Header.Values("If-None-Match"), tag) {
+		status = http.StatusNotModified
+	}
+	if bodiless(status) {
+		w.WriteHeader(status)
 		return nil
 	}
 	return write(w, status, media, result.Body)
@@ -96,47 +115,50 @@ func (s *Service) read(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 
 // request reads what all requests have in common: the table, the schema, the
 // query, and the shape of the answer.
-func (s *Service) request(w http.ResponseWriter, r *http.Request, c *web.Call, profile string) (Request, media, error) {
-	m, err := accept(r)
+func (s *API) request(w http.ResponseWriter, r *http.Request, c *web.Call, p preferences, profile string) (dataapi.Request, media, error) {
+	m, err := s.accept(r)
 	if err != nil {
-		return Request{}, m, err
+		return dataapi.Request{}, m, err
 	}
 	if schema := r.Header.Get(profile); slices.Contains(s.Schemas, schema) {
 		w.Header().Set("Content-Profile", schema)
 	}
-	return Request{
-		Principal: c.Principal, Schema: r.Header.Get(profile), Table: c.Path("table"), Query: r.URL.RawQuery,
+	return dataapi.Request{
+		Terms: s.terms(c, r, p, m, "/"+c.Path("table")), Schema: r.Header.Get(profile), Table: c.Path("table"), Query: r.URL.RawQuery,
 		Answer: plan.Answer{CSV: m.csv, Stripped: m.stripped}, Single: m.single,
 	}, m, nil
 }
 
-func (s *Service) insert(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) insert(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	return s.change(w, r, c, s.Insert)
 }
 
-func (s *Service) update(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) update(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	return s.change(w, r, c, s.Update)
 }
 
-func (s *Service) put(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) put(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	return s.change(w, r, c, s.Put)
 }
 
-func (s *Service) delete(w http.ResponseWriter, r *http.Request, c *web.Call) error {
+func (s *API) delete(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	return s.change(w, r, c, s.Delete)
 }
 
 // change serves a write.
-func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do func(context.Context, Request) (Result, error)) error {
-	p, err := s.prefer(r)
+func (s *API) change(w http.ResponseWriter, r *http.Request, c *web.Call, do func(context.Context, dataapi.Request) (dataapi.Result, error)) error {
+	p, err := s.prefer(r.Context(), r, c.Principal)
 	if err != nil {
 		return err
 	}
-	request, media, err := s.request(w, r, c, "Content-Profile")
+	request, media, err := s.request(w, r, c, p, "Content-Profile")
 	if err != nil {
 		return err
 	}
-	request.Answer.Returning, request.Rollback = p.returning, p.rollback
+	request.Answer.Returning = p.returning
+	if request.Condition, err = condition(r, media); err != nil {
+		return err
+	}
 	if r.Method == http.MethodPost {
 		request.Resolution, request.Default = p.resolution, p.missing
 	}
@@ -153,14 +175,23 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 	if err != nil {
 		return err
 	}
+	if media.explain == "" {
+		p.counted(w.Header(), r.Method, result.Count)
+	}
+	p.applied(w.Header(), r.Method)
+	if media.explain != "" {
+		return write(w, http.StatusOK, media, result.Body)
+	}
 	status := created(r.Method, result, p.returning)
 	if r.Method == http.MethodPost {
 		if location, ok := locate(r.URL.EscapedPath(), result); p.returning == plan.Keys && ok {
 			w.Header().Set("Location", location)
 		}
 	}
-	p.applied(w.Header(), r.Method)
-	if p.returning == plan.Rows {
+	if status, err = apply(result.Outcome, w.Header(), status); err != nil {
+		return err
+	}
+	if p.returning == plan.Rows && !bodiless(status) {
 		return write(w, status, media, result.Body)
 	}
 	w.WriteHeader(status)
@@ -169,7 +200,7 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request, c *web.Call, do
 
 // created is the status of a write: 201 where there is a row that was not there
 // before.
-func created(method string, result Result, returning plan.Returning) int {
+func created(method string, result dataapi.Result, returning plan.Returning) int {
 	switch {
 	case method == http.MethodPost && (result.New == nil || *result.New > 0), method == http.MethodPut && *result.New > 0:
 		return http.StatusCreated
@@ -193,7 +224,7 @@ func body(r *http.Request) ([]byte, error) {
 // write sends an answer in its media type. A single row has been counted: it is
 // its array without the brackets.
 func write(w http.ResponseWriter, status int, m media, body []byte) error {
-	if m.single {
+	if m.single && m.explain == "" {
 		body = bytes.TrimSuffix(bytes.TrimPrefix(body, []byte("[")), []byte("]"))
 	}
 	h := w.Header()
@@ -205,7 +236,7 @@ func write(w http.ResponseWriter, status int, m media, body []byte) error {
 }
 
 // locate returns where a single inserted row can be read.
-func locate(path string, result Result) (string, bool) {
+func locate(path string, result dataapi.Result) (string, bool) {
 	var rows []map[string]jsontext.Value
 	table := result.Table
 	if result.Count != 1 || len(table.PrimaryKey) == 0 || json.Unmarshal(result.Body, &rows) != nil || len(rows) != 1 {
