@@ -128,6 +128,7 @@ func TestValues(t *testing.T) {
 		"ratelimit.limits.anonymous":       {[]string{"0", "1000000"}, []string{"-1", "1000001", "100/1m"}},
 		"ratelimit.limits.authenticated":   {[]string{"0", "1000000"}, []string{"-1", "1000001"}},
 		"ratelimit.limits.service_role":    {[]string{"0", "1000000"}, []string{"-1", "none"}},
+		"ratelimit.timeout":                {[]string{"1ms", "5s"}, []string{"0", "6s", "50"}},
 		"ratelimit.window":                 {[]string{"1s", "24h"}, []string{"999ms", "25h", "60"}},
 		"ratelimit.address":                {rates, badRates},
 		"ratelimit.routes.sign_in":         {rates, badRates},

@@ -19,7 +19,9 @@ type RateLimit struct {
 	// Enabled is whether there are limits at all; default true, and false for the dev command.
 	Enabled bool `key:"enabled" default:"true" doc:"Whether requests are limited at all. The dev command leaves them out unless this says true."`
 	// Backend is memory, postgres or redis; default memory.
-	Backend string `key:"backend" default:"memory" enum:"memory|postgres|redis" doc:"What keeps the counts: memory is each instance for itself; postgres (a table of the database) and redis are for several instances. While they do not answer within 50 ms, each instance counts for itself."`
+	Backend string `key:"backend" default:"memory" enum:"memory|postgres|redis" doc:"What keeps the counts: memory is each instance for itself; postgres (a table of the database) and redis are for several instances. While they do not answer within timeout, each instance counts for itself."`
+	// Timeout is 1ms to 5s; default 50ms.
+	Timeout time.Duration `key:"timeout" default:"50ms" min:"1ms" max:"5s" doc:"How long the backend has for its answer. Beyond that each instance counts for itself until it answers again."`
 	// GlobalRateLimit applies Limits to every route; default false.
 	GlobalRateLimit bool `key:"global_rate_limit" default:"false" doc:"Whether limits apply, to all requests of a caller together. The limits of routes apply in any case."`
 	// Limits are by role.

@@ -9,12 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-const (
-	// Patience is how long a shared store has for its answer.
-	Patience = 50 * time.Millisecond
-	// probing is how often it is asked whether it answers again.
-	probing = 200 * time.Millisecond
-)
+// probing is how often a shared store is asked whether it answers again.
+const probing = 200 * time.Millisecond
 
 // Fallback is a store that several instances share, and that of this instance
 // for while it does not answer. Nobody is let through uncounted for its sake, and
@@ -25,6 +21,7 @@ const (
 // Make one with NewFallback. It implements Store and returns no error.
 type Fallback struct {
 	shared, local Store
+	patience      time.Duration
 	logger        *slog.Logger
 	now           func() time.Time
 
@@ -39,10 +36,10 @@ type outage struct {
 	probe atomic.Int64 // when it is to be asked next, in nanoseconds after since
 }
 
-// NewFallback returns a store that counts in shared, and in local when it must.
-// The name of the shared one is a label of metrics.
-func NewFallback(name string, shared, local Store, logger *slog.Logger, now func() time.Time) *Fallback {
-	f := &Fallback{shared: shared, local: local, logger: logger, now: now}
+// NewFallback returns a store that counts in shared, and in local when that
+// does not answer within patience. The name of the shared one is a label of metrics.
+func NewFallback(name string, shared, local Store, patience time.Duration, logger *slog.Logger, now func() time.Time) *Fallback {
+	f := &Fallback{shared: shared, local: local, patience: patience, logger: logger, now: now}
 	labels := prometheus.Labels{"backend": name}
 	f.alone = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "fluxbase_rate_limit_fallbacks_total", ConstLabels: labels,
@@ -79,7 +76,7 @@ func (f *Fallback) Spend(ctx context.Context, charges []Charge) (bool, Levels, e
 // ask asks the shared store, whether or not the caller waits for the answer: a
 // client that hangs up is no outage.
 func (f *Fallback) ask(ctx context.Context, charges []Charge) (bool, Levels, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.patience)
 	defer cancel()
 	return f.shared.Spend(ctx, charges) //nolint:wrapcheck // a store says what it was doing
 }
@@ -100,7 +97,7 @@ func (f *Fallback) probe(ctx context.Context, o *outage) {
 	if elapsed < due || !o.probe.CompareAndSwap(due, elapsed+int64(probing)) {
 		return
 	}
-	go func() { // it ends after Patience
+	go func() { // it ends after patience
 		if _, _, err := f.ask(ctx, nil); err != nil || !f.outage.CompareAndSwap(o, nil) {
 			return
 		}

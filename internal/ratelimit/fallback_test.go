@@ -27,6 +27,9 @@ import (
 	"github.com/fluxbase/fluxbase/internal/ratelimit/redistest"
 )
 
+// patience is that of tests in which Redis answers: a machine may be busy.
+const patience = 3 * time.Second
+
 // instance is a fallback as a server has it, and what it says.
 type instance struct {
 	*ratelimit.Fallback
@@ -36,9 +39,11 @@ type instance struct {
 
 func instanceOn(t *testing.T, o redis.Options) instance {
 	t.Helper()
-	o.Patience = ratelimit.Patience
+	if o.Patience == 0 {
+		o.Patience = patience
+	}
 	log := &pgtest.Log{}
-	return instance{ratelimit.NewFallback("redis", open(t, o), memory.New(1000, time.Now), slog.New(slog.NewTextHandler(log, nil)), time.Now), log}
+	return instance{ratelimit.NewFallback("redis", open(t, o), memory.New(1000, time.Now), o.Patience, slog.New(slog.NewTextHandler(log, nil)), time.Now), log}
 }
 
 // said counts the lines about the beginning and about the end of outages.
@@ -130,8 +135,7 @@ func TestOutages(t *testing.T) {
 func TestSlowRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	proxy := slowProxy(t, server.Address, 4*ratelimit.Patience)
-	i := instanceOn(t, redis.Options{URL: "redis://" + proxy})
+	i := instanceOn(t, redis.Options{URL: "redis://" + slowProxy(t, server.Address, 200*time.Millisecond), Patience: 50 * time.Millisecond})
 	c := charge(ratelimit.Anonymous, 1, 5, time.Hour)
 	admitted := 0
 	for range 20 {

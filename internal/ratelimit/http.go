@@ -20,7 +20,7 @@ func (l *Limiter) Arrive(ctx context.Context, h http.Header, c *web.Call) error 
 	if l.rates[Arrival].None() {
 		return nil
 	}
-	room := rooms.Get().(*[MaxCharges]Charge) //nolint:forcetypeassert,errcheck,revive // it makes no others
+	room := rooms.Get().(*[MaxCharges]Charge)
 	defer rooms.Put(room)
 	charges := append(room[:0], Charge{Arrival, Network(c.Address), l.rates[Arrival]})
 	admitted, levels, err := l.arrivals.Spend(ctx, charges)
@@ -33,7 +33,7 @@ func (l *Limiter) Arrive(ctx context.Context, h http.Header, c *web.Call) error 
 
 // Spend implements web.Limits.
 func (l *Limiter) Spend(ctx context.Context, h http.Header, c *web.Call, name web.LimitGroup, subject string) error {
-	room := rooms.Get().(*[MaxCharges]Charge) //nolint:forcetypeassert,errcheck,revive // it makes no others
+	room := rooms.Get().(*[MaxCharges]Charge)
 	defer rooms.Put(room)
 	charges := l.charges(room[:0], c, name, subject)
 	if len(charges) == 0 {

@@ -47,7 +47,7 @@ func newLimits(c *config.Config, db *postgres.DB, jobs *job.Service, logger *slo
 			return nil, err
 		}
 		l.closes = closes
-		f := ratelimit.NewFallback(c.RateLimit.Backend, shared, store, logger, now)
+		f := ratelimit.NewFallback(c.RateLimit.Backend, shared, store, c.RateLimit.Timeout, logger, now)
 		store, l.measured = f, append(l.measured, f)
 		if counts, ok := shared.(*database.Store); ok {
 			cleanCounts(jobs, counts)
@@ -64,7 +64,7 @@ func sharedCounts(c *config.Config, db *postgres.DB) (ratelimit.Store, func(), e
 		return &database.Store{DB: db}, func() {}, nil
 	}
 	r := c.RateLimit.Redis
-	o := redis.Options{URL: r.URL.Reveal(), Prefix: r.Prefix, Patience: ratelimit.Patience}
+	o := redis.Options{URL: r.URL.Reveal(), Prefix: r.Prefix, Patience: c.RateLimit.Timeout}
 	if r.CAFile != "" {
 		var err error
 		if o.CA, err = os.ReadFile(r.CAFile); err != nil {

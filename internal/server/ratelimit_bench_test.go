@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"syscall"
 	"testing"
@@ -41,7 +42,7 @@ func BenchmarkOneRowRead(b *testing.B) {
 			}
 			read := func() {
 				w := httptest.NewRecorder()
-				s.Handler.ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/tables/notes?id=eq.7", nil))
+				s.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/tables/notes?id=eq.7", nil))
 				if w.Code != 200 || w.Header().Get("RateLimit") == "" == (enabled == "true") {
 					b.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
 				}

@@ -207,10 +207,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
 	}}
 
-	if s.limits, err = newLimits(c, s.db, s.jobs, s.logger, now); err != nil {
-		return err
-	}
-	if err := s.measure(passwords); err != nil {
+	if err := s.limitAndMeasure(passwords, now); err != nil {
 		return err
 	}
 	routes := concat(people.Routes(), own.Routes(), links.Routes(), (&rest.API{Service: data}).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), signer.Routes(), healthRoutes(health))
@@ -225,8 +222,12 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	return nil
 }
 
-// measure registers what the parts count.
-func (s *Server) measure(passwords *password.Service) error {
+// limitAndMeasure makes the rate limits, and registers what the parts count.
+func (s *Server) limitAndMeasure(passwords *password.Service, now func() time.Time) error {
+	var err error
+	if s.limits, err = newLimits(s.config, s.db, s.jobs, s.logger, now); err != nil {
+		return err
+	}
 	parts := []prometheus.Collector{s.rotation, s.mail}
 	if passwords.Breaches != nil {
 		parts = append(parts, passwords.Breaches)
