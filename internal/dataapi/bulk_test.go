@@ -266,7 +266,7 @@ func head(p servertest.Person) string {
 // TestBodiesThatAreNotWhatTheySay at the level of bytes.
 func TestBodiesThatAreNotWhatTheySay(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, servertest.With("data.max_body_size", "4MiB"), servertest.With("server.max_body_size", "64KiB"), servertest.With("server.read_timeout", "2s"))
+	s := newServer(t, servertest.With("data.max_body_size", "4MiB"), servertest.With("server.max_body_size", "64KiB"), servertest.With("server.read_timeout", "6s"))
 	s.DB.Exec(t, notesSQL)
 	p := s.SignUp()
 	head := head(p)

@@ -38,6 +38,11 @@ export interface AdminUserAttributes {
   readonly password?: string | undefined;
   /** True: taken as confirmed, no mail is sent. */
   readonly email_verified?: boolean | undefined;
+  /**
+   * With `email_verified`, for an account with a password or a session whose address nobody has proven, when it is
+   * changed: `keep` says that they are the owner's, `reset` takes them away. The code without it: `unproven_credentials`.
+   */
+  readonly unproven?: "keep" | "reset" | undefined;
   readonly user_metadata?: UserMetadata | undefined;
   /** Authorises; the user cannot write it. */
   readonly app_metadata?: Record<string, unknown> | undefined;

@@ -15,6 +15,8 @@ export interface SupabaseUserAttributes {
   readonly password?: string | undefined;
   /** True: taken as confirmed. */
   readonly email_confirm?: boolean | undefined;
+  /** Beside what supabase-js has: see {@link AdminUsers}. */
+  readonly unproven?: "keep" | "reset" | undefined;
   readonly user_metadata?: UserMetadata | undefined;
   readonly app_metadata?: Record<string, unknown> | undefined;
   /** E.g. `24h` or `1h30m`; `none` lifts a ban. */
@@ -131,8 +133,8 @@ export class SupabaseAdmin {
   }
 }
 
-function own({ email, password, email_confirm, user_metadata, app_metadata }: SupabaseUserAttributes) {
-  return { email, password, email_verified: email_confirm, user_metadata, app_metadata };
+function own({ email, password, email_confirm, unproven, user_metadata, app_metadata }: SupabaseUserAttributes) {
+  return { email, password, email_verified: email_confirm, unproven, user_metadata, app_metadata };
 }
 
 /** When a ban ends; null lifts it, undefined leaves it. */

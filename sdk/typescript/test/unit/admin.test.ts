@@ -142,6 +142,8 @@ describe("auth.admin of the result face", () => {
     expect(data.user?.email).toBe("b@example.com");
     expect(Date.parse(data.user?.banned_until ?? "") - Date.now()).toBeGreaterThan(5_000_000);
     expect((await admin.updateUserById(id, { ban_duration: "soon" })).error?.code).toBe("invalid_options");
+    await admin.updateUserById(id, { email_confirm: true, unproven: "reset" });
+    expect(last()[2]).toEqual({ email_verified: true, unproven: "reset" });
     expect((await admin.inviteUserByEmail("c@example.com", { redirectTo: "https://x.test" })).error).toBeNull();
     expect(last()[2]).toEqual({ email: "c@example.com", redirect_to: "https://x.test" });
     expect(await admin.deleteUser(id)).toEqual({ data: { user: null }, error: null });
