@@ -27,6 +27,7 @@ sdk: sdk-deps ## Build the TypeScript SDK into sdk/typescript/dist
 test: ## Install what tests need and run everything that CI runs
 	@$(STEP) "packages" sh scripts/need-packages gcc=gcc gcc=libc6-dev chromium=chromium pgbouncer=pgbouncer
 	@$(STEP) "PostgreSQL" sh scripts/need-postgres system
+	@$(STEP) "Redis" sh scripts/need-redis
 	@$(STEP) "build" $(MAKE) --no-print-directory build
 	@$(STEP) "Vault" $(MAKE) --no-print-directory $(VAULT)
 	@$(STEP) "generated files are up to date" sh scripts/generated

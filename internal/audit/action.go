@@ -61,6 +61,7 @@ const (
 	EncryptionRunFinished    Action = "encryption.run_finished"
 	EncryptionSecretReplaced Action = "encryption.notification_secret_replaced"
 	PolicyMended             Action = "rls.mended"
+	RateLimited              Action = "rate_limit.exceeded"
 	MailRetried              Action = "mail.retried"
 	MonthDropped             Action = "audit.month_dropped"
 )
@@ -117,6 +118,7 @@ var sentences = map[Action]string{ //nolint:gosec // sentences about credentials
 	EncryptionRunStarted:     "Moving sealed values to another key began.",
 	EncryptionRunFinished:    "Moving sealed values to another key ended, well or not.",
 	EncryptionSecretReplaced: "The secret that notifications are signed with was replaced.",
+	RateLimited:              "Somebody came too often; a sample of such requests.",
 	PolicyMended:             "A finding of the policy linter was mended on an operator's word.",
 	MailRetried:              "An operator had a message sent again that had failed.",
 	MonthDropped:             "The records of a month were dropped, since they were older than audit.retention.",

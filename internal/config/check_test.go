@@ -14,6 +14,7 @@ func TestValues(t *testing.T) {
 	long := strings.Repeat("a", 64)
 	endpoints := []string{"", "https://vault.example.com:8200", "http://127.0.0.1:8200", "https://vault.example.com/prefix/", "https://[2001:db8::1]:8200"}
 	badEndpoints := []string{"vault.example.com", "127.0.0.1:8200", "unix:///run/vault.sock", "https://", "https://u:p@h", "https://h?a=b", "https://h?", "https://h#f", "https://h:99999", "https://h:", "https://a b", "//h", "HTTP://h"}
+	rates, badRates := []string{"none", "1/1s", "60/5m", "1000000/24h"}, []string{"", "0/1m", "60", "60/", "/5m", "60/5", "1000001/1m", "1/999ms", "1/25h", "-1/1m", "060/5m", "60/5m/1", "60 / 5m", "0", "None"}
 	tests := map[string]struct{ good, bad []string }{
 		"environment":     {[]string{"development", "staging", "production"}, []string{"", "prod", "Production"}},
 		"log.level":       {[]string{"debug", "info", "warn", "error"}, []string{"trace", "INFO"}},
@@ -124,6 +125,29 @@ func TestValues(t *testing.T) {
 		"audit.syslog.ca_file":      {[]string{"", "/etc/ssl/logs.pem"}, []string{"a\nb"}},
 		"audit.syslog.timeout":      {[]string{"100ms", "5m"}, []string{"99ms", "6m", "0"}},
 		"mail.smtp.timeout":         {[]string{"500ms", "5m"}, []string{"499ms", "6m", "0"}},
+
+		"ratelimit.enabled":                {[]string{"true", "false"}, []string{"", "on"}},
+		"ratelimit.backend":                {[]string{"memory", "postgres", "redis"}, []string{"", "Redis", "memcached"}},
+		"ratelimit.global_rate_limit":      {[]string{"true", "false"}, []string{"", "1"}},
+		"ratelimit.limits.anonymous":       {[]string{"0", "1000000"}, []string{"-1", "1000001", "100/1m"}},
+		"ratelimit.limits.authenticated":   {[]string{"0", "1000000"}, []string{"-1", "1000001"}},
+		"ratelimit.limits.service_role":    {[]string{"0", "1000000"}, []string{"-1", "none"}},
+		"ratelimit.timeout":                {[]string{"1ms", "5s"}, []string{"0", "6s", "50"}},
+		"ratelimit.window":                 {[]string{"1s", "24h"}, []string{"999ms", "25h", "60"}},
+		"ratelimit.address":                {rates, badRates},
+		"ratelimit.routes.sign_in":         {rates, badRates},
+		"ratelimit.routes.sign_in_account": {rates, badRates},
+		"ratelimit.routes.sign_up":         {rates, badRates},
+		"ratelimit.routes.mail":            {rates, badRates},
+		"ratelimit.routes.mail_recipient":  {rates, badRates},
+		"ratelimit.routes.mfa":             {rates, badRates},
+		"ratelimit.routes.refresh":         {rates, badRates},
+		"ratelimit.redis.url": {
+			[]string{"redis://127.0.0.1", "redis://127.0.0.1:6379/0", "rediss://u:p%2Fw@redis.example.com:6380/15", "redis://:pw@[::1]:6379"},
+			[]string{"", "127.0.0.1:6379", "http://h", "redis://", "redis://h/x", "redis://h:0x1", "redis://h?db=1", "redis://h#f", "redis://u:p/w@h", "unix:///run/redis.sock"},
+		},
+		"ratelimit.redis.ca_file": {[]string{"", "/etc/ssl/redis.pem"}, []string{"a\nb"}},
+		"ratelimit.redis.prefix":  {[]string{"fluxbase:ratelimit", "a"}, []string{"", " "}},
 
 		"data.schemas":                            {[]string{"public", "public,shop", "authors", "page"}, []string{"", "auth", "AUTH", "public,pg_catalog", "pg_temp", "information_schema", "fluxbase", "fluxbase_jobs", "public,public", "public,", long}},
 		"data.allow_without_rls":                  {[]string{"", "countries", "public.countries,shop.rates"}, []string{".a", "a.", "a.b.c", "a,,b", long, long + ".a"}},

@@ -46,6 +46,7 @@ type Config struct {
 	Audit      Audit      `key:"audit" doc:"The record of what happened."`
 	Data       Data       `key:"data" doc:"Which tables and functions the data API offers."`
 	Security   Security   `key:"security" doc:"What protects the server and what it stores."`
+	RateLimit  RateLimit  `key:"ratelimit" doc:"How often callers may come."`
 	Migrations Migrations `key:"migrations" doc:"The migrations of your own tables."`
 
 	sources map[string]string // key path -> where its value came from

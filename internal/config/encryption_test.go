@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -51,6 +52,7 @@ func TestProductBlocks(t *testing.T) {
 		"rollback.yaml":        {[]string{"FLUXBASE_SECRET_KEY=" + goodKey}, 1, []string{"1 " + goodKey}},
 		"vault.yaml":           {vault, 2, []string{"1 " + fmt.Sprintf(inVault, 1), "2 " + fmt.Sprintf(inVault, 2)}},
 		"aws_kms.yaml":         {nil, 2, nil},
+		"ratelimit.yaml":       {[]string{"FLUXBASE_SECRET_KEY=" + goodKey}, 0, []string{"1 " + goodKey}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +74,19 @@ func TestProductBlocks(t *testing.T) {
 	want := KeyRotation{Enabled: true, Schedule: "0 2 1 * *", AutoReencrypt: true, RetainOldKeys: 2, NotificationWebhook: "https://hooks.example.com/security"}
 	if diff := cmp.Diff(want, mustLoad(t, product(t, "key_rotation.yaml")).Security.Encryption.KeyRotation); diff != "" {
 		t.Errorf("key_rotation.yaml (-want +got):\n%s", diff)
+	}
+}
+
+// The page has lost its indentation, so the window may stand beside the limits or
+// among them.
+func TestProductRateLimits(t *testing.T) {
+	t.Parallel()
+	block := product(t, "ratelimit.yaml")
+	for name, text := range map[string]string{"beside": block, "among": strings.Replace(block, "  window:", "    window:", 1)} {
+		got := mustLoad(t, strings.Replace(text, `"1m"`, `"2m"`, 1)).RateLimit
+		if want := (CallerLimits{100, 1000, 10000}); got.Backend != BackendRedis || !got.GlobalRateLimit || got.Limits != want || got.Window != 2*time.Minute {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

@@ -108,6 +108,11 @@ func TestDefaults(t *testing.T) {
 			Provider: "local", Vault: Vault{TransitMount: "transit"},
 			KeyRotation: KeyRotation{Schedule: "0 2 1 * *", AutoReencrypt: true, RetainOldKeys: 2},
 		}},
+		RateLimit: RateLimit{
+			Enabled: true, Backend: "memory", Timeout: 50 * time.Millisecond, Limits: CallerLimits{Anonymous: 100, Authenticated: 1000, ServiceRole: 10000}, Window: time.Minute, Address: "18000/1m",
+			Routes: RouteLimits{SignIn: "60/5m", SignInAccount: "30/15m", SignUp: "60/1h", Mail: "60/1h", MailRecipient: "20/1h", MFA: "30/5m", Refresh: "300/5m"},
+			Redis:  Redis{URL: "redis://127.0.0.1:6379/0", Prefix: "fluxbase:ratelimit"},
+		},
 		Migrations: Migrations{Dir: "migrations"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Config{})); diff != "" {

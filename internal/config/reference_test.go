@@ -45,7 +45,7 @@ func TestReferenceExample(t *testing.T) {
 	environ := []string{
 		"SECRET_KEY=" + goodKey, "JWT_SECRET=" + goodSecret, "DATABASE_URL=postgres://owner:pw@db/app",
 		"DATABASE_USER_URL=postgres://u:pw@db/app", "DATABASE_SERVICE_URL=postgres://s:pw@db/app",
-		"NEW_SECRET_KEY=" + otherKey, "VAULT_TOKEN=token", "WEBHOOK_SECRET=whsec_" + goodSecret, "SMTP_PASSWORD=pw",
+		"NEW_SECRET_KEY=" + otherKey, "VAULT_TOKEN=token", "WEBHOOK_SECRET=whsec_" + goodSecret, "SMTP_PASSWORD=pw", "REDIS_URL=rediss://:pw@redis.example.com:6379",
 	}
 	whole := regexp.MustCompile(`(?m)^( *)# `).ReplaceAllString(keys().Example(page), "$1")
 	for name, text := range map[string]string{"as it is": keys().Example(page), "uncommented": whole} {

@@ -33,6 +33,11 @@ func (c *Config) together(r *setting.Reading) {
 	if e.ActiveKeyVersion != 0 && e.Provider == ProviderLocal && !e.KeyRotation.Enabled && !c.hasVersion(e.ActiveKeyVersion) {
 		r.Refuse(c.place(active), active, "has no key: no place gives a key of that version, and key_rotation, which could have generated one, is not enabled")
 	}
+	if c.RateLimit.Backend == BackendRedis {
+		if p, wrong := r.Unfit["ratelimit.redis.url"]; wrong && c.Source("ratelimit.redis.url") == setting.FromDefault {
+			r.Problems = append(r.Problems, p)
+		}
+	}
 	if c.usesVault() {
 		for _, key := range []string{"address", "token", "namespace", "ca_file"} {
 			key = "security.encryption.vault." + key

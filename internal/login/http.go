@@ -9,7 +9,9 @@ import (
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/otp"
+	"github.com/fluxbase/fluxbase/internal/ratelimit"
 	"github.com/fluxbase/fluxbase/internal/session"
+	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
@@ -42,6 +44,21 @@ func route(method, path, summary string, access web.Access) web.Route {
 	return web.Route{Method: method, Path: base + path, Tag: "Auth", Summary: summary, Access: access}
 }
 
+// limited has a route count among those of a group, and by what about says of
+// the body.
+func limited[In any](r web.Route, group web.LimitGroup, about func(In) string) web.Route {
+	r.Limits, r.Subject = group, web.About(about)
+	return r
+}
+
+// Mailbox is how an address is counted in limits: however it is written.
+func Mailbox(email string) string {
+	if normal, err := user.NormalizeEmail(email); err == nil {
+		return normal
+	}
+	return ""
+}
+
 // Routes returns the routes under /api/v1/auth.
 func (s *Service) Routes() []web.Route {
 	return slices.Concat(s.doors(), s.mailed(), s.sessions())
@@ -50,15 +67,21 @@ func (s *Service) Routes() []web.Route {
 // doors are the ways in and out.
 func (s *Service) doors() []web.Route {
 	signUp := route(http.MethodPost, "/signup", "Make an account and sign in", web.Public)
-	signUp.Status = http.StatusCreated
+	signUp.Status, signUp.Limits = http.StatusCreated, ratelimit.SigningUp
 	anonymous := route(http.MethodPost, "/anonymous", "Sign in without saying who you are", web.Public)
-	anonymous.Status, anonymous.OptionalBody = http.StatusCreated, true
+	anonymous.Status, anonymous.OptionalBody, anonymous.Limits = http.StatusCreated, true, ratelimit.SigningUp
+	signIn := limited(route(http.MethodPost, "/signin", "Sign in with a password", web.Public), ratelimit.SigningIn,
+		func(c Credentials) string { return Mailbox(c.Email) })
+	second := limited(route(http.MethodPost, "/2fa/verify", "Complete a sign-in with a second factor", web.Public), ratelimit.Proving,
+		func(second SecondFactor) string { return second.MFAToken })
+	refresh := limited(route(http.MethodPost, "/refresh", "Exchange a refresh token for new tokens", web.Public), ratelimit.Renewing,
+		func(in refreshBody) string { return s.Sessions.Subject(in.RefreshToken) })
 	signOut := route(http.MethodPost, "/signout", "End this session, all, or all others", web.SignedIn)
 	signOut.OptionalBody = true
 	return []web.Route{
 		web.Typed(signUp, with(s.SignUp)),
-		web.Typed(route(http.MethodPost, "/signin", "Sign in with a password", web.Public), with(s.SignIn)),
-		web.Typed(route(http.MethodPost, "/refresh", "Exchange a refresh token for new tokens", web.Public),
+		web.Typed(signIn, with(s.SignIn)),
+		web.Typed(refresh,
 			with(func(ctx context.Context, in refreshBody, from session.Origin) (Answer, error) {
 				return s.Refresh(ctx, in.RefreshToken, from)
 			})),
@@ -66,7 +89,7 @@ func (s *Service) doors() []web.Route {
 			func(ctx context.Context, c *web.Call, in signOutBody) (web.None, error) {
 				return web.None{}, s.SignOut(ctx, c.Principal, in.Scope, Origin(c))
 			}),
-		web.Typed(route(http.MethodPost, "/2fa/verify", "Complete a sign-in with a second factor", web.Public), with(s.VerifySecondFactor)),
+		web.Typed(second, with(s.VerifySecondFactor)),
 		web.Typed(anonymous, with(s.SignInAnonymously)),
 		web.Typed(route(http.MethodGet, "/settings", "Which ways in there are, for a sign-in page", web.Public),
 			func(context.Context, *web.Call, web.None) (Settings, error) { return s.Settings(), nil }),
@@ -77,24 +100,33 @@ func (s *Service) doors() []web.Route {
 func (s *Service) mailed() []web.Route {
 	accepted := func(path, summary string) web.Route {
 		r := route(http.MethodPost, path, summary, web.Public)
-		r.Status = http.StatusAccepted
+		r.Status, r.Limits = http.StatusAccepted, ratelimit.Mailing
 		return r
 	}
+	proof := func(path, summary string) web.Route {
+		r := route(http.MethodPost, path, summary, web.Public)
+		r.Limits = ratelimit.SigningIn
+		return r
+	}
+	recipient := web.About(func(in LinkRequest) string { return Mailbox(in.Email) })
+	link, reset := accepted("/magiclink", "Mail a link and a code that sign in"), accepted("/password/reset", "Mail a link and a code that set a new password")
+	link.Subject, reset.Subject = recipient, recipient
+	resend := accepted("/verify-email/resend", "Mail the confirmation of a sign-up once more")
+	resend.Subject = web.About(func(in Again) string { return Mailbox(in.Email) })
 	flow := route(http.MethodPost, "/flow", "Wait for a mailed link to be opened; 202 while it is not", web.Public)
 	flow.Body, flow.Answer = reflect.TypeFor[waitBody](), reflect.TypeFor[Answer]()
 	flow.Serve = s.wait
 	return []web.Route{
-		web.Typed(accepted("/magiclink", "Mail a link and a code that sign in"), with(s.SendMagicLink)),
-		web.Typed(route(http.MethodPost, "/magiclink/verify", "Sign in with what was mailed", web.Public), s.redeem(otp.MagicLink, otp.Invite)),
-		web.Typed(accepted("/verify-email/resend", "Mail the confirmation of a sign-up once more"),
-			with(s.Resend)),
-		web.Typed(route(http.MethodPost, "/verify-email", "Prove an e-mail address with what was mailed", web.Public),
+		web.Typed(link, with(s.SendMagicLink)),
+		web.Typed(proof("/magiclink/verify", "Sign in with what was mailed"), s.redeem(otp.MagicLink, otp.Invite)),
+		web.Typed(resend, with(s.Resend)),
+		web.Typed(proof("/verify-email", "Prove an e-mail address with what was mailed"),
 			s.redeem(otp.SignUp, otp.Invite, otp.EmailChange, otp.EmailChangeCurrent)),
-		web.Typed(accepted("/password/reset", "Mail a link and a code that set a new password"),
+		web.Typed(reset,
 			with(func(ctx context.Context, in LinkRequest, from session.Origin) (Accepted, error) {
 				return Accepted{}, s.RequestReset(ctx, in, from)
 			})),
-		web.Typed(route(http.MethodPost, "/password/reset/confirm", "Set a new password with what was mailed", web.Public), with(s.Reset)),
+		web.Typed(proof("/password/reset/confirm", "Set a new password with what was mailed"), with(s.Reset)),
 		flow,
 	}
 }

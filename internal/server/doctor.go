@@ -38,6 +38,7 @@ func Diagnose(ctx context.Context, c *config.Config, ownerURL string) []telemetr
 	}
 	found = append(found, diagnoseEncryption(ctx, c, db)...)
 	found = append(found, diagnoseMail(ctx, c, db)...)
+	found = append(found, diagnoseLimits(ctx, c, db))
 	found = append(found, diagnoseData(ctx, c, db)...)
 	return append(found, diagnosePolicies(ctx, c, db)...)
 }

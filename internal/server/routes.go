@@ -65,12 +65,12 @@ func index() web.Route {
 
 func healthRoutes(h *telemetry.Health) []web.Route {
 	return []web.Route{
-		web.Typed(web.Route{Method: http.MethodGet, Path: "/livez", Tag: "Operations", Summary: "Whether the process answers"},
+		web.Typed(web.Route{Method: http.MethodGet, Path: "/livez", Tag: "Operations", Summary: "Whether the process answers", Unlimited: true},
 			func(context.Context, *web.Call, web.None) (telemetry.Status, error) {
 				return telemetry.Status{Status: "ok"}, nil
 			}),
 		web.Typed(web.Route{
-			Method: http.MethodGet, Path: "/readyz", Tag: "Operations",
+			Method: http.MethodGet, Path: "/readyz", Tag: "Operations", Unlimited: true,
 			Summary: "Whether the server can do its work; names the part that cannot",
 		},
 			func(ctx context.Context, _ *web.Call, _ web.None) (telemetry.Status, error) {

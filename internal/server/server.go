@@ -72,6 +72,7 @@ type Server struct {
 	revoked    *session.Revoked
 	catalog    *catalog.Service
 	linter     *lint.Service
+	limits     *rateLimits // nil if there are none
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -120,6 +121,9 @@ func pooled(c *config.Config) bool { return c.Database.Pooler == "transaction" }
 
 // close lets go of the database.
 func (s *Server) close() {
+	if s.limits != nil {
+		s.limits.closes()
+	}
 	for _, db := range []*postgres.DB{s.db, s.background} {
 		if db != nil {
 			db.Close()
@@ -205,7 +209,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
 	}}
 
-	if err := s.measure(passwords); err != nil {
+	if err := s.limitAndMeasure(passwords, now); err != nil {
 		return err
 	}
 	routes := concat(people.Routes(), own.Routes(), links.Routes(), (&rest.API{Service: data}).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(health))
@@ -229,11 +233,18 @@ func (s *Server) work(ctx context.Context, values *sealed.Service) (err error) {
 	return err
 }
 
-// measure registers what the parts count.
-func (s *Server) measure(passwords *password.Service) error {
+// limitAndMeasure makes the rate limits, and registers what the parts count.
+func (s *Server) limitAndMeasure(passwords *password.Service, now func() time.Time) error {
+	var err error
+	if s.limits, err = newLimits(s.config, s.db, s.jobs, s.logger, now); err != nil {
+		return err
+	}
 	parts := []prometheus.Collector{s.rotation, s.mail}
 	if passwords.Breaches != nil {
 		parts = append(parts, passwords.Breaches)
+	}
+	if s.limits != nil {
+		parts = append(parts, s.limits.measured...)
 	}
 	s.metrics = telemetry.NewMetrics(Version)
 	for _, part := range parts {
@@ -247,13 +258,17 @@ func (s *Server) measure(passwords *password.Service) error {
 // frame is the path of every request around its handler.
 func (s *Server) frame(a *authn.Authenticator, now func() time.Time) *web.Server {
 	c := s.config.Server
-	return &web.Server{
+	frame := &web.Server{
 		Authenticate: a.Request, Logger: s.logger, Now: now,
 		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout * 9 / 10, TrustedProxies: c.TrustedProxies,
 		LocalClients: s.config.Environment == config.Development,
 		Headers:      headers(s.config),
 		AllowOrigin:  origins(s.config),
 	}
+	if s.limits != nil {
+		frame.Limits = s.limits
+	}
+	return frame
 }
 
 func hashWorkers(c *config.Config) int {

@@ -79,6 +79,8 @@ func Config(t *testing.T, db *pgtest.Database, options ...Option) *config.Config
 		"migrations.dir":   t.TempDir(),
 		"database.url":     db.OwnerURL,
 		"log.level":        "debug",
+
+		"ratelimit.enabled": "false", // all tests come from one address
 	}
 	for _, o := range options {
 		o(settings)

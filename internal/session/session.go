@@ -245,6 +245,16 @@ func (s *Service) Clean(ctx context.Context, after id.Session, limit int, age ti
 	return next, removed, nil
 }
 
+// Subject returns the session of a refresh token for counting requests by it, or
+// nothing if we did not make the token.
+func (s *Service) Subject(token string) string {
+	sessionID, _, err := s.parseRefreshToken(token)
+	if err != nil {
+		return ""
+	}
+	return sessionID.String()
+}
+
 // Refresh exchanges a refresh token for the next one, in one statement. The
 // faults are ErrRefreshToken and Ended.
 func (s *Service) Refresh(ctx context.Context, token string, from Origin) (Live, error) {

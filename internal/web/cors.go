@@ -2,23 +2,30 @@ package web
 
 import "net/http"
 
-// cors answers for browsers of other origins. Credentials are bearer tokens
-// and never cookies, so none are allowed to travel by themselves. It returns
-// true when the request was a preflight, or one for the methods of a path that
-// has no route for that, and has been answered.
-func (s *Server) cors(w http.ResponseWriter, r *http.Request, route Route, allow string) bool {
-	h := w.Header()
+// origin tells browsers whether a page of another origin may read the answer, and
+// says so. Credentials are bearer tokens and never cookies, so none are allowed
+// to travel by themselves.
+func (s *Server) origin(h http.Header, r *http.Request) (allowed bool) {
 	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
-	allowed := origin != "" && s.AllowOrigin != nil && s.AllowOrigin(origin)
-	if allowed {
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "Content-Profile, Content-Range, ETag, Location, Preference-Applied, Retry-After, X-Request-Id")
+	if origin == "" || s.AllowOrigin == nil || !s.AllowOrigin(origin) {
+		return false
 	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", "Content-Profile, Content-Range, ETag, Location, Preference-Applied, RateLimit, RateLimit-Policy, "+
+		"Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id")
+	return true
+}
+
+// preflight answers what browsers ask before a request of another origin. It
+// returns true when the request was that, or one for the methods of a path that
+// has no route for that, and has been answered.
+func preflight(w http.ResponseWriter, r *http.Request, route Route, allow string, allowed bool) bool {
+	h := w.Header()
 	if r.Method != http.MethodOptions || allow == "" {
 		return false
 	}
-	if route.Method == http.MethodOptions && (origin == "" || r.Header.Get("Access-Control-Request-Method") == "") {
+	if route.Method == http.MethodOptions && (r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "") {
 		return false
 	}
 	h.Set("Allow", allow)

@@ -25,7 +25,8 @@ func corsFields(h http.Header) map[string]string {
 
 func TestOnlyKnownOriginsRead(t *testing.T) {
 	t.Parallel()
-	exposed := "Content-Profile, Content-Range, ETag, Location, Preference-Applied, Retry-After, X-Request-Id"
+	exposed := "Content-Profile, Content-Range, ETag, Location, Preference-Applied, RateLimit, RateLimit-Policy, " +
+		"Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id"
 	for origin, want := range map[string]map[string]string{
 		friend:                               {"Allow-Origin": friend, "Expose-Headers": exposed},
 		"":                                   {},

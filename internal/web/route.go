@@ -76,7 +76,20 @@ type Route struct {
 	// in which nothing of them moves. See Upload and Download.
 	Stream bool
 
+	// Limits names the limits that requests count against besides those of their
+	// caller; empty is none. Unlimited is for what is asked by those who watch over
+	// the server, and counts against nothing.
+	Limits    LimitGroup
+	Unlimited bool
+
+	// Subject says what a request is about that is counted too: an account, a
+	// mailbox. A route made by Typed asks it of the body; see About. nil or an
+	// empty answer is nothing.
+	Subject func(body any) string
+
 	Serve func(w http.ResponseWriter, r *http.Request, c *Call) error
+
+	typed bool // made by Typed
 }
 
 // Call is what a handler knows of its request besides the body.
@@ -89,6 +102,8 @@ type Call struct {
 	Status    int // of the answer, if a handler wants another than the route's
 
 	request *http.Request
+	limits  Limits // nil once they have been asked
+	group   LimitGroup
 	code    string // of the fault answered with, for the log
 }
 
@@ -140,6 +155,20 @@ func isText(texts ...string) bool {
 	return !slices.ContainsFunc(texts, func(t string) bool { return !utf8.ValidString(t) || strings.Contains(t, "\x00") })
 }
 
+// read checks the parameters of a request and decodes its body into a pointer.
+func (r *Route) read(req *http.Request, into any) error {
+	if err := r.checkQuery(req); err != nil {
+		return err
+	}
+	if err := r.checkTexts(req); err != nil {
+		return err
+	}
+	if r.Body == nil || req.ContentLength == 0 && r.OptionalBody {
+		return nil
+	}
+	return Decode(req, into, r.NUL...)
+}
+
 // Typed completes a route with a handler whose body and answer are JSON of
 // the types In and Out. Either may be None.
 func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Out, error)) Route {
@@ -155,18 +184,17 @@ func Typed[In, Out any](r Route, f func(ctx context.Context, c *Call, in In) (Ou
 			r.Status = http.StatusNoContent
 		}
 	}
+	r.typed = true
 	r.Serve = func(w http.ResponseWriter, req *http.Request, c *Call) error {
-		if err := r.checkQuery(req); err != nil {
-			return err
-		}
-		if err := r.checkTexts(req); err != nil {
-			return err
-		}
 		var in In
-		if r.Body != nil && (req.ContentLength != 0 || !r.OptionalBody) {
-			if err := Decode(req, &in, r.NUL...); err != nil {
+		err := r.read(req, &in)
+		if r.Subject != nil {
+			if err := c.spend(req.Context(), w.Header(), r.Subject(in)); err != nil {
 				return err
 			}
+		}
+		if err != nil {
+			return err
 		}
 		out, err := f(req.Context(), c, in)
 		if err != nil {

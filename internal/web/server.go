@@ -43,14 +43,15 @@ type Server struct {
 	LocalClients   bool              // loopback and private addresses are those of clients, and not of what forwards for them
 	Headers        map[string]string // set on every answer
 	AllowOrigin    func(origin string) bool
+	Limits         Limits // nil is none
 
 	requests atomic.Int64        // that have come
 	answered atomic.Int64        // of them
 	fields   map[string][]string // Headers as they are set; shared by all answers and never appended to
 }
 
-// Handler serves the routes. Two routes of one method and path, or a pattern
-// that ServeMux refuses, are defects and panic.
+// Handler serves the routes. Two routes of one method and path, a pattern that
+// ServeMux refuses, or a subject that nobody asks for, are defects and panic.
 func (s *Server) Handler(routes []Route) http.Handler {
 	s.fields = make(map[string][]string, len(s.Headers))
 	for name, value := range s.Headers {
@@ -63,6 +64,9 @@ func (s *Server) Handler(routes []Route) http.Handler {
 		}
 		if _, twice := byPath[r.Path][r.Method]; twice {
 			panic("two routes for " + r.Method + " " + r.Path)
+		}
+		if r.Subject != nil && !r.typed {
+			panic("a subject, and no type of body, for " + r.Method + " " + r.Path)
 		}
 		byPath[r.Path][r.Method] = r
 	}
@@ -148,6 +152,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
 		Principal: principal.Nobody(),
 	}
+	if !route.Unlimited {
+		c.limits, c.group = s.Limits, route.Limits
+	}
 	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies, s.LocalClients)
 	h := w.Header()
 	for name, values := range s.fields {
@@ -156,8 +163,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 	h["X-Request-Id"] = []string{c.RequestID}
 	answer := &recorder{ResponseWriter: w}
 
-	broken := false
-	if !s.cors(answer, r, route, allow) {
+	broken, origin := false, s.origin(h, r)
+	if err := c.arrive(r.Context(), h); err != nil {
+		s.fail(r.Context(), answer, c, err, route.Reports)
+	} else if !preflight(answer, r, route, allow, origin) {
 		ctx, cancel := s.deadline(r.Context(), route)
 		r = r.WithContext(ctx)
 		c.request = r
@@ -193,6 +202,22 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, 
 	} else {
 		r.Body = http.MaxBytesReader(w, r.Body, cmp.Or(route.MaxBody, s.MaxBody))
 	}
+	if err := s.identify(r, route, c); err != nil {
+		if limit := c.spend(r.Context(), w.Header(), ""); limit != nil {
+			return limit
+		}
+		return err
+	}
+	if route.Subject == nil {
+		if err := c.spend(r.Context(), w.Header(), ""); err != nil {
+			return err
+		}
+	}
+	return route.Serve(w, r, c)
+}
+
+// identify finds out who is calling, and whether they may call the route.
+func (s *Server) identify(r *http.Request, route Route, c *Call) error {
 	p, err := s.Authenticate(r)
 	if err != nil {
 		return err
@@ -201,10 +226,7 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, 
 		return errors.New("authenticating returned nobody and no error")
 	}
 	c.Principal = p
-	if err := admit(route.Access, p); err != nil {
-		return err
-	}
-	return route.Serve(w, r, c)
+	return admit(route.Access, p)
 }
 
 func admit(access Access, p *principal.Principal) error {

@@ -42,6 +42,7 @@ var Rules = map[string]func(value any) error{
 	"word": checkWord, "region": checkRegion, "mount": checkMount, "endpoint": checkEndpoint,
 	"mailbox": checkMailbox, "host": checkHost, "locale": checkLocale,
 	"breach_url": checkBreachURL,
+	"rate":       checkRate, "redis_url": checkRedisURL,
 
 	"syslog_url": checkSyslogURL,
 	"webhook":    checkWebhook, "webhook_secret": checkWebhookSecret, "schedule": checkSchedule,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/login"
 	"github.com/fluxbase/fluxbase/internal/principal"
+	"github.com/fluxbase/fluxbase/internal/ratelimit"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
@@ -22,13 +23,27 @@ func (s *Service) Routes() []web.Route {
 	route := func(method, path, summary string) web.Route {
 		return web.Route{Method: method, Path: "/api/v1/auth" + path, Tag: "Account", Summary: summary, Access: web.SignedIn}
 	}
+	proving := func(method, path, summary string) web.Route {
+		r := route(method, path, summary)
+		r.Limits = ratelimit.Proving
+		return r
+	}
+	mailing := func(method, path, summary string, about func(any) string) web.Route {
+		r := route(method, path, summary)
+		r.Limits, r.Subject = ratelimit.Mailing, about
+		return r
+	}
+	address := mailing(http.MethodPut, "/user/email", "Change your e-mail address",
+		web.About(func(in NewEmail) string { return login.Mailbox(in.Email) }))
+	convert := mailing(http.MethodPost, "/anonymous/convert", "Give an anonymous user an address and a password",
+		web.About(func(in Conversion) string { return login.Mailbox(in.Email) }))
 	enroll := route(http.MethodPost, "/2fa/enroll", "Begin to enrol an authenticator app")
 	enroll.OptionalBody = true
-	codes := route(http.MethodPost, "/2fa/recovery-codes", "Replace your recovery codes")
+	codes := proving(http.MethodPost, "/2fa/recovery-codes", "Replace your recovery codes")
 	codes.OptionalBody = true
-	remove := route(http.MethodDelete, "/user", "Delete your account")
+	remove := proving(http.MethodDelete, "/user", "Delete your account")
 	remove.OptionalBody = true
-	again := route(http.MethodPost, "/reauthenticate", "Prove once more who you are; without a proof, have a code mailed (202)")
+	again := proving(http.MethodPost, "/reauthenticate", "Prove once more who you are; without a proof, have a code mailed (202)")
 	again.Body, again.Answer, again.Serve = reflect.TypeFor[Proof](), reflect.TypeFor[Fresh](), s.reauthenticate
 	return []web.Route{
 		web.Typed(route(http.MethodGet, "/user", "The signed-in user"),
@@ -39,15 +54,15 @@ func (s *Service) Routes() []web.Route {
 			with(func(ctx context.Context, p *principal.Principal, in updateBody, from session.Origin) (user.Document, error) {
 				return s.Update(ctx, p, in.Data, from)
 			})),
-		web.Typed(route(http.MethodPut, "/user/email", "Change your e-mail address"), with(s.ChangeEmail)),
-		web.Typed(route(http.MethodPut, "/user/password", "Change your password; all other sessions end"), with(s.ChangePassword)),
+		web.Typed(address, with(s.ChangeEmail)),
+		web.Typed(proving(http.MethodPut, "/user/password", "Change your password; all other sessions end"), with(s.ChangePassword)),
 		web.Typed(remove, with(nothing(s.Delete))),
-		web.Typed(route(http.MethodPost, "/anonymous/convert", "Give an anonymous user an address and a password"), with(s.Convert)),
+		web.Typed(convert, with(s.Convert)),
 		web.Typed(enroll, with(s.Enroll)),
-		web.Typed(route(http.MethodPost, "/2fa/enroll/verify", "Take an authenticator app into use"), with(s.Confirm)),
+		web.Typed(proving(http.MethodPost, "/2fa/enroll/verify", "Take an authenticator app into use"), with(s.Confirm)),
 		web.Typed(route(http.MethodGet, "/2fa", "Your second factors"),
 			func(ctx context.Context, c *web.Call, _ web.None) (Status, error) { return s.Status(ctx, c.Principal) }),
-		web.Typed(route(http.MethodPost, "/2fa/disable", "Remove your second factors, or one"), with(nothing(s.Disable))),
+		web.Typed(proving(http.MethodPost, "/2fa/disable", "Remove your second factors, or one"), with(nothing(s.Disable))),
 		web.Typed(codes, with(s.NewCodes)),
 		again,
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/login"
 	"github.com/fluxbase/fluxbase/internal/otp"
+	"github.com/fluxbase/fluxbase/internal/ratelimit"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
@@ -23,7 +24,7 @@ const maxForm = 4 << 10
 func (s *Service) Routes() []web.Route {
 	return []web.Route{
 		{Method: http.MethodGet, Path: "/verify", Hidden: true, Serve: s.show},
-		{Method: http.MethodPost, Path: "/verify", Hidden: true, Serve: s.press},
+		{Method: http.MethodPost, Path: "/verify", Hidden: true, Limits: ratelimit.SigningIn, Serve: s.press},
 	}
 }
 
