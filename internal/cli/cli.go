@@ -145,7 +145,7 @@ func load(cmd *cobra.Command, environment config.Environment, flags map[string]s
 	}
 	sources := config.Process(file)
 	sources.Defaults = map[string]string{"environment": string(environment)}
-	if environment == config.Development {
+	if cmd.Name() == "dev" {
 		sources.Defaults["ratelimit.enabled"] = "false" // one person works here, as fast as their tests do
 	}
 	sources.Flags = map[string]string{}

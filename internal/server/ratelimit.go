@@ -154,13 +154,7 @@ func diagnoseLimits(ctx context.Context, c *config.Config, db *postgres.DB) tele
 		return telemetry.Finding{Severity: unlessDevelopment(c), Subject: subject, Detail: "Requests are not limited.", Fix: "ratelimit.enabled: true"}
 	}
 	if c.RateLimit.Backend == config.BackendMemory {
-		if !c.RateLimit.GlobalRateLimit {
-			return telemetry.Finding{
-				Severity: unlessDevelopment(c), Subject: subject, Detail: "Only the routes of sign-in are limited, by each instance for itself.",
-				Fix: "ratelimit.global_rate_limit: true limits all; docs/rate-limits.md has the rest.",
-			}
-		}
-		return telemetry.Finding{Severity: telemetry.Fine, Subject: subject, Detail: "Each instance counts for itself; several want ratelimit.backend: redis or postgres."}
+		return telemetry.Finding{Severity: telemetry.Fine, Subject: subject, Detail: "Each instance counts for itself."}
 	}
 	ctx, cancel := context.WithTimeout(ctx, limitAnswer)
 	defer cancel()
