@@ -52,6 +52,9 @@ func (a Attempt) Text(sent string) string {
 // a count of their own, so that no stranger keeps them out. Who is behind a proxy
 // that is not listed could be anybody.
 func (s *Service) Begin(ctx context.Context, q postgres.Querier, email string, from session.Origin) (Attempt, error) {
+	if s.Pool.full() { // it would be taken back
+		return Attempt{}, ErrBusy
+	}
 	a := Attempt{email: email}
 	place := from.Place()
 	if from.Shared {

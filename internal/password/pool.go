@@ -67,6 +67,9 @@ func (p *Pool) Do(ctx context.Context, work func(pause func())) error {
 	return ctx.Err()
 }
 
+// full says whether more work would be refused right now.
+func (p *Pool) full() bool { return cap(p.jobs) > 0 && len(p.jobs) == cap(p.jobs) }
+
 // Waiting counts those who wait for work to be done.
 func (p *Pool) Waiting() int64 { return p.waiting.Load() }
 
@@ -89,6 +92,7 @@ func (p *Pool) pauses() func() {
 	}
 	began, paused := p.now(), time.Duration(0)
 	return func() {
+		makeWay()
 		for p.Busy() {
 			at := p.now()
 			if paused >= patience+share*(at.Sub(began)-paused) {
