@@ -17,7 +17,7 @@ import (
 // SeenActions is the variable that names a folder in which the tests of all
 // packages note the actions of the audit records that they have caused, as empty
 // files.
-const SeenActions = "FLUXBASE_TEST_SEEN_ACTIONS"
+const SeenActions = "AUDIT_ACTIONS_SEEN"
 
 // NoteActions notes the actions in a database, in a folder unless that is empty,
 // and returns those that are not declared. A test may have taken the table away.
