@@ -128,7 +128,7 @@ func TestUndeclaredAction(t *testing.T) {
 // the actions in their databases: each that there is was written by one of them.
 func TestEveryActionIsSeen(t *testing.T) {
 	t.Parallel()
-	folder := os.Getenv("FLUXBASE_TEST_ALL_SEEN_ACTIONS")
+	folder := os.Getenv("AUDIT_ACTIONS_ALL")
 	if folder == "" {
 		t.Skip("scripts/test-go runs it, after all others")
 	}

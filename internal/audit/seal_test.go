@@ -120,7 +120,7 @@ func TestManyWriters(t *testing.T) {
 	sealers.Wait()
 	l.seal()
 	v := l.intact(writers * (1 + 3 + 2 + 1 + 3 + 2)) // n = 0, 2, 4, 6, 8, 10
-	if v.Seals < 2 { // the last one comes after all
+	if v.Seals < 2 {                                 // the last one comes after all
 		t.Errorf("control: %d seals; they were not made meanwhile", v.Seals)
 	}
 }
