@@ -22,8 +22,13 @@ const SeenActions = "AUDIT_ACTIONS_SEEN"
 // NoteActions notes the actions in a database, in a folder unless that is empty,
 // and returns those that are not declared. A test may have taken the table away.
 func NoteActions(ctx context.Context, q postgres.Querier, folder string) (undeclared []audit.Action, err error) {
-	rows, _ := q.Query(ctx, `select distinct action from auth.audit_log`)
-	actions, err := pgx.CollectRows(rows, pgx.RowTo[audit.Action])
+	var actions []audit.Action
+	for range 5 { // a test may have ended the connections, too
+		rows, _ := q.Query(ctx, `select distinct action from auth.audit_log`)
+		if actions, err = pgx.CollectRows(rows, pgx.RowTo[audit.Action]); err == nil || !pgconn.SafeToRetry(err) {
+			break
+		}
+	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42P01" {
 		return nil, nil
 	}

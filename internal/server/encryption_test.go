@@ -218,7 +218,7 @@ func TestKeyManagementService(t *testing.T) { //nolint:paralleltest // the AWS S
 		encryption("kms_region", kmstest.AWSRegion), encryption("active_key_version", "2"),
 	}
 	s := servertest.On(t, db, with...)
-	if run := started(t, s, "re-encrypt", `{"from_version":1,"to_version":2}`); run.State != rotation.Succeeded || run.ReEncrypted != 5 {
+	if run := started(t, s, "re-encrypt", `{"from_version":1,"to_version":2}`); run.State != rotation.Succeeded || run.ReEncrypted != 6 {
 		t.Errorf("%+v", run)
 	}
 	asked := kms.Requests()
