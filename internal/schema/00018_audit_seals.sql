@@ -20,7 +20,7 @@ create table auth.audit_log (
   details     jsonb not null default '{}'
 ) partition by range (at);
 alter sequence auth.audit_log_sequence owned by auth.audit_log.sequence;
-alter table auth.audit_log add constraint audit_log_key primary key (sequence, at);
+create unique index audit_log_key on auth.audit_log (sequence, at); -- as a constraint, pg_restore --clean could not drop those of the partitions
 create index audit_log_by_time on auth.audit_log (at, sequence);
 create index audit_log_by_actor on auth.audit_log (actor_id, at, sequence);
 create index audit_log_by_target on auth.audit_log (target_id, at, sequence);

@@ -41,10 +41,10 @@ func TestWrongKeys(t *testing.T) {
 	}
 
 	c.refuses(t, map[string]refusal{
-		"of values":   {swap(right, 1, 9), []string{"key version 1 ", "is not the key that this database knows as version 1", "54 sealed values need it", "nothing has been changed"}},
+		"of values":   {swap(right, 1, 9), []string{"key version 1 ", "is not the key that this database knows as version 1", "55 sealed values need it", "nothing has been changed"}},
 		"active":      {swap(right, 2, 9), []string{"key version 2 ", "is not the key that this database knows as version 2", "it is the active one", "nothing has been changed"}},
 		"swapped":     {swap(swap(right, 1, 8), 2, 1), []string{"is not the key that this database knows as version"}},
-		"none of 1":   {c.environ(2, 3), []string{"key version 1 is missing", "54 sealed values need it"}},
+		"none of 1":   {c.environ(2, 3), []string{"key version 1 is missing", "55 sealed values need it"}},
 		"none of 2":   {c.environ(1), []string{"key version 2 is missing", "it is the active one"}},
 		"and a new 4": {append(c.environ(2, 4), "FLUXBASE_SECRET_KEY="+hex.EncodeToString(keyOf(7))), []string{"key version 1 ", "nothing has been changed"}},
 	})
