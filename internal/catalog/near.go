@@ -1,5 +1,7 @@
 package catalog
 
+import "github.com/fluxbase/fluxbase/internal/near"
+
 // near returns the function of a schema whose name is nearest to another.
 func (s *Snapshot) near(schema, name string) string {
 	var names []string
@@ -36,7 +38,7 @@ func nearest(name string, names []string) string {
 	}
 	best, distance := "", len(name)/3+1
 	for _, candidate := range names {
-		d := edits(name, candidate)
+		d := near.Edits(name, candidate)
 		if d < distance || d == distance && best != "" && candidate < best {
 			best, distance = candidate, d
 		}
@@ -45,24 +47,3 @@ func nearest(name string, names []string) string {
 }
 
 const maxName = 63 // bytes of a name in PostgreSQL
-
-// edits counts the bytes to insert, delete or replace to make b of a.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}

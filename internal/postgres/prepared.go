@@ -86,7 +86,7 @@ func (p *prepared) use(sql string) {
 // not gone alone: somebody has let go of all.
 func (p *prepared) drop(ctx context.Context, pg *pgconn.PgConn, sql string, gone bool) error {
 	if gone {
-		*p = prepared{of: map[string]string{}, made: p.made}
+		p.forgetAll()
 		return nil
 	}
 	name := p.of[sql]
@@ -106,8 +106,4 @@ func (p *prepared) forget(sql string) {
 
 // forgetAll makes a connection prepare everything anew, under names that it has
 // not had.
-func forgetAll(pg *pgconn.PgConn) {
-	if p, ok := pg.CustomData()[preparedKey].(*prepared); ok {
-		p.of, p.recent = map[string]string{}, nil
-	}
-}
+func (p *prepared) forgetAll() { p.of, p.recent = map[string]string{}, nil }

@@ -137,7 +137,7 @@ func (r *runner) together(ctx context.Context, batch []Step) error {
 	}
 	err = p.finish(err)
 	if stale(err) && r.prepared != nil {
-		forgetAll(r.pg)
+		r.prepared.forgetAll()
 	}
 	return err
 }

@@ -3,6 +3,8 @@ package setting
 import (
 	"fmt"
 	"strings"
+
+	"github.com/fluxbase/fluxbase/internal/near"
 )
 
 // Problem is one thing that is wrong with the configuration. It names keys,
@@ -49,7 +51,7 @@ func (e *Error) Error() string {
 func Nearest(name string, candidates []string) string {
 	best, least := "", max(2, 2*len(name)/5)+1
 	for _, candidate := range candidates {
-		if n := distance(name, candidate); n < least {
+		if n := near.Edits(name, candidate); n < least {
 			best, least = candidate, n
 		}
 	}
@@ -58,31 +60,10 @@ func Nearest(name string, candidates []string) string {
 
 // Unknown says of a key or a variable that it is none, and which may have been
 // meant, if any is near.
-func Unknown(what, near string) string {
+func Unknown(what, meant string) string {
 	detail := "is not a known " + what
-	if near != "" {
-		detail += "; the nearest is " + near
+	if meant != "" {
+		detail += "; the nearest is " + meant
 	}
 	return detail
-}
-
-// distance is Levenshtein's, over bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -207,7 +207,7 @@ func (b *builder) exists(item *query.Item) {
 
 // related writes a field of an embedding of one row, to sort by.
 func (b *builder) related(q *query.Query, t query.Term) {
-	item := embedding(q, t.Relation)
+	item := q.Embedding(t.Relation)
 	if item == nil {
 		b.fail(&query.NotEmbeddedError{Name: t.Relation})
 		return
@@ -231,14 +231,4 @@ func (b *builder) related(q *query.Query, t query.Term) {
 		})
 	})
 	b.text(")")
-}
-
-// embedding finds an embedding by what it is called.
-func embedding(q *query.Query, name string) *query.Item {
-	for i := range q.Select {
-		if q.Select[i].Embed != nil && q.Select[i].Key() == name {
-			return &q.Select[i]
-		}
-	}
-	return nil
 }

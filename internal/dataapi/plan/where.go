@@ -67,7 +67,7 @@ var truths = map[string]string{
 }
 
 func (b *builder) filter(q *query.Query, f query.Filter) {
-	if item := embedding(q, f.Column); item != nil && f.Path == nil && b.isAbout(f) {
+	if item := q.Embedding(f.Column); item != nil && f.Path == nil && b.isAbout(f) {
 		b.missing(item, f)
 		return
 	}

@@ -93,13 +93,21 @@ type Embed struct {
 	Query    Query  // what about them
 }
 
-// Embedded returns what is asked of an embedding, by what it is called in the
-// answer, or nil.
-func (q *Query) Embedded(name string) *Embed {
-	for _, item := range q.Select {
-		if item.Embed != nil && item.Key() == name {
-			return item.Embed
+// Embedding returns the item of an embedding, by what it is called in the answer,
+// or nil.
+func (q *Query) Embedding(name string) *Item {
+	for i := range q.Select {
+		if q.Select[i].Embed != nil && q.Select[i].Key() == name {
+			return &q.Select[i]
 		}
+	}
+	return nil
+}
+
+// Embedded returns what is asked of an embedding, or nil.
+func (q *Query) Embedded(name string) *Embed {
+	if item := q.Embedding(name); item != nil {
+		return item.Embed
 	}
 	return nil
 }
