@@ -321,3 +321,36 @@ func TestCallsThatAreUndone(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesOfCalls: a read of a function's rows takes Range, and has no page
+// beyond the last row.
+func TestPagesOfCalls(t *testing.T) {
+	t.Parallel()
+	s := newCaller(t)
+	for _, c := range []struct {
+		method, call, body, ranged, prefer string
+		status                             int
+		pages, want                        string
+	}{
+		{"GET", "pairs?select=x", "", "1-1", "", 200, "1-1/*", `[{"x":2}]`},
+		{"GET", "pairs?select=x&limit=2", "", "1-5", "count=exact", 206, "1-1/3", `[{"x":2}]`},
+		{"GET", "numbers?n=5", "", "3-", "count=exact", 206, "3-4/5", `[4,5]`},
+		{"GET", "numbers?n=5", "", "5-", "count=exact", 206, "*/5", `[]`},
+		{"GET", "numbers?n=5", "", "6-", "count=exact", 416, "*/5", "PGRST103"},
+		{"GET", "pairs?offset=4", "", "", "count=exact", 416, "*/3", "PGRST103"},
+		{"GET", "pairs?offset=4", "", "", "", 200, "*/*", `[]`},
+		{"GET", "pairs", "", "4-3", "", 416, "", "PGRST103"},
+		{"GET", "add?a=1", "", "1-1", "", 200, "", `11`},                               // one value is no page
+		{"POST", "pairs?select=x&limit=1", "{}", "1-1", "", 200, "0-0/*", `[{"x":1}]`}, // Range is for GET
+		{"POST", "pairs?offset=4", "{}", "", "count=exact", 206, "*/3", `[]`},          // has been done
+	} {
+		fields := []string{"Prefer", c.prefer}
+		if c.ranged != "" {
+			fields = append(fields, "Range", c.ranged)
+		}
+		a := s.Do(c.method, rpc+c.call, s.ServiceKey, c.body, fields...)
+		if a.Status != c.status || a.Header.Get("Content-Range") != c.pages || compact(a.Body) != c.want && a.Code() != c.want {
+			t.Errorf("%s %s %s: %d %q %s", c.method, c.call, c.ranged, a.Status, a.Header.Get("Content-Range"), a.Body)
+		}
+	}
+}

@@ -149,11 +149,19 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 		}
 		result.Total = guessed.total(known)
 	}
-	if guessed == nil && result.Total != nil && result.Offset > *result.Total {
-		return result, Detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
-			fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", result.Offset, *result.Total))
+	if guessed != nil {
+		return result, nil
 	}
-	return result, nil
+	return result, result.reached()
+}
+
+// reached refuses a page that begins beyond the last row.
+func (r Result) reached() error {
+	if r.Total == nil || r.Offset <= *r.Total {
+		return nil
+	}
+	return Detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
+		fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", r.Offset, *r.Total))
 }
 
 // answer is the shape of an answer, with what it may be made of for somebody.
@@ -191,13 +199,14 @@ func (w *Window) narrow(q *query.Query) {
 }
 
 // Update changes the rows that the query selects, all of them if it has no
-// filter, with the members of a JSON object.
+// filter, with the members of a JSON object: those of ?columns=, if it is given,
+// of which null are those that are missing.
 func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	table, q, err := s.prepareChange(ctx, r)
 	if err != nil {
 		return Result{}, err
 	}
-	row, err := s.one(r.Body, payload.Options{Object: true, JSON: jsonColumns(table)}, errOne)
+	row, err := s.one(r.Body, payload.Options{Object: true, Columns: q.Columns, JSON: jsonColumns(table)}, errOne)
 	if err != nil {
 		return Result{}, err
 	}
