@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -76,8 +77,8 @@ func (s *Service) load(ctx context.Context) error {
 func Read(ctx context.Context, db Database, schemas []string) (*Snapshot, error) {
 	return readAfter(ctx, db, schemas, func(q postgres.Querier) error {
 		known, err := selectSchemas(ctx, q)
-		if err == nil && !within(schemas, known) {
-			err = fault.New(fault.NotFound, "schema_not_found", "There is no such schema. There are: "+strings.Join(known, ", "))
+		if at := slices.IndexFunc(schemas, func(name string) bool { return !slices.Contains(known, name) }); err == nil && at >= 0 {
+			err = fault.Newf(fault.NotFound, "schema_not_found", "There is no schema %q. There are: %s", schemas[at], strings.Join(known, ", "))
 		}
 		return err
 	})
