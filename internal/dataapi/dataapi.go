@@ -13,8 +13,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
@@ -37,6 +35,7 @@ type Catalog interface {
 	Find(ctx context.Context, schema, name string) (*catalog.Table, error)
 	Functions(ctx context.Context, schema, name string) ([]*catalog.Function, error)
 	NearFunction(schema, name string) string
+	NearTable(schema, name string, known func(*catalog.Table) bool) string
 }
 
 // Service runs data requests. It is safe for concurrent use.
@@ -273,19 +272,6 @@ func (s *Service) prepare(ctx context.Context, r Request) (*catalog.Table, query
 	return table, q, s.serves(r.Principal, table, schema, r.Table)
 }
 
-// schema returns the schema that a request is about: the default one for "".
-func (s *Service) schema(name string) (string, error) {
-	switch {
-	case name == "":
-		return s.Schemas[0], nil
-	case slices.Contains(s.Schemas, name):
-		return name, nil
-	default:
-		return "", Detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
-			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
-	}
-}
-
 func parse(raw string) (query.Query, error) {
 	q, err := query.Parse(raw)
 	if malformed, ok := errors.AsType[*query.Error](err); ok {
@@ -307,31 +293,6 @@ func (s *Service) prepareChange(ctx context.Context, r Request) (*catalog.Table,
 		err = Fault(fault.Invalid, "PGRST100", "limit and offset are for reads; select the rows to change by filters")
 	}
 	return table, q, err
-}
-
-// serves refuses a table that is missing or, to people, unguarded. The two
-// answers differ in development only.
-func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, name string) error {
-	f := Fault(fault.NotFound, "PGRST205", fmt.Sprintf("Could not find the table %s.%s", schema, name))
-	switch {
-	case table == nil:
-		return f
-	case s.guarded(p, table, schema, name):
-		return nil
-	}
-	if s.Development {
-		f.SQL.Hint = "It exists, but Row-Level Security does not guard it. Run: alter table " +
-			plan.Quote(table.Schema) + "." + plan.Quote(name) + " enable row level security; and add policies. " +
-			"A view needs: with (security_invoker = true), over guarded tables. " +
-			"Or list it in data.allow_without_rls."
-	}
-	return f
-}
-
-// guarded says that somebody may be served a table.
-func (s *Service) guarded(p *principal.Principal, table *catalog.Table, schema, name string) bool {
-	return table.Protected || p.Role == principal.Service ||
-		schema == s.Schemas[0] && s.AllowWithoutRLS[name] || s.AllowWithoutRLS[schema+"."+name]
 }
 
 // check refuses a number of rows that the request does not allow.

@@ -119,6 +119,26 @@ func TestUnguardedTablesAreNotServed(t *testing.T) {
 	}
 }
 
+// TestMistypedTables names what may be meant, if the caller is served it.
+func TestMistypedTables(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, servertest.With("environment", "staging"))
+	for _, c := range []struct{ name, bearer, want string }{
+		{"todo", "", "Perhaps you meant the table public.todos"},
+		{"Todos", "", "Perhaps you meant the table public.todos"},
+		{"opem", "", ""},
+		{"opem", s.ServiceKey, "Perhaps you meant the table public.open"},
+		{"user", s.ServiceKey, ""},
+		{"something", "", ""},
+	} {
+		a := s.Do("GET", "/api/v1/tables/"+c.name, c.bearer, "")
+		var said struct{ Hint string }
+		if a.JSON(t, &said); a.Status != 404 || said.Hint != c.want {
+			t.Errorf("%s: %d %q, want %q", c.name, a.Status, said.Hint, c.want)
+		}
+	}
+}
+
 // TestHintIsForDevelopmentOnly holds the two answers of production together.
 func TestHintIsForDevelopmentOnly(t *testing.T) {
 	t.Parallel()
