@@ -354,3 +354,22 @@ func TestPagesOfCalls(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswersOfOthers: a function that sets fields and status for its session,
+// and not for its transaction, decides about no other answer.
+func TestAnswersOfOthers(t *testing.T) {
+	t.Parallel()
+	s := newCaller(t)
+	alice, bob := s.SignUp(), s.SignUp()
+	s.DB.Exec(t, `create function public.careless() returns text language plpgsql as $$ begin
+		perform set_config('response.headers', '[{"Set-Cookie":"alice=1"}]', false), set_config('response.status', '202', false);
+		return current_setting('response.status'); end $$`)
+	for range 4 {
+		if a := s.Do("POST", rpc+"careless", alice.Access, "{}"); a.Status != 202 || a.Header.Get("Set-Cookie") == "" {
+			t.Errorf("control: %d %v", a.Status, a.Header)
+		}
+		if a := s.Do("POST", rpc+"who", bob.Access, "{}"); a.Status != 200 || a.Header.Get("Set-Cookie") != "" {
+			t.Errorf("Bob gets %d %q", a.Status, a.Header.Get("Set-Cookie"))
+		}
+	}
+}
