@@ -20,6 +20,7 @@ create function public.one_pair(x int) returns public.pair language sql stable a
 create function public.out_one(a int, out b int) language sql stable as 'select a * 2';
 create function public.my_todos(like_ text default '%') returns setof public.todos language sql stable as 'select * from public.todos where task like like_';
 create function public.sum(variadic n int[]) returns bigint language sql immutable as 'select sum(v) from unnest(n) v';
+create function public.list(a int default 1, b int default 2, variadic n int[] default '{9}') returns text language sql immutable as 'select concat_ws('','', a, b, n::text)';
 create function public.total(n int[]) returns bigint language sql immutable as 'select sum(v) from unnest(n) v';
 create function public.whole(json) returns json language sql stable as 'select $1';
 create function public.echo(text) returns text language sql stable as 'select $1';
@@ -74,6 +75,10 @@ func TestCalls(t *testing.T) {
 		{"POST", "add?columns=a", `{"a":1,"b":2}`, 200, `11`},
 		{"POST", "nothing", ``, 204, ``},
 		{"GET", "nothing", ``, 204, ``},
+		{"POST", "list", `{}`, 200, `"1,2,{9}"`},
+		{"POST", "list", `{"a":5}`, 200, `"5,2,{9}"`},
+		{"GET", "list?a=5&b=6", ``, 200, `"5,6,{9}"`},
+		{"GET", "list?a=5&b=6&n=7&n=8", ``, 200, `"5,6,{7,8}"`},
 		{"POST", "null_text", `{}`, 200, `null`},
 		{"GET", "numbers?n=3", ``, 200, `[1,2,3]`},
 		{"GET", "numbers?n=9&limit=2&offset=3", ``, 200, `[4,5]`},
@@ -149,6 +154,7 @@ func TestCallsThatAreRefused(t *testing.T) {
 		code, says         string
 	}{
 		{"POST", "adds", `{"a":1}`, 404, "PGRST202", "public.add"},
+		{"POST", "list", `{"b":6}`, 404, "42883", "public.list"}, // which PostgreSQL has no way to call
 		{"POST", "entirely_unknown", `{}`, 404, "PGRST202", "without parameters"},
 		{"POST", "add", `{"nope":1}`, 404, "PGRST202", "public.add(a =\\u003e integer, b =\\u003e integer)"},
 		{"POST", "add", `{}`, 404, "PGRST202", "public.add"},

@@ -34,9 +34,9 @@ type series struct {
 	ended   bool   // there are no more rows
 
 	first, last int // row of the batch under way, from 1; none at the end
-	result Result
-	now    plan.Statement // the one that is run
-	answer bytes.Buffer
+	result      Result
+	now         plan.Statement // the one that is run
+	answer      bytes.Buffer
 }
 
 func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, kept *spool) (Result, error) {

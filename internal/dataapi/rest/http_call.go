@@ -35,8 +35,8 @@ func (s *API) callRoutes() []web.Route {
 				Method: method, Path: path, Tag: "Data", Summary: summary, Media: "application/json", Hidden: hidden, Serve: serve, Reports: true, Params: params,
 			})
 		}
-		route(http.MethodGet, "dataapi.Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
-		route(http.MethodPost, "dataapi.Call a function, with arguments from the members of a JSON object", hidden, s.callByPost)
+		route(http.MethodGet, "Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
+		route(http.MethodPost, "Call a function, with arguments from the members of a JSON object", hidden, s.callByPost)
 		route(http.MethodOptions, "The methods of a function", true, s.callOptions)
 		route("", "Not for functions", true, refuseCall)
 	}
