@@ -134,6 +134,25 @@ func (s *Service) Functions(ctx context.Context, schema, name string) ([]*Functi
 	return s.Snapshot().Function(schema, name), nil
 }
 
+// RowTypes returns the tables whose rows, or arrays of them, have the type of a
+// name: of all exposed schemas where no schema is named, and the name is none of
+// PostgreSQL's own.
+func (s *Service) RowTypes(schema, name string) []*Table {
+	schemas := []string{schema}
+	if schema == "" {
+		schemas = s.Schemas
+	}
+	var found []*Table
+	for _, in := range schemas {
+		for _, n := range []string{name, strings.TrimLeft(name, "_")} { // PostgreSQL's names of arrays
+			if t := s.Snapshot().Table(in, n); t != nil && (schema != "" || !t.shadowed) {
+				found = append(found, t)
+			}
+		}
+	}
+	return found
+}
+
 // NearFunction returns the function whose name is most like one that does not
 // exist, or "".
 func (s *Service) NearFunction(schema, name string) string { return s.Snapshot().near(schema, name) }

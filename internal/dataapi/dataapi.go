@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
@@ -34,6 +35,7 @@ type Database interface {
 type Catalog interface {
 	Find(ctx context.Context, schema, name string) (*catalog.Table, error)
 	Functions(ctx context.Context, schema, name string) ([]*catalog.Function, error)
+	RowTypes(schema, name string) []*catalog.Table
 	NearFunction(schema, name string) string
 	NearTable(schema, name string, known func(*catalog.Table) bool) string
 }
@@ -167,6 +169,9 @@ func (r Result) reached() error {
 func (s *Service) answer(p *principal.Principal, a plan.Answer) plan.Answer {
 	a.Aggregates = s.Aggregates
 	a.Serves = func(t *catalog.Table) bool { return s.guarded(p, t, t.Schema, t.Name) }
+	a.Hides = func(t *query.Type) bool { // a row shows the columns of its table
+		return slices.ContainsFunc(s.Catalog.RowTypes(t.Schema, t.Name), func(of *catalog.Table) bool { return !a.Serves(of) })
+	}
 	return a
 }
 

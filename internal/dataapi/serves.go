@@ -31,8 +31,7 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 		return nil
 	}
 	f := Fault(fault.NotFound, "PGRST205", fmt.Sprintf("Could not find the table %s.%s", schema, name))
-	served := func(t *catalog.Table) bool { return s.guarded(p, t, t.Schema, t.Name) }
-	if near := s.Catalog.NearTable(schema, name, served); near != "" {
+	if near := s.Catalog.NearTable(schema, name, s.answer(p, plan.Answer{}).Serves); near != "" {
 		f.SQL.Hint = "Perhaps you meant the table " + schema + "." + near
 	}
 	if s.Development && table != nil {
