@@ -35,8 +35,10 @@ func rowsOf(t *testing.T, runs []payload.Run) []map[string]any {
 // FuzzJSON holds what is read against what the standard library finds in the
 // whole.
 func FuzzJSON(f *testing.F) {
-	for _, seed := range []string{`{}`, `[]`, `[{"a":1},{"a":"\u0041"}]`, ` [ {"a" : [1,{}]} , {"a":null}]`, `{"a":1}x`, `[{"a":1}`, `{"a":"\\u0000"}`,
-		`[{"\u0061":1},{"a":2},{"a\\b":1}]`, `[{"a\\n":1},{"a\n":1}]`, `[{"a\"b":{"c":1},"d,":["e",{"f":1}],"g":"\\"},{"d,":{},"a\"b":",\"g","g":0}]`} {
+	for _, seed := range []string{
+		`{}`, `[]`, `[{"a":1},{"a":"\u0041"}]`, ` [ {"a" : [1,{}]} , {"a":null}]`, `{"a":1}x`, `[{"a":1}`, `{"a":"\\u0000"}`,
+		`[{"\u0061":1},{"a":2},{"a\\b":1}]`, `[{"a\\n":1},{"a\n":1}]`, `[{"a\"b":{"c":1},"d,":["e",{"f":1}],"g":"\\"},{"d,":{},"a\"b":",\"g","g":0}]`,
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
