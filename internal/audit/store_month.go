@@ -129,7 +129,7 @@ func dropPartition(ctx context.Context, q postgres.Querier, month time.Time) err
 	if _, err := q.Exec(ctx, beBriefSQL); err != nil {
 		return postgres.Fault(err)
 	}
-	_, err := q.Exec(ctx, "drop table "+pgx.Identifier{"auth", "audit_log_" + month.Format(monthForm)}.Sanitize())
+	_, err := q.Exec(ctx, "drop table "+postgres.Quote("auth", "audit_log_"+month.Format(monthForm)))
 	return postgres.Fault(err)
 }
 

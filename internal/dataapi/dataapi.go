@@ -312,7 +312,7 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 	}
 	if s.Development {
 		f.SQL.Hint = "It exists, but Row-Level Security does not guard it. Run: alter table " +
-			plan.Quote(table.Schema) + "." + plan.Quote(name) + " enable row level security; and add policies. " +
+			postgres.Quote(table.Schema, name) + " enable row level security; and add policies. " +
 			"A view needs: with (security_invoker = true), over guarded tables. " +
 			"Or list it in data.allow_without_rls."
 	}
