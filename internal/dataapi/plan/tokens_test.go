@@ -76,4 +76,3 @@ func utf8Names(names ...string) bool {
 	}
 	return true
 }
-
