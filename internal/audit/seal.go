@@ -160,6 +160,9 @@ func (s *Service) sealBatch(ctx context.Context, key []byte, drawn int64) (more 
 		if newest, err = s.continues(ctx, q); err != nil {
 			return err
 		}
+		if err := s.recall(ctx, q, newest.number); err != nil {
+			return err
+		}
 		records, err := selectBetween(ctx, q, newest.lastSequence, drawn, batch)
 		if err != nil {
 			return err
@@ -206,6 +209,18 @@ func (s *Service) continues(ctx context.Context, q postgres.Querier) (seal, erro
 		}
 	}
 	return selectNewestSeal(ctx, q)
+}
+
+// recall has what comes after a seal sent, also where somebody has written that it
+// has been: before it is sealed it cannot have been.
+func (s *Service) recall(ctx context.Context, q postgres.Querier, newest int64) error {
+	sent, err := selectCursor(ctx, q, syslogCursor)
+	if err != nil || sent <= newest {
+		return err
+	}
+	s.Logger.ErrorContext(ctx, "more of the audit log is said to have been sent than there is: it was cut short, or somebody has changed how far it was sent",
+		slog.Int64("sent", sent), slog.Int64("newest_seal", newest))
+	return moveCursor(ctx, q, syslogCursor, newest)
 }
 
 // sameMonth counts the records at the beginning that are of one month.
