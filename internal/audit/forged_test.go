@@ -3,6 +3,7 @@ package audit_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
 )
@@ -86,5 +87,48 @@ func TestSentCursorAhead(t *testing.T) {
 				t.Errorf("sent %v, %v; want the record and its seal", out.names, err)
 			}
 		})
+	}
+}
+
+// TestSealingIsStopped has somebody keep the log from being sealed: by taking the
+// row away that is locked for it, or by locking it for good. Neither is quiet.
+func TestSealingIsStopped(t *testing.T) {
+	t.Parallel()
+	l := newLog(t)
+	now := time.Now()
+	l.Now = func() time.Time { return now }
+	l.write(1)
+	conn := connect(t, l.db.AdminURL)
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `select from auth.audit_cursors where name = 'seal' for update`); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // another instance may be at it
+		l.seal()
+		now = now.Add(10 * time.Second)
+	}
+	now = now.Add(time.Minute)
+	if err := l.Seal(t.Context()); err == nil {
+		t.Error("nothing was sealed for more than a minute, and nobody says so")
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.seal()
+	l.intact(1)
+
+	for _, cursor := range []string{"seal", "syslog"} {
+		l.tamper(`delete from auth.audit_cursors where name = '` + cursor + `'`)
+	}
+	l.write(1)
+	l.Out = &collector{}
+	if err := l.Seal(t.Context()); err == nil {
+		t.Error("the row is gone that sealing goes by, and nobody says so")
+	}
+	if err := l.Forward(t.Context()); err == nil {
+		t.Error("the row is gone that sending goes by, and nobody says so")
 	}
 }
