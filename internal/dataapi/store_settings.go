@@ -37,7 +37,7 @@ func (s *Service) settle(t Terms) []step {
 	}
 	if s.PreRequest != "" {
 		schema, function, _ := strings.Cut(s.PreRequest, ".")
-		steps = append(steps, step{Statement: plan.Statement{SQL: "select " + plan.Quote(schema) + "." + plan.Quote(function) + "()"}})
+		steps = append(steps, step{Statement: plan.Statement{SQL: "select " + postgres.Quote(schema, function) + "()"}})
 	}
 	return steps
 }
