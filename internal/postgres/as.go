@@ -62,6 +62,10 @@ const (
 	Serializable   Isolation = "serializable"
 )
 
+// resetSQL undoes what functions of an application have set for the session of
+// somebody before: a search_path, or a setting that a policy reads.
+const resetSQL = "reset all"
+
 // settingsSQL makes the transaction the caller's. The claims hold nothing that
 // the caller wrote unchecked: they are the payload of a verified token. It
 // returns no row and no column, so that nothing has to travel back.
@@ -127,11 +131,12 @@ func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byt
 	}
 	steps, sqls := st.steps(scan)
 	held := st.held()
-	r.makeRoom(append(sqls, settingsSQL)...)
+	r.makeRoom(append(sqls, resetSQL, settingsSQL)...)
 	if held {
 		r.pipe.SendQueryParams(st.Isolation.begin(), nil, nil, nil, nil)
 		r.expect(nil)
 	}
+	r.send(resetSQL, nil, nil)
 	r.send(settingsSQL, settings, nil)
 	err := r.all(steps)
 	if held {

@@ -89,7 +89,10 @@ func (r *runner) series(ctx context.Context, s Series) error {
 	if err := command(ctx, r.pg, s.Isolation.begin()); err != nil {
 		return err
 	}
-	err := r.steps(ctx, s)
+	err := command(ctx, r.pg, resetSQL)
+	if err == nil {
+		err = r.steps(ctx, s)
+	}
 	if err == nil && s.Rollback {
 		err = command(ctx, r.pg, "set constraints all immediate")
 	}
