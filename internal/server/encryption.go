@@ -97,8 +97,8 @@ func outgoing(c *config.Config, background *postgres.DB, values *sealed.Service,
 // statements that a run may have at once, and a few to watch over it.
 const maxBackground = 64 + 6
 
-func openBackground(ctx context.Context, c *config.Config, ownerURL string) (*postgres.DB, error) {
-	db, err := postgres.Open(ctx, postgres.Config{OwnerURL: ownerURL, MaxConns: maxBackground, StatementTimeout: c.Database.StatementTimeout, Pooled: pooled(c)})
+func openBackground(ctx context.Context, c *config.Config, ownerURL string, traced bool) (*postgres.DB, error) {
+	db, err := postgres.Open(ctx, postgres.Config{OwnerURL: ownerURL, MaxConns: maxBackground, StatementTimeout: c.Database.StatementTimeout, Pooled: pooled(c), Traced: traced})
 	if err != nil {
 		return nil, fmt.Errorf("opening the database for background work: %w", err)
 	}
