@@ -41,7 +41,11 @@ func newKeys(ctx context.Context, c *config.Config, db *postgres.DB, logger *slo
 		DB: db, Configured: configured, Active: uint32(e.ActiveKeyVersion), //nolint:gosec // at most 2^31-1
 		Provider: e.Provider, Now: time.Now, Logger: logger,
 		Wrapper: func(ctx context.Context, provider string) (keyring.Wrapper, error) {
-			return openProvider(ctx, c, provider)
+			w, err := openProvider(ctx, c, provider)
+			if err != nil {
+				return nil, err
+			}
+			return keyring.Traced(w, provider), nil
 		},
 	}, nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/server"
+	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
 // Server is a running server.
@@ -61,7 +62,7 @@ func On(t *testing.T, db *pgtest.Database, options ...Option) *Server {
 	if c.PublicURL == "" {
 		c.PublicURL = s.URL
 	}
-	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(telemetry.InTrace(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if s.Server, err = server.New(context.Background(), c, db.OwnerURL, logger); err != nil {
 		t.Fatal(err)
 	}

@@ -32,12 +32,14 @@ func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	}
 	options := &slog.HandlerOptions{Level: l, ReplaceAttr: redact}
 	if format == "json" {
-		return slog.New(inTrace{slog.NewJSONHandler(w, options)})
+		return slog.New(InTrace(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(inTrace{slog.NewTextHandler(w, options)})
+	return slog.New(InTrace(slog.NewTextHandler(w, options)))
 }
 
-// inTrace adds the trace that a record belongs to.
+// InTrace is a handler whose records name the trace that they belong to.
+func InTrace(h slog.Handler) slog.Handler { return inTrace{h} }
+
 type inTrace struct{ slog.Handler }
 
 // Handle implements slog.Handler.
@@ -50,7 +52,9 @@ func (h inTrace) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // WithAttrs implements slog.Handler.
-func (h inTrace) WithAttrs(attrs []slog.Attr) slog.Handler { return inTrace{h.Handler.WithAttrs(attrs)} }
+func (h inTrace) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return inTrace{h.Handler.WithAttrs(attrs)}
+}
 
 // WithGroup implements slog.Handler.
 func (h inTrace) WithGroup(name string) slog.Handler { return inTrace{h.Handler.WithGroup(name)} }

@@ -482,13 +482,15 @@ func TestLogLine(t *testing.T) {
 	delete(e, "request_id")
 	want := map[string]any{
 		"level": "INFO", "msg": "request", "method": "GET", "route": "/things/{id}", "status": 200.0, "bytes": 11.0,
-		"remote_addr": "192.0.2.1", "user_id": s.caller.User.String(), "session_id": s.caller.Session.String(),
+		"remote_addr": "192.0.2.1", "role": "authenticated", "user_id": s.caller.User.String(), "session_id": s.caller.Session.String(),
 	}
 	if diff := cmp.Diff(want, e); diff != "" {
 		t.Error(diff)
 	}
-	if strings.Contains(s.out.String(), marker) {
-		t.Errorf("logged: %s", s.out.String())
+	s.get("/" + marker + "/" + marker) // which there is not
+	s.do(strings.ToUpper(marker), "/things/"+marker)
+	if n := len(s.logged(t, "request")); n != 3 || strings.Contains(strings.ToLower(s.out.String()), marker) {
+		t.Errorf("%d requests logged: %s", n, s.out.String())
 	}
 
 	s = site(t)
