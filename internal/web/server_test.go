@@ -19,6 +19,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/web/problem"
 )
@@ -44,7 +45,7 @@ func site(t *testing.T) *testSite {
 	}
 	s.Server = &Server{
 		Authenticate: func(*http.Request) (*principal.Principal, error) { return s.caller, s.fail },
-		Logger:       slog.New(slog.NewJSONHandler(&s.out, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:       slog.New(slog.NewJSONHandler(leaktest.Tee(&s.out), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:          time.Now,
 		MaxBody:      100,
 		Deadline:     time.Minute,
@@ -499,7 +500,7 @@ func TestLogLine(t *testing.T) {
 		t.Errorf("logged %v", e)
 	}
 	s = site(t)
-	s.Logger = slog.New(slog.NewJSONHandler(&s.out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s.Logger = slog.New(slog.NewJSONHandler(leaktest.Tee(&s.out), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s.get("/things/1")
 	if s.out.Len() != 0 {
 		t.Errorf("logged at level warn: %s", s.out.String())
