@@ -82,7 +82,7 @@ func TestWhatIsNoSecret(t *testing.T) {
 	if err != nil || len(found.Leaks) != 1 {
 		t.Errorf("control: %+v, %v", found, err)
 	}
-	for text, kind := range map[string]string{"short": Password, "a@b.c": Address, "no address here": Address, "01977e5c-0000-7000-8000-000000000000": Flow, "12345": Code} {
+	for text, kind := range map[string]string{"short": Password, "a@b.c": Address, "no address here": Address, "01977e5c-0000-7000-8000-000000000000": Flow, "12345": Code, "invalid_credentials": Code, strings.Repeat("x", 80): Password} {
 		if !tooCommon(kind, text) {
 			t.Errorf("%s %q is looked for", kind, text)
 		}

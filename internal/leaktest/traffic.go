@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -122,9 +123,24 @@ func tooCommon(kind, text string) bool {
 		return false
 	case kind == Address:
 		return len(text) < minimum || !strings.Contains(text, "@")
+	case kind != Password && word.MatchString(text): // of an error: "code": "invalid_credentials"
+		return true
 	default:
-		return len(text) < minimum+2 || identifier.MatchString(text)
+		return len(text) < minimum+2 || identifier.MatchString(text) || monotonous(text)
 	}
 }
+
+// monotonous says that a text is long for its own sake.
+func monotonous(text string) bool {
+	var seen []rune
+	for _, r := range text {
+		if !slices.Contains(seen, r) {
+			seen = append(seen, r)
+		}
+	}
+	return len(seen) < 4
+}
+
+var word = regexp.MustCompile(`^[a-z_.-]+$`)
 
 var digits = regexp.MustCompile(`^\d{6}$`)
