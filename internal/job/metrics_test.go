@@ -83,7 +83,7 @@ fluxbase_jobs_running 0
 			failed++
 		}
 		for _, a := range span.Attributes() {
-			if strings.Contains(a.Value.Emit(), "hunter2") {
+			if strings.Contains(a.Value.String(), "hunter2") {
 				t.Errorf("%v", a)
 			}
 		}

@@ -49,9 +49,9 @@ func TestSpansOfRequests(t *testing.T) {
 	}{{"200", codes.Unset}, {"410", codes.Error}, {"", codes.Error}} {
 		a := map[string]string{}
 		for _, kv := range ended[i].Attributes() {
-			a[string(kv.Key)] = kv.Value.Emit()
-			if strings.Contains(kv.Value.Emit(), "hunter2") {
-				t.Errorf("%s: %s", kv.Key, kv.Value.Emit())
+			a[string(kv.Key)] = kv.Value.String()
+			if strings.Contains(kv.Value.String(), "hunter2") {
+				t.Errorf("%s: %s", kv.Key, kv.Value.String())
 			}
 		}
 		if ended[i].Name() != "POST" || a["server.address"] != "127.0.0.1" || a["http.response.status_code"] != want.status || ended[i].Status().Code != want.code ||

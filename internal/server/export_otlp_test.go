@@ -185,7 +185,7 @@ func TestCollector(t *testing.T) { //nolint:paralleltest // it sets the environm
 
 // TestCollectorThatDoesNotAnswer costs nobody anything: requests are answered, and
 // the server ends.
-func TestCollectorThatDoesNotAnswer(t *testing.T) { //nolint:paralleltest // it sets the environment
+func TestCollectorThatDoesNotAnswer(t *testing.T) {
 	over := make(chan struct{})
 	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -197,7 +197,7 @@ func TestCollectorThatDoesNotAnswer(t *testing.T) { //nolint:paralleltest // it 
 	gone.Close()
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }))
 	defer refuses.Close()
-	for name, url := range map[string]string{"hangs": hangs.URL, "gone": gone.URL, "refuses": refuses.URL} { //nolint:paralleltest // it sets the environment
+	for name, url := range map[string]string{"hangs": hangs.URL, "gone": gone.URL, "refuses": refuses.URL} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
 			t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")

@@ -21,7 +21,7 @@ import (
 // then lets requests and jobs finish for as long as the configuration grants,
 // and closes the database. The listener is closed in any case.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	defer s.close()
+	defer s.close(ctx)
 	admin, err := s.listenAdmin(ctx)
 	if err != nil {
 		_ = listener.Close()

@@ -89,7 +89,7 @@ func New(ctx context.Context, c *config.Config, ownerURL string, logger *slog.Lo
 		if s.encryption != nil {
 			s.encryption.Close(ctx)
 		}
-		s.close()
+		s.close(ctx)
 		return nil, err
 	}
 	return s, nil
@@ -125,8 +125,8 @@ func (s *Server) open(ctx context.Context, now func() time.Time) error {
 func pooled(c *config.Config) bool { return c.Database.Pooler == "transaction" }
 
 // close lets go of the database, and of whoever collects traces.
-func (s *Server) close() {
-	s.export.Close(context.Background())
+func (s *Server) close(ctx context.Context) {
+	s.export.Close(ctx)
 	if s.limits != nil {
 		s.limits.closes()
 	}

@@ -53,8 +53,12 @@ func TestWhatIsSent(t *testing.T) {
 func TestWhatCannotBeFollowed(t *testing.T) {
 	t.Parallel()
 	for _, variables := range [][]string{
-		{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}, {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"}, {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"},
-		{"OTEL_TRACES_EXPORTER", "zipkin"}, {"OTEL_METRICS_EXPORTER", "prometheus"}, {"OTEL_TRACES_SAMPLER", "sometimes"},
+		{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"},
+		{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"},
+		{"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"},
+		{"OTEL_TRACES_EXPORTER", "zipkin"},
+		{"OTEL_METRICS_EXPORTER", "prometheus"},
+		{"OTEL_TRACES_SAMPLER", "sometimes"},
 	} {
 		_, err := opened(t, append(variables, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")...)
 		if err == nil || !strings.Contains(err.Error(), variables[0]) || strings.Contains(err.Error(), variables[1]+" ") {

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -85,7 +84,7 @@ var traceparent propagation.TraceContext
 // No attribute holds what the caller chose: no path, query, address or agent.
 func (s *Server) begin(r *http.Request, route Route) (*http.Request, trace.Span) {
 	if s.Tracer == nil {
-		return r, trace.SpanFromContext(context.Background()) // which records nothing
+		return r, trace.SpanFromContext(r.Context()) // which records nothing
 	}
 	name := method(r.Method)
 	options := []trace.SpanStartOption{

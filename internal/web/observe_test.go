@@ -95,7 +95,7 @@ func traced(t *testing.T, s *testSite, options ...sdktrace.TracerProviderOption)
 func attributesOf(span sdktrace.ReadOnlySpan) map[string]string {
 	found := map[string]string{}
 	for _, a := range span.Attributes() {
-		found[string(a.Key)] = a.Value.Emit()
+		found[string(a.Key)] = a.Value.String()
 	}
 	return found
 }
@@ -123,8 +123,10 @@ func TestSpansOfRequests(t *testing.T) {
 		name, status, error string
 		code                codes.Code
 	}{
-		{"GET /things/{id}", "200", "", codes.Unset}, {"_OTHER /things/{id}", "405", "method_not_allowed", codes.Unset},
-		{"GET /things/{id}", "500", "internal_error", codes.Error}, {"GET /things/{id}", "409", "taken", codes.Unset},
+		{"GET /things/{id}", "200", "", codes.Unset},
+		{"_OTHER /things/{id}", "405", "method_not_allowed", codes.Unset},
+		{"GET /things/{id}", "500", "internal_error", codes.Error},
+		{"GET /things/{id}", "409", "taken", codes.Unset},
 	} {
 		a := attributesOf(ended[i])
 		if ended[i].Name() != want.name || a["http.response.status_code"] != want.status || a["error.type"] != want.error || ended[i].Status().Code != want.code ||
@@ -164,11 +166,11 @@ func TestStrangersDoNotTrace(t *testing.T) {
 		recorded bool
 		joins    bool
 	}{
-		"forced":                  {false, never, sampled, false, false},
-		"hidden":                  {false, always, unsampled, true, false},
-		"linked":                  {false, always, sampled, true, false},
-		"trusted, forced":         {true, never, sampled, true, true},
-		"trusted, hidden":         {true, always, unsampled, false, true},
+		"forced":                   {false, never, sampled, false, false},
+		"hidden":                   {false, always, unsampled, true, false},
+		"linked":                   {false, always, sampled, true, false},
+		"trusted, forced":          {true, never, sampled, true, true},
+		"trusted, hidden":          {true, always, unsampled, false, true},
 		"trusted, nothing is said": {true, always, "", true, false},
 	} {
 		s := site(t)
