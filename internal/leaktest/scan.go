@@ -87,7 +87,7 @@ func (x *index) pieces(kind, secret string) {
 }
 
 func (x *index) text(kind, text string) {
-	if _, known := x.kinds[text]; known || len(text) < minimum {
+	if _, known := x.kinds[text]; known || len(text) < minimum || monotonous(text) {
 		return
 	}
 	x.kinds[text] = kind

@@ -258,7 +258,7 @@ func admit(access Access, p *principal.Principal) error {
 
 func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error, reports bool) {
 	f := fault.From(err)
-	c.code = f.Code
+	c.code = loggedCode(f.Code)
 	if f.Kind == fault.Internal && !errors.Is(err, context.Canceled) {
 		s.Logger.ErrorContext(ctx, "request failed", slog.String("request_id", c.RequestID), slog.Any("error", err))
 	}
@@ -266,6 +266,18 @@ func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error, repo
 		problem.Write(w, f, c.RequestID, reports)
 	}
 }
+
+// loggedCode is a code as it is logged. Those of an application's SQL can be any
+// text, and say what is somebody's.
+func loggedCode(code string) string {
+	ours := func(r rune) bool { return r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+	if len(code) > maxCode || strings.ContainsFunc(code, func(r rune) bool { return !ours(r) }) {
+		return "other"
+	}
+	return code
+}
+
+const maxCode = 64
 
 func (s *Server) log(r *http.Request, route Route, c *Call, w *recorder, took time.Duration) {
 	if !s.Logger.Enabled(r.Context(), slog.LevelInfo) {
