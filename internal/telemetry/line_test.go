@@ -36,7 +36,9 @@ func TestOneLinePrinted(t *testing.T) {
 				if !ok || rest != "" {
 					t.Errorf("%q as %s: more than a line: %q", text, place, line+rest)
 				}
-				if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || strings.ContainsRune("\u202e\u2066\u2028\u2029\ufeff", r) }) {
+				if strings.ContainsFunc(line, func(r rune) bool {
+					return r < ' ' || r >= 0x7f && r < 0xa0 || strings.ContainsRune("\u202e\u2066\u2028\u2029\ufeff", r)
+				}) {
 					t.Errorf("%q as %s: %q", text, place, line)
 				}
 				if !strings.Contains(line, "a") {

@@ -212,3 +212,18 @@ func TestUntracedCostsNothing(t *testing.T) { //nolint:paralleltest // allocatio
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestCodesThatAreMadeUp come from an application's SQL, and may be anything.
+func TestCodesThatAreMadeUp(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]string{
+		"taken": "taken", "PGRST116": "PGRST116", "23505": "23505", marker + "@example.com": "other", "a\nSet-Cookie: b": "other", strings.Repeat("a", 65): "other",
+	} {
+		s := site(t)
+		s.handle = func(http.ResponseWriter, *http.Request, *Call) error { return fault.New(fault.Conflict, code, "") }
+		s.get("/things/1")
+		if e := s.logged(t, "request"); len(e) != 1 || e[0]["error_code"] != want {
+			t.Errorf("%q is logged as %v", code, e)
+		}
+	}
+}

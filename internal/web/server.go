@@ -140,7 +140,7 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 				return missing(w, len(methods) == 0, allow)
 			}}
 		}
-		s.serve(w, r, route, allow)
+		s.serve(w, r, route, allow) //nolint:contextcheck // the span's is the request's
 	})
 }
 
@@ -270,7 +270,9 @@ func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error, repo
 // loggedCode is a code as it is logged. Those of an application's SQL can be any
 // text, and say what is somebody's.
 func loggedCode(code string) string {
-	ours := func(r rune) bool { return r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+	ours := func(r rune) bool {
+		return r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	}
 	if len(code) > maxCode || strings.ContainsFunc(code, func(r rune) bool { return !ours(r) }) {
 		return "other"
 	}
