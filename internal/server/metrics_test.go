@@ -27,7 +27,7 @@ func measured(t *testing.T) *servertest.Server {
 // metric is what the page of documentation says of a metric.
 type metric struct{ name, kind, labels, help string }
 
-var described = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "((?:[^"\\]|\\.)*)", (?:unit: "[^"]*", )?constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
+var descriptor = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "((?:[^"\\]|\\.)*)", (?:unit: "[^"]*", )?constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
 
 // metrics are those of a registry: everything that its collectors describe,
 // whether or not there is a value of it yet.
@@ -46,7 +46,7 @@ func metrics(t *testing.T, r *prometheus.Registry) []metric {
 	close(descriptions)
 	var found []metric
 	for d := range descriptions {
-		m := described.FindStringSubmatch(d.String())
+		m := descriptor.FindStringSubmatch(d.String())
 		if m == nil {
 			t.Fatalf("not read: %s", d)
 		}
