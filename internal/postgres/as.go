@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
@@ -84,10 +85,15 @@ const settingsSQL = `select where concat(
 // and form one implicit transaction: one network round trip, undone as a whole
 // by any error. The first time that a connection meets a statement it is
 // prepared on the way, with the caller's privileges.
-func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan Scan) error {
+func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan Scan) (err error) {
 	pool, ok := db.roles[p.Role]
 	if !ok {
 		return fmt.Errorf("running a statement as a principal: no pool for role %q", p.Role)
+	}
+	if db.config.Traced {
+		var span trace.Span
+		ctx, span = startSpan(ctx, st.SQL, p.Role)
+		defer func() { endSpan(span, err) }()
 	}
 	settings := db.settings(p, st.ReadOnly, st.Timeout)
 	conn, err := pool.Acquire(ctx)

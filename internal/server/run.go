@@ -21,7 +21,7 @@ import (
 // then lets requests and jobs finish for as long as the configuration grants,
 // and closes the database. The listener is closed in any case.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	defer s.close()
+	defer s.close(ctx)
 	admin, err := s.listenAdmin(ctx)
 	if err != nil {
 		_ = listener.Close()
@@ -60,7 +60,9 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	s.logger.InfoContext(ctx, "stopping", slog.Duration("grace", c.ShutdownTimeout))
+	s.health.Drain()
+	s.logger.InfoContext(ctx, "stopping", slog.Duration("delay", c.ShutdownDelay), slog.Duration("grace", c.ShutdownTimeout))
+	s.linger(failed)
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
 	defer cancel()
 	if err := h.Shutdown(draining); err != nil {
@@ -71,6 +73,16 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving: %w", err)
 	}
 	return nil
+}
+
+// linger goes on serving while whatever sends requests here finds out that the
+// server is not ready any more.
+func (s *Server) linger(failed chan error) {
+	select {
+	case err := <-failed:
+		failed <- err
+	case <-time.After(s.config.Server.ShutdownDelay):
+	}
 }
 
 // listenAdmin opens the admin listener; nil if there is to be none.
