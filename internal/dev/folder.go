@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -52,6 +53,30 @@ const keyFile = "secret.key"
 // FillSecrets completes a configuration with the secrets of a development server
 // that has run before.
 func FillSecrets(c *config.Config) error { return folder(c.Database.DataDir).fillSecrets(c) }
+
+// Made returns what is wrong with a configuration that is not for development:
+// it has the key that a development server made for itself in the data
+// directory, which lies there for whoever works on the machine.
+func Made(c *config.Config) []config.Problem {
+	text, err := folder(c.Database.DataDir).read(keyFile)
+	if c.Environment == config.Development || err != nil {
+		return nil
+	}
+	made, err := config.DecodeKey(strings.TrimSpace(text))
+	if err != nil {
+		return nil
+	}
+	var problems []config.Problem
+	for _, k := range c.EncryptionKeys() {
+		if key, err := k.Bytes(); err == nil && subtle.ConstantTimeCompare(key, made) == 1 {
+			problems = append(problems, config.Problem{
+				Place: k.Place, Key: fmt.Sprintf("encryption key %d", k.Version),
+				Detail: fmt.Sprintf("is the one that fluxbase dev has made in %s: make one with openssl rand -hex 32; %s refuses it", c.Database.DataDir, c.Environment),
+			})
+		}
+	}
+	return problems
+}
 
 // secret returns the content of a file, which is 32 random bytes in
 // hexadecimal if it was not there.
