@@ -179,6 +179,9 @@ func Database(cmd *cobra.Command) (*config.Config, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	if c.PublicURL == "" {
+		c.PublicURL = running.APIURL
+	}
 	return c, running.DatabaseURL, dev.FillSecrets(c)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/doctor"
 )
 
 // folder is where a development server keeps what nobody has to type: files
@@ -112,7 +113,7 @@ func (f folder) keys(ctx context.Context, keeper *apikey.Keeper) (keyTexts, erro
 	for text, kind := range map[*string]apikey.Kind{&k.Client: apikey.Client, &k.Service: apikey.Service} {
 		_, err := keeper.Verify(ctx, *text)
 		if errors.Is(err, apikey.ErrInvalid) {
-			_, *text, err = keeper.Create(ctx, kind, "development")
+			_, *text, err = keeper.Create(ctx, kind, doctor.DevelopmentName)
 		}
 		if err != nil {
 			return k, fmt.Errorf("making the development keys: %w", err)
