@@ -179,9 +179,10 @@ func (d *diagnosis) audit(ctx context.Context) ([]telemetry.Finding, error) {
 	}
 }
 
-// connections is how many one instance may open: a pool for the owner's door and
-// for each role, the connections of the background, and those that listen.
-func connections(c *config.Config) int { return 4*c.Database.MaxConnections + maxBackground + 2 }
+// connections is how many one instance opens under load: a pool for the owner's
+// door and for each role, and a few for what nobody waits for and for listening.
+// A run of re-encryption takes as many more as it is told to.
+func connections(c *config.Config) int { return 4*c.Database.MaxConnections + 10 }
 
 // loginOf is the user of a database URL; "" if there is none.
 func loginOf(databaseURL string) string {
