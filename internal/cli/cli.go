@@ -196,7 +196,7 @@ func validated(c *config.Config) error {
 // warn logs what a configuration should not stay with.
 func warn(ctx context.Context, c *config.Config, log *slog.Logger) {
 	for _, p := range c.Warnings() {
-		log.WarnContext(ctx, "configuration: "+p.String())
+		log.WarnContext(ctx, "a setting should not stay as it is", slog.String("problem", p.String()))
 	}
 }
 

@@ -46,7 +46,7 @@ func alphabet(secret string) int {
 			other, beyondHex = true, true
 		}
 	}
-	if !beyondHex && !(lower && upper) {
+	if !beyondHex && (!lower || !upper) {
 		if lower || upper {
 			return 16
 		}

@@ -257,7 +257,8 @@ func TestInstallation(t *testing.T) {
 		return text
 	}
 	one, other := pgtest.New(t), pgtest.New(t)
-	if of(one) != of(one) || of(one) == of(other) {
-		t.Errorf("%s %s", of(one), of(other))
+	first, again, second := of(one), of(one), of(other)
+	if first != again || first == second {
+		t.Errorf("%s %s %s", first, again, second)
 	}
 }

@@ -75,12 +75,11 @@ func selectSettings(ctx context.Context, q postgres.Querier) (map[string]string,
 	if err != nil {
 		return nil, postgres.Fault(err)
 	}
+	listed, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Name, Value string }])
 	found := map[string]string{}
-	var name, value string
-	_, err = pgx.ForEachRow(rows, []any{&name, &value}, func() error {
-		found[name] = value
-		return nil
-	})
+	for _, s := range listed {
+		found[s.Name] = s.Value
+	}
 	return found, postgres.Fault(err)
 }
 

@@ -10,7 +10,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/fluxbase/fluxbase/internal/admin"
+	"github.com/fluxbase/fluxbase/internal/doctor"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
@@ -18,7 +20,11 @@ import (
 )
 
 // describe adds the routes that describe the others.
-func describe(routes []web.Route, installation string) ([]web.Route, error) {
+func describe(ctx context.Context, db *postgres.DB, routes []web.Route) ([]web.Route, error) {
+	installation, err := doctor.Installation(ctx, db.Single())
+	if err != nil {
+		return nil, fmt.Errorf("identifying the installation: %w", err)
+	}
 	account, err := openapi.Describe[user.User](wireTypes())
 	if err != nil {
 		return nil, fmt.Errorf("describing a user: %w", err)

@@ -233,11 +233,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	routes := concat(people.Routes(), own.Routes(), links.Routes(), (&rest.API{Service: data}).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(health))
-	installation, err := doctor.Installation(ctx, s.db.Single())
-	if err != nil {
-		return fmt.Errorf("identifying the installation: %w", err)
-	}
-	s.Routes, err = describe(routes, installation)
+	s.Routes, err = describe(ctx, s.db, routes)
 	if err != nil {
 		return err
 	}
