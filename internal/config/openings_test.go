@@ -50,7 +50,7 @@ func TestOpenings(t *testing.T) {
 		"plans":                      {append(url(address+"?sslmode=require"), "data.plan_enabled", "true"), "", "flag: data.plan_enabled is true: plans show the conditions of policies, and numbers drawn from rows that they hide"},
 		"writes that are undone":     {append(url(address+"?sslmode=require"), "data.tx_end", "rollback"), "", "flag: data.tx_end undoes what requests write"},
 		"no mail":                    {[]string{"database.url", address + "?sslmode=require"}, "", silent},
-		"http to this machine":       {append(url(address+"?sslmode=require"), "public_url", "http://localhost:8080"), "flag: public_url is not https; production refuses it", ""},
+		"http to this machine":       {append(url(address+"?sslmode=require"), "public_url", "http://localhost:8080"), "flag: public_url is not https: write the URL that people use, with TLS here or at a proxy before this server; production refuses it", ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

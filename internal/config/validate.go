@@ -75,7 +75,7 @@ func (c *Config) validateURL(refuse func(key, detail string)) {
 	case c.PublicURL == "":
 		refuse("public_url", "is not set: links in mail need it, such as https://api.example.com")
 	case c.Environment == Production && !strings.HasPrefix(c.PublicURL, "https://"):
-		refuse("public_url", "is not https")
+		refuse("public_url", "is not https: write the URL that people use, with TLS here or at a proxy before this server")
 	}
 }
 

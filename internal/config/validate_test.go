@@ -44,7 +44,7 @@ func TestValidate(t *testing.T) {
 		"no JWT secret":                        {[]string{"auth.jwt.secret", ""}, ""},
 		"https in staging":                     {[]string{"environment", "staging"}, ""},
 		"http in staging":                      {[]string{"environment", "staging", "public_url", "http://api.example.com"}, ""},
-		"http":                                 {[]string{"public_url", "http://api.example.com"}, "flag: public_url is not https; production refuses it"},
+		"http":                                 {[]string{"public_url", "http://api.example.com"}, "flag: public_url is not https: write the URL that people use, with TLS here or at a proxy before this server; production refuses it"},
 		"wildcard":                             {[]string{"server.cors.allowed_origins", "*"}, "flag: server.cors.allowed_origins lets every origin in with *: list the origins of your pages; production refuses it"},
 		"one origin":                           {[]string{"server.cors.allowed_origins", "https://a.example"}, ""},
 		"wildcard in staging":                  {[]string{"environment", "staging", "server.cors.allowed_origins", "*"}, "flag: server.cors.allowed_origins lets every origin in with *: list the origins of your pages; staging refuses it"},
