@@ -90,11 +90,8 @@ func (s *API) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 		return err
 	}
 	result, err := s.Read(r.Context(), request)
-	if result.Total != nil && err != nil { // there is nothing as far as that
-		w.Header()["Content-Range"] = []string{contentRange(dataapi.Result{Total: result.Total})}
-	}
 	if err != nil {
-		return err
+		return beyond(w, result, err)
 	}
 	p.applied(w.Header(), r.Method)
 	if media.explain != "" {
@@ -184,13 +181,12 @@ func (s *API) change(w http.ResponseWriter, r *http.Request, c *web.Call, do fun
 	if err != nil {
 		return err
 	}
-	if media.explain == "" {
-		p.counted(w.Header(), r.Method, result.Count)
-	}
-	p.applied(w.Header(), r.Method)
 	if media.explain != "" {
+		p.applied(w.Header(), r.Method)
 		return write(w, http.StatusOK, media, result.Body)
 	}
+	p.counted(w.Header(), r.Method, result.Count)
+	p.applied(w.Header(), r.Method)
 	status := created(r.Method, result, p.returning)
 	if r.Method == http.MethodPost {
 		if location, ok := locate(r.URL.EscapedPath(), result); p.returning == plan.Keys && ok {
