@@ -19,6 +19,7 @@ var sqlStates = Group{"SQLSTATE", "What PostgreSQL says of the statement of a re
 	{"40P01", []fault.Kind{fault.Conflict}, "Two requests waited for each other. Nothing was done.", "Send the request again, after Retry-After."},
 	{"42501", []fault.Kind{fault.Forbidden, fault.Unauthenticated}, "The role has no privilege for this, or a policy refuses the row; 401 if nobody is signed in.", "Sign in; fluxbase-cli rls explain says which policy it is."},
 	{"42703", []fault.Kind{fault.Invalid}, "There is no such column.", ""},
+	{"42704", []fault.Kind{fault.Invalid}, "There is no such type.", ""},
 	{"42883", []fault.Kind{fault.NotFound, fault.Invalid}, "There is no such function; 400 if it is an operator that does not fit a column.", ""},
 	{"42P01", []fault.Kind{fault.NotFound}, "A function or view reads a table that there is not.", "Correct the function."},
 	{"42P17", []fault.Kind{fault.Misbehaved}, "The policies of a table lead back to themselves.", "fluxbase-cli rls lint names the policy."},
