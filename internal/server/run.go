@@ -17,6 +17,9 @@ import (
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
+// maxHeader is the most bytes of the request line and the header of a request.
+const maxHeader = 32 << 10
+
 // Run serves on a listener and does what nobody waits for until ctx is done,
 // then lets requests and jobs finish for as long as the configuration grants,
 // and closes the database. The listener is closed in any case.
@@ -50,7 +53,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	c := s.config.Server
 	h := &http.Server{
 		Handler: s.Handler, ReadHeaderTimeout: c.ReadHeaderTimeout, ReadTimeout: c.ReadTimeout,
-		WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout, MaxHeaderBytes: 32 << 10,
+		WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
