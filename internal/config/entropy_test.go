@@ -71,6 +71,9 @@ func TestDocumentedSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, secret := range candidate.FindAllString(string(text), -1) {
+			if strings.HasPrefix(secret, "fluxbase_") { // the name of a metric
+				continue
+			}
 			looked++
 			if weakSecret(secret) == "" {
 				t.Errorf("%s has a secret for tokens that production would take: %s", page, secret)
