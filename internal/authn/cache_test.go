@@ -16,7 +16,7 @@ import (
 
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
-	var c cache
+	var c cache[verified]
 	digest := func(n int) [sha256.Size]byte {
 		return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
 	}
@@ -66,23 +66,30 @@ func TestRememberedTokensExpire(t *testing.T) {
 
 // keys verifies anything until it is told not to.
 type keys struct {
-	revoked  bool
-	verified int
+	revoked        bool
+	verified, used int
+	version        int64
+	expires        time.Time
 }
 
-func (k *keys) Verify(context.Context, string) (*principal.Principal, error) {
+func (k *keys) Verify(context.Context, string) (apikey.Verified, error) {
 	k.verified++
 	if k.revoked {
-		return nil, apikey.ErrInvalid
+		return apikey.Verified{}, apikey.ErrInvalid
 	}
-	return &principal.Principal{Role: principal.Service, Key: id.Key{1}}, nil
+	return apikey.Verified{
+		ID: id.Key{1}, ExpiresAt: k.expires,
+		Principal: &principal.Principal{Role: principal.Authenticated, User: id.User{1}, Key: id.Key{1}, Version: k.version},
+	}, nil
 }
+func (k *keys) Used(id.Key) { k.used++ }
 
 // forgetful knows of nothing, and is sure of it: a set of revoked things that
 // has swept a key out, or never heard of it.
 type forgetful struct{}
 
 func (forgetful) Contains(string, id.UUID) (revoked, known bool) { return false, true }
+func (forgetful) Overtaken(id.User, int64) bool                  { return false }
 
 // TestRevokedKeyIsNotRevived revokes a key of which no revocation is known here
 // any more: it is refused all the same, because a verified key is looked up
@@ -93,7 +100,7 @@ func TestRevokedKeyIsNotRevived(t *testing.T) {
 	keeper := &keys{}
 	a := &Authenticator{Keys: keeper, Revoked: forgetful{}, Now: func() time.Time { return now }}
 	for range 3 {
-		if _, err := a.Key(context.Background(), "key"); err != nil {
+		if _, err := a.Key(context.Background(), "key", apikey.Sender{}); err != nil {
 			t.Fatalf("control: %v", err)
 		}
 	}
@@ -102,7 +109,7 @@ func TestRevokedKeyIsNotRevived(t *testing.T) {
 	}
 	keeper.revoked = true
 	now = now.Add(time.Minute)
-	if _, err := a.Key(context.Background(), "key"); !errors.Is(err, apikey.ErrInvalid) {
+	if _, err := a.Key(context.Background(), "key", apikey.Sender{}); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("a minute after its revocation: %v", err)
 	}
 }

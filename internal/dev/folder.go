@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/config"
 )
 
@@ -87,7 +88,9 @@ func (f folder) keys(ctx context.Context, keeper *apikey.Keeper) (keyTexts, erro
 	for text, kind := range map[*string]apikey.Kind{&k.Client: apikey.Client, &k.Service: apikey.Service} {
 		_, err := keeper.Verify(ctx, *text)
 		if errors.Is(err, apikey.ErrInvalid) {
-			_, *text, err = keeper.Create(ctx, kind, "development")
+			var made apikey.Made
+			made, err = keeper.Create(ctx, kind, apikey.New{Name: "development"}, audit.Actor{})
+			*text = made.Text
 		}
 		if err != nil {
 			return k, fmt.Errorf("making the development keys: %w", err)

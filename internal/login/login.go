@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -60,6 +61,7 @@ type Service struct {
 	Flows     *otp.Service
 	Mail      *mail.Service
 	Sessions  *session.Service
+	Keys      *apikey.Keeper // of users
 	Config    Config
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/server"
@@ -118,11 +119,11 @@ func (s *Server) run(listener net.Listener) {
 
 func (s *Server) key(kind apikey.Kind) string {
 	s.t.Helper()
-	_, text, err := s.Keys.Create(context.Background(), kind, "test")
+	made, err := s.Keys.Create(context.Background(), kind, apikey.New{Name: "test"}, audit.Actor{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return text
+	return made.Text
 }
 
 // Answer is an answer of the server.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
@@ -45,19 +46,19 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'
 func Routes(document []byte) []web.Route {
 	return []web.Route{
 		{
-			Method: http.MethodGet, Path: "/api/v1/openapi.json", Hidden: true,
+			Method: http.MethodGet, Path: "/api/v1/openapi.json", Hidden: true, Scope: principal.AnyScope,
 			Serve: func(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
 				return web.WriteJSON(w, http.StatusOK, document)
 			},
 		},
 		{
-			Method: http.MethodGet, Path: "/docs", Hidden: true,
+			Method: http.MethodGet, Path: "/docs", Hidden: true, Scope: principal.AnyScope,
 			Serve: func(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
 				w.Header().Set("Content-Security-Policy", policy)
 				return send(w, "text/html; charset=utf-8", []byte(page))
 			},
 		},
-		{Method: http.MethodGet, Path: "/docs/redoc.js", Hidden: true, Serve: serveScript},
+		{Method: http.MethodGet, Path: "/docs/redoc.js", Hidden: true, Scope: principal.AnyScope, Serve: serveScript},
 	}
 }
 
