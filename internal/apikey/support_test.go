@@ -2,6 +2,7 @@ package apikey_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -67,12 +68,12 @@ func expect(t *testing.T, what string, a servertest.Answer, status int, code str
 	}
 }
 
-// refusedSoon waits until something is refused, for a second at most.
-func refusedSoon(t *testing.T, what string, do func() servertest.Answer, status int) {
+// refusedSoon waits until a credential is refused, for a second at most.
+func refusedSoon(t *testing.T, what string, do func() servertest.Answer) {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		a := do()
-		if a.Status == status {
+		if a.Status == http.StatusUnauthorized {
 			return
 		}
 		if time.Since(began) > time.Second {

@@ -28,9 +28,9 @@ const (
 	PasswordReset            Action = "user.password_reset"
 	Reauthenticated          Action = "user.reauthenticated"
 	SecondFactorRejected     Action = "user.second_factor_rejected"
-	APIKeyCreated            Action = "user.api_key_created"
-	APIKeyRevoked            Action = "user.api_key_revoked"
-	APIKeysRevoked           Action = "user.api_keys_revoked"
+	APIKeyCreated            Action = "user.api_key_created"  //nolint:gosec // the name of an action
+	APIKeyRevoked            Action = "user.api_key_revoked"  //nolint:gosec // the name of an action
+	APIKeysRevoked           Action = "user.api_keys_revoked" //nolint:gosec // the name of an action
 	FactorEnrolled           Action = "user.factor_enrolled"
 	FactorAdded              Action = "user.factor_added"
 	FactorRemoved            Action = "user.factor_removed"
