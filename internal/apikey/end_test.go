@@ -44,6 +44,7 @@ func TestKeysEndWithTheirUser(t *testing.T) {
 				fmt.Sprintf(`{"current_password":%q,"new_password":"another-password","revoke_api_keys":true}`, servertest.Password))
 		},
 		"reset by mail": func(p servertest.Person, _ apiKey) servertest.Answer {
+			a.DB.Exec(t, `update auth.users set email_verified_at = now() where id = $1`, p.ID) // so that it is no first proof
 			a.Do("POST", "/api/v1/auth/password/reset", "", fmt.Sprintf(`{"email":%q}`, p.Email))
 			return a.Do("POST", "/api/v1/auth/password/reset/confirm", "", fmt.Sprintf(`{"token":%q,"password":"another-password"}`, token(t, p.Email, a, b)))
 		},
@@ -135,6 +136,25 @@ func TestExpiry(t *testing.T) {
 	expect(t, "control", s.Do("GET", "/api/v1/auth/settings", lasting, ""), 200, "")
 	if a := s.Do("GET", "/api/v1/auth/api-keys", p.Access, ""); strings.Count(a.Body, `"prefix"`) != 2 {
 		t.Errorf("one that has expired is still listed: %s", a.Body)
+	}
+}
+
+// TestLastUseOutlivesTheServer stops a server that has been asked a moment ago.
+func TestLastUseOutlivesTheServer(t *testing.T) {
+	t.Parallel()
+	s := house(t)
+	made := makeKey(t, s, s.SignUp(), `{"name":"k"}`)
+	used := func() (n int) {
+		s.DB.Scan(t, `select count(*) from auth.api_keys where id = $1 and last_used_at is not null`, []any{made.ID}, &n)
+		return n
+	}
+	expect(t, "a use", s.Do("GET", "/api/v1/tables/todos", made.Key, ""), 200, "")
+	if used() != 0 {
+		t.Error("the request has written its use")
+	}
+	s.Stop()
+	if used() != 1 {
+		t.Error("the use is lost")
 	}
 }
 
