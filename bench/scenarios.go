@@ -30,7 +30,7 @@ func known() []string {
 		names = append(names, s.name)
 	}
 	return append(names, "storm", "wrong-passwords", "scale", "clean-up",
-		"policy-helper", "api-key", "planning", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption")
+		"policy-helper", "api-key", "planning", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption", "limits")
 }
 
 // sample is how many answers one body is read of. The status is always checked.

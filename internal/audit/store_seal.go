@@ -54,13 +54,17 @@ func transactions(ctx context.Context, q postgres.Querier, sql string, args ...a
 // Not an advisory lock, which any API role could take.
 const lockCursorSQL = `select true from auth.audit_cursors where name = $1 for update skip locked`
 
-// lockCursor makes a work this transaction's, if it is nobody's.
+// lockCursor makes a work this transaction's, if it is nobody's. That there is no
+// such row is an error: it would be nobody's for ever.
 func lockCursor(ctx context.Context, q postgres.Querier, name string) (mine bool, err error) {
 	err = q.QueryRow(ctx, lockCursorSQL, name).Scan(&mine)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return mine, postgres.Fault(err)
 	}
-	return mine, postgres.Fault(err)
+	if _, err := selectCursor(ctx, q, name); err != nil {
+		return false, fmt.Errorf("reading the row %q of auth.audit_cursors: %w", name, err)
+	}
+	return false, nil
 }
 
 const selectCursorSQL = `select number from auth.audit_cursors where name = $1`

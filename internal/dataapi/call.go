@@ -32,7 +32,8 @@ type Call struct {
 	Media    string // of Body: application/json, text/plain or application/octet-stream
 	Body     []byte
 	Answer   plan.Answer
-	Single   bool // refuse anything but one row
+	Single   bool    // refuse anything but one row
+	Window   *Window // more narrow than limit and offset; for Read
 
 	MaxAffected *int64 // refuse to answer with more rows
 }
@@ -79,6 +80,9 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 	if c.Read && f.Volatility == catalog.Volatile {
 		return Answer{}, refuseVolatile(f)
 	}
+	if f.Set {
+		c.Window.narrow(&q)
+	}
 	if c.MaxAffected != nil && !f.Set {
 		return Answer{}, Fault(fault.Invalid, "PGRST128", "Function must return SETOF or TABLE when max-affected preference is used with handling=strict")
 	}
@@ -103,12 +107,15 @@ func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q qu
 	if q.Offset != nil {
 		a.Offset = *q.Offset
 	}
+	if c.Read { // anything else has been done
+		return a, a.reached()
+	}
 	return a, nil
 }
 
 func refuseVolatile(f *catalog.Function) error {
 	e := Fault(fault.MethodNotAllowed, "PGRST101", "The function "+f.Schema+"."+f.Name+" may change something: call it by POST")
-	e.SQL.Hint = "If it changes nothing, declare it so: alter function " + plan.Quote(f.Schema) + "." + plan.Quote(f.Name) + " stable"
+	e.SQL.Hint = "If it changes nothing, declare it so: alter function " + postgres.Quote(f.Schema, f.Name) + " stable"
 	return e
 }
 

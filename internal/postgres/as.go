@@ -170,12 +170,19 @@ func (st *Statement) held() bool {
 	return st.Held || st.Rollback || st.Isolation != "" || slices.ContainsFunc(st.Before, func(s Step) bool { return s.Decides })
 }
 
-// begin is the word that begins a transaction.
+// begin is the statement that begins a transaction. A level that there is not
+// is the highest.
 func (i Isolation) begin() string {
-	if i == "" {
+	switch i {
+	case "":
 		return "begin"
+	case ReadCommitted:
+		return "begin isolation level read committed"
+	case RepeatableRead:
+		return "begin isolation level repeatable read"
+	default:
+		return "begin isolation level serializable"
 	}
-	return "begin isolation level " + string(i)
 }
 
 // texts writes arguments in PostgreSQL's text format.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // Arguments are what a function is called with: the members of a JSON object, or
@@ -113,13 +114,17 @@ func (b *builder) firstColumn(conditions []query.Cond) {
 
 // call writes the call, and what has to stand before it in FROM.
 func (b *builder) call(f *catalog.Function, a Arguments) (lateral, call string) {
-	name := Quote(f.Schema) + "." + Quote(f.Name)
+	name := postgres.Quote(f.Schema, f.Name)
 	if a.Whole != nil {
 		return "", name + "(" + b.arg(*a.Whole) + "::" + f.Arguments[0].Type.SQL + ")"
 	}
 	var given, definitions []string
+	unnamed := positional(f, a)
 	for _, arg := range f.Arguments {
-		written := Quote(arg.Name) + " => "
+		written := postgres.Quote(arg.Name) + " => "
+		if unnamed {
+			written = ""
+		}
 		if arg.Variadic {
 			written = "variadic " + written
 		}
@@ -132,8 +137,8 @@ func (b *builder) call(f *catalog.Function, a Arguments) (lateral, call string) 
 		case a.Texts != nil:
 			written += b.arg(text(arg, a.Texts[arg.Name])) + "::" + arg.Type.SQL
 		default:
-			written += "j." + Quote(arg.Name)
-			definitions = append(definitions, Quote(arg.Name)+" "+arg.Type.SQL)
+			written += "j." + postgres.Quote(arg.Name)
+			definitions = append(definitions, postgres.Quote(arg.Name)+" "+arg.Type.SQL)
 		}
 		given = append(given, written)
 	}
@@ -142,6 +147,21 @@ func (b *builder) call(f *catalog.Function, a Arguments) (lateral, call string) 
 		lateral = "json_to_record(" + b.arg(a.JSON) + "::json) as j(" + strings.Join(definitions, ", ") + ") cross join lateral "
 	}
 	return lateral, name + "(" + strings.Join(given, ", ") + ")"
+}
+
+// positional says that a call has to be by position: PostgreSQL takes the default
+// of a variadic argument only then. What is given has to come first.
+func positional(f *catalog.Function, a Arguments) bool {
+	last := len(f.Arguments) - 1
+	if last < 0 || !f.Arguments[last].Variadic || !f.Arguments[last].Default || a.has(f.Arguments[last].Name) {
+		return false
+	}
+	for i := range f.Arguments[:last] {
+		if i > 0 && a.has(f.Arguments[i].Name) && !a.has(f.Arguments[i-1].Name) {
+			return false
+		}
+	}
+	return true
 }
 
 // text is an argument as text. A variadic one takes each value for an element.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // selection writes a SELECT without limit: what is asked of the level.
@@ -56,7 +57,7 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 		case isStar(item):
 			for _, c := range b.table.Columns {
 				next(false)
-				b.text(b.alias, ".", Quote(c.Name))
+				b.text(b.alias, ".", postgres.Quote(c.Name))
 			}
 		case item.Embed == nil:
 			next(item.Aggregate != "")
@@ -71,12 +72,12 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 				next(false)
 				b.text("(")
 				b.apart(func() { b.spreadRows(s, r) })
-				b.text(") as ", Quote(s.outputs[0].key))
+				b.text(") as ", postgres.Quote(s.outputs[0].key))
 				continue
 			}
 			for _, o := range s.outputs {
 				next(o.item != nil)
-				b.text(b.spreadOutput(s.alias+"."+Quote(o.key), o), " as ", Quote(o.key))
+				b.text(b.spreadOutput(s.alias+"."+postgres.Quote(o.key), o), " as ", postgres.Quote(o.key))
 			}
 			spreads = append(spreads, s)
 		case len(item.Embed.Query.Select) > 0:
@@ -129,7 +130,7 @@ func (b *builder) item(item *query.Item) {
 	b.mark(item.Column)
 	expression := "*"
 	if item.Column != "" || item.Aggregate == "" {
-		expression = cast(b.field(item.Field, item.Cast == nil), item.Cast)
+		expression = b.cast(b.field(item.Field, item.Cast == nil), item.Cast)
 	}
 	switch {
 	case item.Aggregate == "":
@@ -140,7 +141,7 @@ func (b *builder) item(item *query.Item) {
 	}
 	b.text(expression)
 	if _, plain := b.table.Column(item.Key()); !plain || item.Alias != "" || item.Aggregate != "" || item.Path != nil || item.Cast != nil {
-		b.text(" as ", Quote(item.Key()))
+		b.text(" as ", postgres.Quote(item.Key()))
 	}
 }
 
@@ -158,12 +159,15 @@ func (b *builder) aggregate(item *query.Item, of string) string {
 	if !b.answer.Aggregates {
 		b.fail(ErrAggregates)
 	}
-	return cast(string(item.Aggregate)+"("+of+")", item.Result)
+	return b.cast(string(item.Aggregate)+"("+of+")", item.Result)
 }
 
-func cast(expression string, t *query.Type) string {
+func (b *builder) cast(expression string, t *query.Type) string {
 	if t == nil {
 		return expression
+	}
+	if b.answer.Hides != nil && b.answer.Hides(t) {
+		b.fail(&UnknownTypeError{t})
 	}
 	return "cast(" + expression + " as " + typeName(t) + ")"
 }

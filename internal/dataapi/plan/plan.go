@@ -14,6 +14,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // Statement is a statement with its parameters. Where it returns rows it
@@ -56,6 +57,22 @@ func (e *UnknownColumnError) Error() string {
 	return fmt.Sprintf("column %s.%s does not exist", e.Table, e.Column)
 }
 
+// UnknownTypeError names a type that does not exist, for all that the caller is to
+// know.
+type UnknownTypeError struct{ Type *query.Type }
+
+// Error implements error, in PostgreSQL's words.
+func (e *UnknownTypeError) Error() string {
+	name := e.Type.Name
+	if e.Type.Schema != "" {
+		name = e.Type.Schema + "." + name
+	}
+	if e.Type.Array {
+		name += "[]"
+	}
+	return fmt.Sprintf(`type "%s" does not exist`, name)
+}
+
 // Answer is the shape of what a statement returns, and what it may be made of.
 type Answer struct {
 	Returning Returning // by a write
@@ -65,6 +82,7 @@ type Answer struct {
 
 	Aggregates bool                      // whether functions over rows may be used
 	Serves     func(*catalog.Table) bool // which tables may be embedded; nil is all
+	Hides      func(*query.Type) bool    // which types are not to be known; nil is none
 }
 
 // Returning is what a write answers with.
@@ -136,11 +154,6 @@ func (b *builder) arg(value any) string {
 	return "$" + strconv.Itoa(len(b.args))
 }
 
-// Quote makes an SQL identifier of any text without NUL.
-func Quote(name string) string {
-	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
-}
-
 func (b *builder) statement(returns bool) (Statement, error) {
 	if b.err != nil {
 		return Statement{}, b.err
@@ -181,9 +194,9 @@ func (b *builder) count(q *query.Query) {
 func typeName(t *query.Type) string {
 	var s strings.Builder
 	if t.Schema != "" {
-		s.WriteString(Quote(t.Schema) + ".")
+		s.WriteString(postgres.Quote(t.Schema) + ".")
 	}
-	s.WriteString(Quote(t.Name))
+	s.WriteString(postgres.Quote(t.Name))
 	for i, n := range t.Modifiers {
 		s.WriteString([]string{"(", ", "}[min(i, 1)] + strconv.Itoa(n))
 	}

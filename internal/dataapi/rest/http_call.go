@@ -23,6 +23,7 @@ func (s *API) callRoutes() []web.Route {
 		{Name: "select", In: "query", Description: "For rows: as for tables, and so are filters and order"},
 		{Name: "limit", In: "query", Description: "At most this many rows or values"},
 		{Name: "offset", In: "query", Description: "Skip this many"},
+		{Name: "Range", In: "header", Description: "By GET: rows or values, as 0-9"},
 		{Name: "Accept", In: "header", Description: "application/json (default), application/vnd.pgrst.object+json for exactly one row, application/vnd.pgrst.array+json;nulls=stripped, or text/csv"},
 		{Name: "Prefer", In: "header", Description: "return=minimal leaves out the answer; count=exact; handling=strict; max-affected=N"},
 		{Name: "Accept-Profile", In: "header", Description: "By GET: a schema other than the default one; Content-Profile by POST"},
@@ -75,9 +76,14 @@ func (s *API) call(w http.ResponseWriter, r *http.Request, c *web.Call, call dat
 	call.Function, call.Query, call.Single, call.MaxAffected = c.Path("function"), r.URL.RawQuery, m.single, p.maxAffected
 	call.Answer = plan.Answer{CSV: m.csv, Stripped: m.stripped, Count: p.count != ""}
 	call.Terms = s.terms(c, r, p, m, "/rpc/"+call.Function)
+	if call.Read {
+		if call.Window, err = window(r); err != nil {
+			return err
+		}
+	}
 	a, err := s.Call(r.Context(), call)
 	if err != nil {
-		return err
+		return beyond(w, a.Result, err)
 	}
 	a.Void = a.Void || p.given["return"] == "return=minimal"
 	p.appliedToCall(w.Header(), call.Read)
