@@ -11,12 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
-
-	"github.com/go-json-experiment/json"
-
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/servertest"
 	"github.com/fluxbase/fluxbase/internal/web"
