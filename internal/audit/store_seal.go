@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -142,4 +143,19 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 func insertSeal(ctx context.Context, q postgres.Querier, s seal) error {
 	_, err := q.Exec(ctx, insertSealSQL, s.number, s.at, s.month, s.lastSequence, s.records, s.entries, s.recordsSum, s.previous, s.digest, s.mac)
 	return postgres.Fault(err)
+}
+
+const selectWaitingSQL = `
+select l.at from auth.audit_log l
+where l.sequence > (select coalesce(max(s.last_sequence), 0) from auth.audit_seals s)
+order by l.sequence limit 1`
+
+// selectWaiting returns the time of the first record that waits to be sealed; zero
+// if none does.
+func selectWaiting(ctx context.Context, q postgres.Querier) (at time.Time, err error) {
+	err = q.QueryRow(ctx, selectWaitingSQL).Scan(&at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return at, postgres.Fault(err)
 }

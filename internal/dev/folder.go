@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/doctor"
 )
 
 // folder is where a development server keeps what nobody has to type: files
@@ -54,6 +56,30 @@ const keyFile = "secret.key"
 // that has run before.
 func FillSecrets(c *config.Config) error { return folder(c.Database.DataDir).fillSecrets(c) }
 
+// Made returns what is wrong with a configuration that is not for development:
+// it has the key that a development server made for itself in the data
+// directory, which lies there for whoever works on the machine.
+func Made(c *config.Config) []config.Problem {
+	text, err := folder(c.Database.DataDir).read(keyFile)
+	if c.Environment == config.Development || err != nil {
+		return nil
+	}
+	made, err := config.DecodeKey(strings.TrimSpace(text))
+	if err != nil {
+		return nil
+	}
+	var problems []config.Problem
+	for _, k := range c.EncryptionKeys() {
+		if key, err := k.Bytes(); err == nil && subtle.ConstantTimeCompare(key, made) == 1 {
+			problems = append(problems, config.Problem{
+				Place: k.Place, Key: fmt.Sprintf("encryption key %d", k.Version),
+				Detail: fmt.Sprintf("is the one that fluxbase dev has made in %s: make one with openssl rand -hex 32; %s refuses it", c.Database.DataDir, c.Environment),
+			})
+		}
+	}
+	return problems
+}
+
 // secret returns the content of a file, which is 32 random bytes in
 // hexadecimal if it was not there.
 func (f folder) secret(name string) (string, error) {
@@ -89,7 +115,7 @@ func (f folder) keys(ctx context.Context, keeper *apikey.Keeper) (keyTexts, erro
 		_, err := keeper.Verify(ctx, *text)
 		if errors.Is(err, apikey.ErrInvalid) {
 			var made apikey.Made
-			made, err = keeper.Create(ctx, kind, apikey.New{Name: "development"}, audit.Actor{})
+			made, err = keeper.Create(ctx, kind, apikey.New{Name: doctor.DevelopmentName}, audit.Actor{})
 			*text = made.Text
 		}
 		if err != nil {

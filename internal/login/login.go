@@ -62,6 +62,7 @@ type Service struct {
 	Mail      *mail.Service
 	Sessions  *session.Service
 	Keys      *apikey.Keeper // of users
+	SignIns   *SignIns       // nil counts nothing
 	Config    Config
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
@@ -62,6 +63,10 @@ const (
 	Serializable   Isolation = "serializable"
 )
 
+// resetSQL undoes what functions of an application have set for the session of
+// somebody before: a search_path, or a setting that a policy reads.
+const resetSQL = "reset all"
+
 // settingsSQL makes the transaction the caller's. The claims hold nothing that
 // the caller wrote unchecked: they are the payload of a verified token. It
 // returns no row and no column, so that nothing has to travel back.
@@ -81,10 +86,15 @@ const settingsSQL = `select where concat(
 // and form one implicit transaction: one network round trip, undone as a whole
 // by any error. The first time that a connection meets a statement it is
 // prepared on the way, with the caller's privileges.
-func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan Scan) error {
+func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan Scan) (err error) {
 	pool, ok := db.roles[p.Role]
 	if !ok {
 		return fmt.Errorf("running a statement as a principal: no pool for role %q", p.Role)
+	}
+	if db.config.Traced {
+		var span trace.Span
+		ctx, span = startSpan(ctx, st.SQL, p.Role)
+		defer func() { endSpan(span, err) }()
 	}
 	settings := db.settings(p, st.ReadOnly, st.Timeout)
 	conn, err := pool.Acquire(ctx)
@@ -136,11 +146,12 @@ func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byt
 	}
 	steps, sqls := st.steps(scan)
 	held := st.held()
-	r.makeRoom(append(sqls, settingsSQL)...)
+	r.makeRoom(append(sqls, resetSQL, settingsSQL)...)
 	if held {
 		r.pipe.SendQueryParams(st.Isolation.begin(), nil, nil, nil, nil)
 		r.expect(nil)
 	}
+	r.send(resetSQL, nil, nil)
 	r.send(settingsSQL, settings, nil)
 	err := r.all(steps)
 	if held {

@@ -17,11 +17,14 @@ import (
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
+// maxHeader is the most bytes of the request line and the header of a request.
+const maxHeader = 32 << 10
+
 // Run serves on a listener and does what nobody waits for until ctx is done,
 // then lets requests and jobs finish for as long as the configuration grants,
 // and closes the database. The listener is closed in any case.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	defer s.close()
+	defer s.close(ctx)
 	admin, err := s.listenAdmin(ctx)
 	if err != nil {
 		_ = listener.Close()
@@ -51,7 +54,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	c := s.config.Server
 	h := &http.Server{
 		Handler: s.Handler, ReadHeaderTimeout: c.ReadHeaderTimeout, ReadTimeout: c.ReadTimeout,
-		WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout, MaxHeaderBytes: 32 << 10,
+		WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
@@ -61,7 +64,9 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	s.logger.InfoContext(ctx, "stopping", slog.Duration("grace", c.ShutdownTimeout))
+	s.health.Drain()
+	s.logger.InfoContext(ctx, "stopping", slog.Duration("delay", c.ShutdownDelay), slog.Duration("grace", c.ShutdownTimeout))
+	s.linger(failed)
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
 	defer cancel()
 	if err := h.Shutdown(draining); err != nil {
@@ -72,6 +77,16 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving: %w", err)
 	}
 	return nil
+}
+
+// linger goes on serving while whatever sends requests here finds out that the
+// server is not ready any more.
+func (s *Server) linger(failed chan error) {
+	select {
+	case err := <-failed:
+		failed <- err
+	case <-time.After(s.config.Server.ShutdownDelay):
+	}
 }
 
 // listenAdmin opens the admin listener; nil if there is to be none.

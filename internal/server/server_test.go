@@ -13,7 +13,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/servertest"
 )
 
-var update = flag.Bool("update", false, "write docs/reference/openapi.json")
+var update = flag.Bool("update", false, "write docs/reference/openapi.json and errors.md")
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -124,15 +124,6 @@ func TestEdge(t *testing.T) {
 		if got := strict.Do("GET", "/livez", "", "", "Origin", origin).Header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("staging: origin %s: %q, want %q", origin, got, want)
 		}
-	}
-}
-
-// TestReadiness names the part that fails.
-func TestReadiness(t *testing.T) {
-	t.Parallel()
-	s := servertest.New(t)
-	if a := s.Do("GET", "/readyz", "", ""); a.Status != 200 {
-		t.Errorf("%d %s", a.Status, a.Body)
 	}
 }
 

@@ -11,7 +11,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,8 +22,11 @@ import (
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/server"
+	"github.com/fluxbase/fluxbase/internal/telemetry"
+	"github.com/fluxbase/fluxbase/internal/web/problem"
 )
 
 // Server is a running server.
@@ -62,7 +67,7 @@ func On(t *testing.T, db *pgtest.Database, options ...Option) *Server {
 	if c.PublicURL == "" {
 		c.PublicURL = s.URL
 	}
-	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(telemetry.InTrace(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if s.Server, err = server.New(context.Background(), c, db.OwnerURL, logger); err != nil {
 		t.Fatal(err)
 	}
@@ -86,12 +91,20 @@ func Config(t *testing.T, db *pgtest.Database, options ...Option) *config.Config
 	for _, o := range options {
 		o(settings)
 	}
+	for key, value := range settings {
+		if secretKey.MatchString(key) {
+			leaktest.Secret(leaktest.Credential, value)
+		}
+	}
 	c, err := config.Load(config.Sources{Flags: settings, Defaults: map[string]string{"environment": "development"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
+
+// secretKey matches the settings whose values are secrets.
+var secretKey = regexp.MustCompile(`password$|secret|token$|encryption.*key|redis\.url$|database\..*url$`)
 
 // Stop ends the server before the test does.
 func (s *Server) Stop() { s.stop() }
@@ -123,6 +136,7 @@ func (s *Server) key(kind apikey.Kind) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	leaktest.Secret(leaktest.Key, made.Text)
 	return made.Text
 }
 
@@ -171,6 +185,7 @@ func (s *Server) Do(method, path, bearer, body string, fields ...string) Answer 
 	for i := 0; i+1 < len(fields); i += 2 {
 		r.Header.Add(fields[i], fields[i+1])
 	}
+	leaktest.Traffic(path, r.Header, []byte(body))
 	response, err := client.Do(r)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
@@ -180,7 +195,35 @@ func (s *Server) Do(method, path, bearer, body string, fields ...string) Answer 
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return Answer{response.StatusCode, response.Header, string(content)}
+	leaktest.Traffic(path, response.Header, content)
+	a := Answer{response.StatusCode, response.Header, string(content)}
+	if why := Undocumented(path, a); why != "" {
+		s.t.Errorf("%s %s: %s", method, path, why)
+	}
+	return a
+}
+
+// Undocumented says what is wrong with the code of an answer: every error that a
+// test is answered with is on the page of errors, and its type leads there. Only
+// functions of the application, behind the data API, make up codes.
+func Undocumented(path string, a Answer) string {
+	if !strings.HasPrefix(a.Header.Get("Content-Type"), "application/problem+json") || a.Body == "" {
+		return ""
+	}
+	var p struct{ Type, Code string }
+	if err := json.Unmarshal([]byte(a.Body), &p); err != nil {
+		return "the problem cannot be read: " + err.Error()
+	}
+	entry, listed := problem.Entry(p.Code)
+	data := strings.HasPrefix(path, "/api/v1/tables/") || strings.HasPrefix(path, "/api/v1/rpc/") || strings.HasPrefix(path, "/rest/v1/")
+	switch {
+	case listed && p.Type != problem.Page+"#"+entry:
+		return fmt.Sprintf("the type of the code %s is %s", p.Code, p.Type)
+	case !listed && (!data || p.Type != "about:blank"):
+		return fmt.Sprintf("the code %s is not on the page of errors", p.Code)
+	default:
+		return ""
+	}
 }
 
 // Person is somebody who is signed in.
