@@ -249,12 +249,14 @@ func DevelopmentKeys(ctx context.Context, q postgres.Querier) ([]string, error) 
 }
 
 func (k keyRow) finding(now time.Time, development, tracked bool) *telemetry.Finding {
-	const revoke = "fluxbase-cli keys revoke "
+	const revoke, rotate = "fluxbase-cli keys revoke ", "fluxbase-cli keys rotate "
 	switch {
 	case k.Name == DevelopmentName && !development:
 		return &telemetry.Finding{Severity: telemetry.Problem, Detail: "fluxbase dev has made it, and printed it at every start.", Fix: revoke + k.ID}
+	case k.Rotated:
+		return nil // it ends because it is meant to
 	case k.Expires != nil && k.Expires.After(now) && k.Expires.Before(now.Add(expiresWithin)):
-		return &telemetry.Finding{Severity: telemetry.Warning, Detail: "It ends on " + k.Expires.Format(time.DateOnly) + ".", Fix: "Make another one, give it to whoever uses this one, and then: " + revoke + k.ID}
+		return &telemetry.Finding{Severity: telemetry.Warning, Detail: "It ends on " + k.Expires.Format(time.DateOnly) + ".", Fix: rotate + k.ID + ", and give the new one to whoever uses this one"}
 	case tracked && k.LastUsed == nil && now.Sub(k.CreatedAt) > unusedAfter && !development:
 		return &telemetry.Finding{Severity: telemetry.Note, Detail: "Nobody has used it since it was made, on " + k.CreatedAt.Format(time.DateOnly) + ".", Fix: revoke + k.ID}
 	}

@@ -166,6 +166,9 @@ func TestKeys(t *testing.T) {
 	}
 	add(doctor.DevelopmentName)
 	only(t, keys(now, false), "(development)", telemetry.Problem, "fluxbase-cli keys revoke ")
+	if made, err := doctor.DevelopmentKeys(t.Context(), db.Single()); err != nil || len(made) != 1 {
+		t.Errorf("made by fluxbase dev: %v, %v", made, err)
+	}
 	if found := keys(now, true); len(found) > 0 {
 		t.Errorf("in development: %+v", found)
 	}
@@ -173,7 +176,6 @@ func TestKeys(t *testing.T) {
 	if found := keys(now, false); len(found) > 0 {
 		t.Errorf("revoked: %+v", found)
 	}
-	db.Exec(t, `alter table auth.api_keys add column if not exists last_used_at timestamptz, add column if not exists expires_at timestamptz`)
 	if found := keys(now, false); len(found) > 0 {
 		t.Errorf("new: %+v", found)
 	}
@@ -183,12 +185,48 @@ func TestKeys(t *testing.T) {
 		t.Errorf("used: %+v", found)
 	}
 	db.Exec(t, `update auth.api_keys set expires_at = now() + interval '10 days' where name = 'backend'`)
-	only(t, keys(now, false), "(backend)", telemetry.Warning, "Make another one")
+	only(t, keys(now, false), "(backend)", telemetry.Warning, "fluxbase-cli keys rotate ")
 	if found := keys(now.AddDate(0, 0, 11), false); len(found) > 0 {
 		t.Errorf("ended: %+v", found)
 	}
+	db.Exec(t, `update auth.api_keys set replaced_by = gen_random_uuid() where name = 'backend'`)
+	if found := keys(now, false); len(found) > 0 {
+		t.Errorf("rotated: %+v", found)
+	}
 	db.Exec(t, `update auth.encryption_keys set activated_at = now() - interval '500 days' where state = 'active'`)
 	only(t, keys(now, false), "encryption key version 1", telemetry.Note, "fluxbase-cli secrets rotate")
+}
+
+// TestKeysOfUsersAreTheirs has somebody call their own key as fluxbase dev calls
+// those it makes: production would refuse to start until it is gone, and no
+// command of an operator's ends it.
+func TestKeysOfUsersAreTheirs(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	db.Exec(t, `insert into auth.users (id, email) values ('00000000-0000-7000-8000-000000000001', 'person@example.com')`)
+	db.Exec(t, `insert into auth.api_keys (id, kind, user_id, scopes, name, prefix, digest, expires_at)
+		values (gen_random_uuid(), 'api', '00000000-0000-7000-8000-000000000001', '{tables:read}', 'development', 'fb_api_x', sha256('x'), now() + interval '10 days')`)
+	made, err := doctor.DevelopmentKeys(t.Context(), db.Single())
+	if err != nil || len(made) > 0 {
+		t.Errorf("made by fluxbase dev: %v, %v", made, err)
+	}
+	if found, err := doctor.Keys(t.Context(), db.Single(), time.Now(), false); err != nil || len(found) > 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// TestDevelopmentKeysThatAreOver has a key of fluxbase dev that has ended.
+func TestDevelopmentKeysThatAreOver(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for interval, want := range map[string]int{"1 hour": 1, "-1 hour": 0} {
+		db.Exec(t, `delete from auth.api_keys`)
+		db.Exec(t, `insert into auth.api_keys (id, kind, name, prefix, digest, expires_at)
+			values (gen_random_uuid(), 'service', 'development', 'fb_service_x', sha256('x'), now() + $1::text::interval)`, interval)
+		if made, err := doctor.DevelopmentKeys(t.Context(), db.Single()); err != nil || len(made) != want {
+			t.Errorf("it ends in %s: %v, %v", interval, made, err)
+		}
+	}
 }
 
 func TestOneAddress(t *testing.T) {

@@ -128,13 +128,18 @@ type keyRow struct {
 	CreatedAt time.Time
 	LastUsed  *time.Time // nil if that is not known
 	Expires   *time.Time
+	Rotated   bool // there is one in its place
 }
 
-// liveKeysSQL reads through JSON what not every version of the schema has.
+// liveKeysSQL reads through JSON what not every version of the schema has. Keys
+// of users are none of an operator's, and users name them as they like.
 const liveKeysSQL = `
 select k.id::text, k.kind, k.name, k.created_at,
-	(to_jsonb(k) ->> 'last_used_at')::timestamptz, (to_jsonb(k) ->> 'expires_at')::timestamptz
-from auth.api_keys k where k.revoked_at is null order by k.created_at limit 1000`
+	(to_jsonb(k) ->> 'last_used_at')::timestamptz, (to_jsonb(k) ->> 'expires_at')::timestamptz, to_jsonb(k) ->> 'replaced_by' is not null
+from auth.api_keys k
+where k.kind in ('client', 'service') and k.revoked_at is null
+	and coalesce((to_jsonb(k) ->> 'expires_at')::timestamptz > now(), true)
+order by k.created_at limit 1000`
 
 func selectLiveKeys(ctx context.Context, q postgres.Querier) ([]keyRow, error) {
 	rows, err := q.Query(ctx, liveKeysSQL)
