@@ -223,3 +223,29 @@ func TestSomebodyElsesKey(t *testing.T) {
 		t.Errorf("%s", actors)
 	}
 }
+
+// TestKeysFillNoMailbox makes and revokes keys by turns: each is a message to an
+// address that need not be proven to be theirs.
+func TestKeysFillNoMailbox(t *testing.T) {
+	t.Parallel()
+	s := house(t, servertest.With("ratelimit.enabled", "true"), servertest.With("ratelimit.routes.mail_recipient", "3/1h"))
+	p, other := s.SignUp(), s.SignUp()
+	made := 0
+	for range 5 {
+		a := s.Do("POST", "/api/v1/auth/api-keys", p.Access, `{"name":"k"}`)
+		if a.Status != 201 {
+			expect(t, "over the limit", a, 429, "over_request_rate_limit")
+			continue
+		}
+		var k apiKey
+		a.JSON(t, &k)
+		expect(t, "revoked", s.Do("DELETE", "/api/v1/auth/api-keys/"+k.ID, p.Access, ""), 204, "")
+		made++
+	}
+	var told int
+	s.DB.Scan(t, `select count(*) from auth.mail_messages where kind = 'api_key_created' and recipient = $1`, []any{p.Email}, &told)
+	if made != 3 || told != 3 {
+		t.Errorf("%d keys made, and %d messages", made, told)
+	}
+	expect(t, "control: somebody else", s.Do("POST", "/api/v1/auth/api-keys", other.Access, `{"name":"k"}`), 201, "")
+}

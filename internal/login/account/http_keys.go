@@ -6,13 +6,14 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/login"
+	"github.com/fluxbase/fluxbase/internal/ratelimit"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
 // keyRoutes are the routes of one's own API keys, which no API key may use.
 func (s *Service) keyRoutes() []web.Route {
 	create := route(http.MethodPost, "/api-keys", "Make an API key that acts as you; its text is in this answer only")
-	create.Status = http.StatusCreated
+	create.Status, create.Limits = http.StatusCreated, ratelimit.Mailing // its owner is told
 	revoke := route(http.MethodDelete, "/api-keys/{id}", "End an API key, at once and everywhere")
 	revoke.Params = []web.Param{{Name: "id", In: "path", Description: "The key"}}
 	return []web.Route{
