@@ -28,6 +28,12 @@ func About[In any](f func(In) string) func(any) string {
 	}
 }
 
+// credentialed says whether a request carries what has to be looked up, which
+// nobody who watches over the server sends: it is limited anywhere.
+func credentialed(h http.Header) bool {
+	return len(h["Authorization"])+len(h["Apikey"])+len(h["X-Api-Key"]) > 0
+}
+
 func (c *Call) arrive(ctx context.Context, h http.Header) error {
 	if c.limits == nil {
 		return nil

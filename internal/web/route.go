@@ -83,7 +83,7 @@ type Route struct {
 
 	// Limits names the limits that requests count against besides those of their
 	// caller; empty is none. Unlimited is for what is asked by those who watch over
-	// the server, and counts against nothing.
+	// the server, and counts against nothing unless it is sent with a credential.
 	Limits    LimitGroup
 	Unlimited bool
 

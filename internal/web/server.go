@@ -163,7 +163,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
 		Principal: principal.Nobody(),
 	}
-	if !route.Unlimited {
+	if !route.Unlimited || credentialed(r.Header) {
 		c.limits, c.group = s.Limits, route.Limits
 	}
 	c.Shared = sharedAddress(r, c.Address, s.TrustedProxies, s.LocalClients)
