@@ -131,8 +131,13 @@ func TestInput(t *testing.T) {
 		"upper case":        {apikey.New{Name: "a", AllowedOrigins: []string{"https://Example.com"}}, "invalid_origin"},
 		"user":              {apikey.New{Name: "a", AllowedOrigins: []string{"https://a@example.com"}}, "invalid_origin"},
 		"no host":           {apikey.New{Name: "a", AllowedOrigins: []string{"https://"}}, "invalid_origin"},
+		"letters beyond ASCII": {apikey.New{Name: "a", AllowedOrigins: []string{"https://bücher.example"}}, "invalid_origin"},
+		"zero before a port":   {apikey.New{Name: "a", AllowedOrigins: []string{"https://example.com:08443"}}, "invalid_origin"},
+		"default port, longer": {apikey.New{Name: "a", AllowedOrigins: []string{"https://example.com:0443"}}, "invalid_origin"},
+		"no such port":         {apikey.New{Name: "a", AllowedOrigins: []string{"https://example.com:65536"}}, "invalid_origin"},
+		"IPv6, longer":         {apikey.New{Name: "a", AllowedOrigins: []string{"https://[0:0::1]"}}, "invalid_origin"},
 		"too many origins":  {apikey.New{Name: "a", AllowedOrigins: make([]string, 51)}, "invalid_origin"},
-		"control":           {apikey.New{Name: strings.Repeat("é", 100), ExpiresIn: seconds(86400 * 365), AllowedOrigins: []string{"https://example.com", "http://localhost:3000", "http://[::1]:3000", "capacitor://localhost"}}, ""},
+		"control":           {apikey.New{Name: strings.Repeat("é", 100), ExpiresIn: seconds(86400 * 365), AllowedOrigins: []string{"https://example.com", "http://localhost:3000", "http://[::1]:3000", "capacitor://localhost", "https://xn--bcher-kva.example"}}, ""},
 	} {
 		_, err := k.Create(ctx, apikey.Client, c.in, audit.Actor{})
 		if code := codeOf(err); code != c.code {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -169,5 +171,17 @@ func isOrigin(text string) bool {
 		return false
 	}
 	defaults := map[string]string{"http": "80", "https": "443"}
-	return !strings.HasSuffix(u.Host, ":") && (u.Port() == "" || u.Port() != defaults[u.Scheme]) && !strings.Contains(u.Host, "*")
+	if port := u.Port(); strings.HasSuffix(u.Host, ":") || port != "" && (port == defaults[u.Scheme] || !isNumber(port)) {
+		return false
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.String() != u.Hostname() {
+		return false
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool { return r == '*' || r > unicode.MaxASCII })
+}
+
+// isNumber says whether a port is written without zeros before it, and can be one.
+func isNumber(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && strconv.FormatUint(n, 10) == port
 }
