@@ -16,6 +16,7 @@ func TestScopes(t *testing.T) {
 	s := house(t)
 	p := s.SignUp()
 	expect(t, "a row", s.Do("POST", "/api/v1/tables/todos", p.Access, `{"title":"a"}`), 201, "")
+	s.DB.Exec(t, `insert into labels (name, owner) values ('a', $1)`, p.ID)
 	all := []string{"tables:read", "tables:write", "rpc:execute", "realtime", "functions:invoke"}
 	keys := map[string]string{}
 	key := func(scopes []string) string {
@@ -40,6 +41,9 @@ func TestScopes(t *testing.T) {
 		"insert, other path":      {"POST", "/rest/v1/todos", `{"title":"b"}`, nil, []string{"tables:write"}, 201},
 		"insert, keys back":       {"POST", "/api/v1/tables/todos", `{"title":"b"}`, headersOnly, []string{"tables:write"}, 201},
 		"insert, rows back":       {"POST", "/api/v1/tables/todos", `{"title":"b"}`, representation, []string{"tables:read", "tables:write"}, 201},
+		"upsert":                  {"POST", "/api/v1/tables/labels?on_conflict=name", `{"name":"a"}`, []string{"Prefer", "resolution=merge-duplicates"}, []string{"tables:write"}, 200},
+		"upsert, keys back":       {"POST", "/api/v1/tables/labels?on_conflict=name", `{"name":"a"}`, []string{"Prefer", "resolution=merge-duplicates, return=headers-only"}, []string{"tables:read", "tables:write"}, 200},
+		"insert or not, keys":     {"POST", "/api/v1/tables/labels?on_conflict=name", `{"name":"a"}`, []string{"Prefer", "resolution=ignore-duplicates, return=headers-only"}, []string{"tables:write"}, 200},
 		"update":                  {"PATCH", "/api/v1/tables/todos?id=eq.1", `{"title":"c"}`, nil, []string{"tables:write"}, 204},
 		"update, rows back":       {"PATCH", "/api/v1/tables/todos?id=eq.1", `{"title":"c"}`, representation, []string{"tables:read", "tables:write"}, 200},
 		"update that is none":     {"PATCH", "/api/v1/tables/todos", `{}`, representation, []string{"tables:read", "tables:write"}, 200},
@@ -59,6 +63,11 @@ func TestScopes(t *testing.T) {
 		}
 		if status, code := ask(c.needs); status != c.status && (c.status != 0 || status == 403) {
 			t.Errorf("%s: with what it needs: %d %s", name, status, code)
+		}
+		if strings.HasPrefix(name, "insert or not") {
+			if a := s.Do(c.method, c.path, key(c.needs), c.body, c.fields...); a.Header.Get("Location") != "" {
+				t.Errorf("%s: the key of what is there: %v", name, a.Header)
+			}
 		}
 		for _, lacking := range c.needs {
 			rest := slices.DeleteFunc(slices.Clone(all), func(scope string) bool { return scope == lacking })

@@ -22,6 +22,9 @@ create policy own on notes using (exists (select from todos where todos.id = tod
 create table people_only (id bigint generated always as identity primary key, owner uuid not null default auth.uid());
 alter table people_only enable row level security;
 create policy own on people_only using (owner = (select auth.uid()) and (select auth.api_key_id()) is null);
+create table labels (id bigint generated always as identity primary key, owner uuid not null default auth.uid(), name text unique);
+alter table labels enable row level security;
+create policy own on labels using (owner = (select auth.uid()));
 create function mine() returns setof todos stable language sql as 'select * from todos';
 create function who() returns json stable language sql as
 	'select json_build_object(''user'', auth.uid(), ''role'', auth.role(), ''email'', auth.email(), ''session'', auth.session_id(), ''key'', auth.api_key_id(), ''claims'', auth.jwt())';

@@ -162,7 +162,7 @@ func (s *API) change(w http.ResponseWriter, r *http.Request, c *web.Call, do fun
 	if err != nil {
 		return err
 	}
-	if p.returning == plan.Rows { // an update that changes nothing would otherwise read a whole table
+	if p.reads(r.Method) {
 		if err := web.NeedScope(c.Principal, principal.ReadTables); err != nil {
 			return err
 		}
@@ -207,6 +207,13 @@ func (s *API) change(w http.ResponseWriter, r *http.Request, c *web.Call, do fun
 	}
 	w.WriteHeader(status)
 	return nil
+}
+
+// reads says whether a write answers with what was there before it: with rows, of
+// which an update that changes nothing would read a whole table, or with the
+// primary key of a row that was found by another key.
+func (p *preferences) reads(method string) bool {
+	return p.returning == plan.Rows || p.returning == plan.Keys && method == http.MethodPost && p.resolution == dataapi.Merge
 }
 
 // created is the status of a write: 201 where there is a row that was not there
