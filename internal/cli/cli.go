@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -229,3 +230,14 @@ func tune() {
 
 // interrupted says that an error is only the end that somebody asked for.
 func interrupted(err error) bool { return errors.Is(err, context.Canceled) }
+
+// Printable keeps what somebody wrote from steering a terminal, or turning the
+// direction of what stands beside it.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -70,12 +70,12 @@ func printFindings(w io.Writer, found []telemetry.Finding) {
 		if f.Where != "" {
 			detail = f.Where + ": " + detail
 		}
-		_, _ = fmt.Fprintf(w, "%s %-16s %s\n", marks[f.Severity], f.Subject, detail)
+		_, _ = fmt.Fprintf(w, "%s %-16s %s\n", marks[f.Severity], f.Subject, Printable(detail))
 		if f.Severity == telemetry.Fine {
 			continue
 		}
 		if f.Fix != "" {
-			_, _ = fmt.Fprintf(w, "%19s%s\n", "→ ", f.Fix)
+			_, _ = fmt.Fprintf(w, "%19s%s\n", "→ ", Printable(f.Fix))
 		}
 		_, _ = fmt.Fprintf(w, "%19s%s\n", "  ", f.Docs)
 	}

@@ -81,7 +81,7 @@ func printRecords(cmd *cobra.Command, page audit.Page, again string) error {
 		if r.IP != nil {
 			address = r.IP.String()
 		}
-		rows = append(rows, strings.Join([]string{r.At.Format(time.RFC3339), printable(string(r.Action)), r.Outcome, actor, target, address}, "\t"))
+		rows = append(rows, strings.Join([]string{r.At.Format(time.RFC3339), cli.Printable(string(r.Action)), r.Outcome, actor, target, address}, "\t"))
 	}
 	if err := printTable(cmd.OutOrStdout(), "AT\tACTION\tOUTCOME\tACTOR\tTARGET\tADDRESS", rows); err != nil {
 		return err

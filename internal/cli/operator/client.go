@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/fluxbase/fluxbase/internal/cli"
 	"github.com/fluxbase/fluxbase/internal/web/problem"
 )
 
@@ -70,7 +71,7 @@ func places(p problem.Document) string {
 	var b strings.Builder
 	for _, e := range p.Errors {
 		if e.Detail != p.Detail {
-			b.WriteString("\n  " + printable(e.Pointer) + ": " + printable(e.Detail))
+			b.WriteString("\n  " + cli.Printable(e.Pointer) + ": " + cli.Printable(e.Detail))
 		}
 	}
 	return b.String()

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fluxbase/fluxbase/internal/admin"
+	"github.com/fluxbase/fluxbase/internal/cli"
 )
 
 func factorsCommand() *cobra.Command {
@@ -71,7 +72,7 @@ func factorsAnswer(cmd *cobra.Command, c *client, method, path string, body any,
 	rows := make([]string, 0, len(f.Factors))
 	for _, factor := range f.Factors {
 		rows = append(rows, strings.Join([]string{
-			factor.ID.String(), printable(factor.Name), factor.CreatedAt.Format(time.RFC3339), instant(factor.LastUsedAt),
+			factor.ID.String(), cli.Printable(factor.Name), factor.CreatedAt.Format(time.RFC3339), instant(factor.LastUsedAt),
 		}, "\t"))
 	}
 	if err := printTable(out, "ID\tNAME\tCREATED\tLAST USED", rows); err != nil {

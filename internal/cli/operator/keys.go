@@ -150,8 +150,8 @@ func listKeys(cmd *cobra.Command, kind string) error {
 		rows := make([]string, 0, len(keys))
 		for _, key := range keys {
 			rows = append(rows, strings.Join([]string{
-				key.ID.String(), string(key.Kind), printable(key.Name), key.Prefix + "...", key.CreatedAt.Format(time.RFC3339),
-				instant(key.LastUsedAt), instant(key.ExpiresAt), instant(key.RevokedAt), printable(strings.Join(key.AllowedOrigins, " ")),
+				key.ID.String(), string(key.Kind), cli.Printable(key.Name), key.Prefix + "...", key.CreatedAt.Format(time.RFC3339),
+				instant(key.LastUsedAt), instant(key.ExpiresAt), instant(key.RevokedAt), cli.Printable(strings.Join(key.AllowedOrigins, " ")),
 			}, "\t"))
 		}
 		return printTable(cmd.OutOrStdout(), "ID\tKIND\tNAME\tKEY\tCREATED\tLAST USED\tEXPIRES\tREVOKED\tORIGINS", rows)

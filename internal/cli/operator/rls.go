@@ -61,7 +61,7 @@ func explainCommand() *cobra.Command {
 }
 
 func printExplanation(w io.Writer, e rls.Explanation) {
-	_, _ = fmt.Fprintln(w, printable(e.Verdict))
+	_, _ = fmt.Fprintln(w, cli.Printable(e.Verdict))
 	for _, t := range e.Tables {
 		state := "on"
 		switch {
@@ -72,7 +72,7 @@ func printExplanation(w io.Writer, e rls.Explanation) {
 		case t.Forced:
 			state = "on and forced"
 		}
-		_, _ = fmt.Fprintf(w, "\n%s  %s  Row-Level Security %s\n", printable(t.Name), strings.Join(t.Commands, ", "), state)
+		_, _ = fmt.Fprintf(w, "\n%s  %s  Row-Level Security %s\n", cli.Printable(t.Name), strings.Join(t.Commands, ", "), state)
 		if t.Aimed != nil {
 			_, _ = fmt.Fprintf(w, "  rows aimed at: %s%s, let through: %s\n", map[bool]string{true: "at least "}[t.Bounded], count(t.Aimed), count(t.Through))
 		}
@@ -80,7 +80,7 @@ func printExplanation(w io.Writer, e rls.Explanation) {
 			_, _ = fmt.Fprintf(w, "  new rows: %s, accepted: %s\n", count(t.New), count(t.Accepted))
 		}
 		for _, line := range append(t.Missing, t.Notes...) {
-			_, _ = fmt.Fprintf(w, "  ! %s\n", printable(line))
+			_, _ = fmt.Fprintf(w, "  ! %s\n", cli.Printable(line))
 		}
 		for _, p := range t.Policies {
 			printPolicy(w, p)
@@ -104,12 +104,12 @@ func printPolicy(w io.Writer, p rls.Policy) {
 		says = append(says, "accepts "+count(p.Accepts)+" new")
 	}
 	if p.Error != "" {
-		says = append(says, "cannot be asked: "+printable(p.Error))
+		says = append(says, "cannot be asked: "+cli.Printable(p.Error))
 	}
-	_, _ = fmt.Fprintf(w, "  %s %s  %s %s to %s  %s\n", mark, printable(p.Name), p.Kind, p.Command, printable(strings.Join(p.Roles, ", ")), strings.Join(says, ", "))
+	_, _ = fmt.Fprintf(w, "  %s %s  %s %s to %s  %s\n", mark, cli.Printable(p.Name), p.Kind, p.Command, cli.Printable(strings.Join(p.Roles, ", ")), strings.Join(says, ", "))
 	for i, expression := range []*string{p.Using, p.Check} {
 		if expression != nil {
-			_, _ = fmt.Fprintf(w, "      %-10s %s\n", []string{"using", "with check"}[i], printable(strings.Join(strings.Fields(*expression), " ")))
+			_, _ = fmt.Fprintf(w, "      %-10s %s\n", []string{"using", "with check"}[i], cli.Printable(strings.Join(strings.Fields(*expression), " ")))
 		}
 	}
 }
@@ -178,9 +178,9 @@ func printFindings(w io.Writer, found []lint.Finding) {
 		if f.Policy != "" {
 			object += ", policy " + f.Policy
 		}
-		_, _ = fmt.Fprintf(w, "%-8s %s  %s\n         %s\n", f.Severity, f.Rule, printable(object), printable(f.Detail))
+		_, _ = fmt.Fprintf(w, "%-8s %s  %s\n         %s\n", f.Severity, f.Rule, cli.Printable(object), cli.Printable(f.Detail))
 		if f.SQL != "" {
-			_, _ = fmt.Fprintf(w, "         %s\n", printable(strings.Join(strings.Fields(f.SQL), " ")))
+			_, _ = fmt.Fprintf(w, "         %s\n", cli.Printable(strings.Join(strings.Fields(f.SQL), " ")))
 		}
 	}
 	problems, warnings, notices := lint.Summary(found)
@@ -244,12 +244,12 @@ func runSuites(cmd *cobra.Command, d *desk, names []string, suites []rls.Suite, 
 }
 
 func printResults(w io.Writer, name string, results rls.Results) {
-	_, _ = fmt.Fprintln(w, printable(name))
+	_, _ = fmt.Fprintln(w, cli.Printable(name))
 	for _, r := range results.Results {
 		if r.Passed {
-			_, _ = fmt.Fprintf(w, "  ✓ %s\n", printable(r.Name))
+			_, _ = fmt.Fprintf(w, "  ✓ %s\n", cli.Printable(r.Name))
 		} else {
-			_, _ = fmt.Fprintf(w, "  ✗ %s\n      %s\n", printable(r.Name), printable(r.Message))
+			_, _ = fmt.Fprintf(w, "  ✗ %s\n      %s\n", cli.Printable(r.Name), cli.Printable(r.Message))
 		}
 	}
 }

@@ -243,7 +243,7 @@ func origin(k encryption.Key) string {
 	if *k.Provider == encryption.Local {
 		return "generated, wrapped under version " + *k.WrappingKey
 	}
-	return "generated, wrapped by " + *k.Provider + " under " + printable(*k.WrappingKey)
+	return "generated, wrapped by " + *k.Provider + " under " + cli.Printable(*k.WrappingKey)
 }
 
 func notificationSecretCommand() *cobra.Command {

@@ -250,7 +250,7 @@ func deleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			done := "Deleted. Bring it back with: fluxbase-cli secrets restore " + printable(args[0]) + sameTenant(cmd)
+			done := "Deleted. Bring it back with: fluxbase-cli secrets restore " + cli.Printable(args[0]) + sameTenant(cmd)
 			if purge {
 				query.Set("purge", "true")
 				done = "Destroyed, with every version of its value."

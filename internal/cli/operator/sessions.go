@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fluxbase/fluxbase/internal/cli"
 	"github.com/fluxbase/fluxbase/internal/session"
 )
 
@@ -94,7 +95,7 @@ func columns(s session.Session) string {
 		address = s.IP.String()
 	}
 	if s.Act != nil {
-		acting = printable(s.Act.Subject)
+		acting = cli.Printable(s.Act.Subject)
 	}
 	return strings.Join([]string{s.AAL, address, s.LastUsedAt.Format(time.RFC3339), acting, text(s.UserAgent)}, "\t")
 }

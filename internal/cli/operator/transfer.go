@@ -103,7 +103,7 @@ func printReport(out io.Writer, r transfer.Report) {
 	_, _ = fmt.Fprintf(out, "%s %s: %d created, %d updated, %d skipped, %d failed.\n",
 		done, number(int64(r.Lines), "line"), r.Created, r.Updated, r.Skipped, r.Failed)
 	for _, e := range r.Errors {
-		_, _ = fmt.Fprintf(out, "line %d %s: %s (%s)\n", e.Line, printable(e.Pointer), printable(e.Detail), printable(e.Code))
+		_, _ = fmt.Fprintf(out, "line %d %s: %s (%s)\n", e.Line, cli.Printable(e.Pointer), cli.Printable(e.Detail), cli.Printable(e.Code))
 	}
 	if more := r.Failed - len(r.Errors); more > 0 {
 		_, _ = fmt.Fprintf(out, "and %s more\n", number(int64(more), "line"))

@@ -66,7 +66,7 @@ func typesAnswer(cmd *cobra.Command, types, output string, check bool) error {
 	same := err == nil && bytes.Equal(there, []byte(types))
 	switch {
 	case check && !same:
-		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), printable(output)+" is not what the database would have; write it anew without --check.")
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), cli.Printable(output)+" is not what the database would have; write it anew without --check.")
 		return cli.Status(1)
 	case check || same: // not touched, for those who watch it
 		return nil

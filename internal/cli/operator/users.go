@@ -108,7 +108,7 @@ func quoted(s string) string {
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
 	}
-	return "'" + strings.ReplaceAll(printable(s), "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(cli.Printable(s), "'", `'\''`) + "'"
 }
 
 func getUserCommand() *cobra.Command {
@@ -166,7 +166,7 @@ func oneUserAnswer(cmd *cobra.Command, c *client, method, path string, body any,
 	}
 	name := u.ID.String()
 	if u.Email != nil {
-		name += " (" + printable(*u.Email) + ")"
+		name += " (" + cli.Printable(*u.Email) + ")"
 	}
 	_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s %s.\n", done, name)
 	return nil
@@ -187,21 +187,11 @@ func number(n int64, noun string) string {
 	return strconv.FormatInt(n, 10) + " " + noun + "s"
 }
 
-// printable keeps what somebody wrote from steering a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
 func text(s *string) string {
 	if s == nil {
 		return "-"
 	}
-	return printable(*s)
+	return cli.Printable(*s)
 }
 
 func instant(t *time.Time) string {

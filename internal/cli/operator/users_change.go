@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fluxbase/fluxbase/internal/admin"
+	"github.com/fluxbase/fluxbase/internal/cli"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/user"
 )
@@ -310,10 +311,10 @@ func printRemoval(cmd *cobra.Command, r admin.Removal) error {
 		if ref.Rows != nil && *ref.Rows == 0 {
 			fate = "-"
 		}
-		rows = append(rows, strings.Join([]string{printable(columns), counted(ref.Rows), fate}, "\t"))
+		rows = append(rows, strings.Join([]string{cli.Printable(columns), counted(ref.Rows), fate}, "\t"))
 	}
 	for _, l := range r.Left {
-		rows = append(rows, strings.Join([]string{printable(l.Table + "(" + l.Column + ")"), counted(l.Rows), "left as they are: no foreign key"}, "\t"))
+		rows = append(rows, strings.Join([]string{cli.Printable(l.Table + "(" + l.Column + ")"), counted(l.Rows), "left as they are: no foreign key"}, "\t"))
 	}
 	if len(rows) == 0 {
 		_, _ = fmt.Fprintln(out, "No table refers to users.")
