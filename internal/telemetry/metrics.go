@@ -61,7 +61,7 @@ func (s *Sampled) Describe(ch chan<- *prometheus.Desc) { s.gauge.Describe(ch) }
 func (s *Sampled) Collect(ch chan<- prometheus.Metric) {
 	now := s.now()
 	seen := s.seen.Load()
-	if now.Sub(time.Unix(seen, 0)) >= lookInterval && s.seen.CompareAndSwap(seen, now.Unix()) {
+	if now.Sub(time.Unix(seen, 0)).Abs() >= lookInterval && s.seen.CompareAndSwap(seen, now.Unix()) {
 		ctx, cancel := context.WithTimeout(context.Background(), looking)
 		defer cancel()
 		if value, err := s.read(ctx); err == nil {
