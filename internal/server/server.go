@@ -19,11 +19,13 @@ import (
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/authn"
 	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/certificate"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dataapi"
 	"github.com/fluxbase/fluxbase/internal/dataapi/rest"
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/job"
+	"github.com/fluxbase/fluxbase/internal/listener"
 	"github.com/fluxbase/fluxbase/internal/login"
 	"github.com/fluxbase/fluxbase/internal/login/account"
 	"github.com/fluxbase/fluxbase/internal/login/page"
@@ -73,6 +75,10 @@ type Server struct {
 	catalog    *catalog.Service
 	linter     *lint.Service
 	limits     *rateLimits // nil if there are none
+
+	gate         *listener.Gate
+	certificates certificate.Source // nil if the server speaks plain HTTP
+	acme         *certificate.ACME  // of them; nil if none are ordered
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -209,6 +215,10 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
 	}}
 
+	s.gate = newGate(c.Server)
+	if s.certificates, err = s.openCertificates(values, now); err != nil {
+		return err
+	}
 	if err := s.limitAndMeasure(passwords, now); err != nil {
 		return err
 	}
@@ -239,7 +249,10 @@ func (s *Server) limitAndMeasure(passwords *password.Service, now func() time.Ti
 	if s.limits, err = newLimits(s.config, s.db, s.jobs, s.logger, now); err != nil {
 		return err
 	}
-	parts := []prometheus.Collector{s.rotation, s.mail}
+	parts := []prometheus.Collector{s.rotation, s.mail, s.gate}
+	if s.certificates != nil {
+		parts = append(parts, s.certificates)
+	}
 	if passwords.Breaches != nil {
 		parts = append(parts, passwords.Breaches)
 	}
@@ -260,7 +273,7 @@ func (s *Server) frame(a *authn.Authenticator, now func() time.Time) *web.Server
 	c := s.config.Server
 	frame := &web.Server{
 		Authenticate: a.Request, Logger: s.logger, Now: now,
-		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout * 9 / 10, TrustedProxies: c.TrustedProxies,
+		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout * 9 / 10, MinRate: int64(c.MinBodyRate), TrustedProxies: c.TrustedProxies,
 		LocalClients: s.config.Environment == config.Development,
 		Headers:      headers(s.config),
 		AllowOrigin:  origins(s.config),

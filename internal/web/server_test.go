@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func site(t *testing.T) *testSite {
 		Now:          time.Now,
 		MaxBody:      100,
 		Deadline:     time.Minute,
-		Headers:      map[string]string{"X-Frame-Options": "DENY", "Content-Security-Policy": "default-src 'none'"},
+		Headers:      map[string][]string{"X-Frame-Options": {"DENY"}, "Content-Security-Policy": {"default-src 'none'"}},
 	}
 	serve := func(w http.ResponseWriter, r *http.Request, c *Call) error {
 		s.served++
@@ -290,7 +291,7 @@ func TestEveryAnswerHasRequestIDAndSecurityFields(t *testing.T) {
 		}
 		seen[requestID[0]] = true
 		for name, want := range s.Headers {
-			if got := w.Header().Values(name); len(got) != 1 || got[0] != want {
+			if got := w.Header().Values(name); !slices.Equal(got, want) {
 				t.Errorf("%v: %s is %q", c, name, got)
 			}
 		}
