@@ -1,13 +1,14 @@
 package certificate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/acme/autocert"
 
-	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/sealed"
 )
@@ -45,27 +46,18 @@ func (c *Cache) Get(ctx context.Context, key string) (data []byte, err error) {
 // Put implements autocert.Cache. Of several instances at once the last one's
 // value is kept.
 func (c *Cache) Put(ctx context.Context, key string, data []byte) error {
-	err := c.write(ctx, key, data)
-	if fault.KindOf(err) == fault.Conflict || errors.Is(err, sealed.ErrNotFound) { // another instance was quicker: to make it, or to delete it
-		err = c.write(ctx, key, data)
+	q := c.DB.Single()
+	kept, err := c.Values.Ensure(ctx, q, purpose, key, func() []byte { return data })
+	if err == nil && !bytes.Equal(kept, data) {
+		var found id.Sealed
+		if found, err = c.Values.Find(ctx, q, purpose, key); err == nil {
+			err = c.Values.Replace(ctx, q, found, data)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("keeping what ACME needs: %w", err)
 	}
 	return nil
-}
-
-func (c *Cache) write(ctx context.Context, key string, data []byte) error {
-	q := c.DB.Single()
-	found, err := c.Values.Find(ctx, q, purpose, key)
-	if errors.Is(err, sealed.ErrNotFound) {
-		_, err = c.Values.Put(ctx, q, purpose, key, data)
-		return err //nolint:wrapcheck // wrapped by Put
-	}
-	if err != nil {
-		return err //nolint:wrapcheck // wrapped by Put
-	}
-	return c.Values.Replace(ctx, q, found, data) //nolint:wrapcheck // wrapped by Put
 }
 
 // Delete implements autocert.Cache.

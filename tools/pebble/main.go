@@ -85,7 +85,11 @@ func run(httpPort, tlsPort int) error {
 // serveNames answers every question for an address with 127.0.0.1, and every
 // other one with nothing.
 func serveNames() (string, error) {
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	stream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	packets, err := net.ListenPacket("udp", stream.Addr().String())
 	if err != nil {
 		return "", err
 	}
@@ -99,8 +103,10 @@ func serveNames() (string, error) {
 		}
 		_ = w.WriteMsg(answer)
 	})
-	go func() { _ = (&dns.Server{PacketConn: conn, Handler: handler}).ActivateAndServe() }()
-	return conn.LocalAddr().String(), nil
+	for _, server := range []*dns.Server{{Listener: stream, Handler: handler}, {PacketConn: packets, Handler: handler}} {
+		go func() { _ = server.ActivateAndServe() }()
+	}
+	return stream.Addr().String(), nil
 }
 
 // selfSigned is the certificate of the directory itself.
