@@ -74,7 +74,7 @@ func send(t *testing.T, address, text string) net.Conn {
 func ended(conn net.Conn) bool {
 	n, err := io.Copy(io.Discard, conn)
 	var timeout net.Error
-	return n == 0 && !(errors.As(err, &timeout) && timeout.Timeout())
+	return n == 0 && (!errors.As(err, &timeout) || !timeout.Timeout())
 }
 
 func await(t *testing.T, got chan accepted) accepted {

@@ -215,8 +215,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
 	}}
 
-	s.gate = newGate(c.Server)
-	if s.certificates, err = s.openCertificates(values, now); err != nil {
+	if err := s.openTransport(values, now); err != nil {
 		return err
 	}
 	if err := s.limitAndMeasure(passwords, now); err != nil {

@@ -37,6 +37,13 @@ func newGate(c config.Server) *listener.Gate {
 	return listener.New(o)
 }
 
+// openTransport makes what stands between clients and the handler.
+func (s *Server) openTransport(values *sealed.Service, now func() time.Time) (err error) {
+	s.gate = newGate(s.config.Server)
+	s.certificates, err = s.openCertificates(values, now)
+	return err
+}
+
 // openCertificates returns nil where the server speaks plain HTTP.
 func (s *Server) openCertificates(values *sealed.Service, now func() time.Time) (certificate.Source, error) {
 	t := s.config.Server.TLS
