@@ -98,7 +98,7 @@ func newInstance(t *testing.T, a *acmetest.Authority, cache autocert.Cache, doma
 	out := &buffer{}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(out.text.String())
+			t.Log(out.String())
 		}
 	})
 	return instance{NewACME(ACMEOptions{

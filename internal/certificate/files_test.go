@@ -1,7 +1,6 @@
 package certificate
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,34 +11,21 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/fluxbase/fluxbase/internal/certificate/acmetest"
+	"github.com/fluxbase/fluxbase/internal/pgtest"
 )
 
 const patience = 20 * time.Second
 
 // buffer is a log.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
+type buffer struct{ pgtest.Log }
 
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) count(text string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Count(b.text.String(), text)
-}
+func (b *buffer) count(text string) int { return strings.Count(b.String(), text) }
 
 // until waits for something that another goroutine does.
 func until(t *testing.T, what string, is func() bool) {
@@ -161,7 +147,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("a new connection is shown %s", name)
 	}
 	if out.count("a new certificate is in use") != 1 || out.count("level=ERROR") > 1 { // the files are two, and one is first
-		t.Errorf("the log:\n%s", out.text.String())
+		t.Errorf("the log:\n%s", out.String())
 	}
 }
 
