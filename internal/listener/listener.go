@@ -102,9 +102,6 @@ func validate(h *proxyproto.Header) error {
 	if h.Command.IsLocal() {
 		return nil
 	}
-	if h.TransportProtocol != proxyproto.TCPv4 && h.TransportProtocol != proxyproto.TCPv6 {
-		return proxyproto.ErrUnsupportedAddressFamilyAndProtocol
-	}
 	if a := addressOf(h.SourceAddr); !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
 		return proxyproto.ErrInvalidAddress
 	}

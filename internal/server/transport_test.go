@@ -155,8 +155,11 @@ func slowly(conn net.Conn, text string) string {
 func TestSlowSenders(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.With("server.read_header_timeout", "700ms"), servertest.With("server.read_timeout", "1500ms"), servertest.With("server.write_timeout", "2s"))
+	patient := servertest.New(t, servertest.With("server.read_header_timeout", "700ms"), servertest.With("server.read_timeout", "1h"))
 	type end struct{ kind, answer string }
 	kinds := map[string]struct{ text, answer string }{
+		"fields, which have less time than a body": {"GET /livez HTTP/1.1\r\nHost: a\r\nX-A: ", ""},
+
 		"fields":         {"GET /livez HTTP/1.1\r\nHost: a\r\nX-A: ", ""},
 		"a body":         {"POST /api/v1/auth/signin HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n", "HTTP/1.1 408"},
 		"an import":      {"POST /api/v1/admin/users/import HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + s.ServiceKey + "\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000000\r\n\r\n", "HTTP/1.1 408"},
@@ -167,7 +170,11 @@ func TestSlowSenders(t *testing.T) {
 	ends := make(chan end, len(kinds)*each)
 	for name, kind := range kinds {
 		for range each {
-			conn := dial(t, s.URL)
+			to := s
+			if strings.HasPrefix(name, "fields, ") {
+				to = patient
+			}
+			conn := dial(t, to.URL)
 			go func() {
 				if name == "nothing at all" {
 					answer, _ := io.ReadAll(conn)
@@ -387,6 +394,7 @@ func TestWhoseAddress(t *testing.T) {
 		"a header to a server that trusts nobody": {alone, "PROXY TCP4 203.0.113.7 10.0.0.1 1 80\r\n", "", ""},
 		"a list to a server that trusts nobody":   {alone, "", "1.1.1.1", "127.0.0.1"},
 	} {
+		dial(t, c.server.URL) // says nothing, and keeps nobody waiting
 		path := "/livez/" + regexp.MustCompile(`\W`).ReplaceAllString(name, "-")
 		request := "GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 		if c.forwarded != "" {
@@ -404,5 +412,26 @@ func TestWhoseAddress(t *testing.T) {
 		if !strings.HasPrefix(got, "HTTP/1.1 404") || found == nil || found[1] != c.is {
 			t.Errorf("%s: %q, want %s: %.80q", name, found, c.is, got)
 		}
+	}
+}
+
+// TestWhoseAddressUnderTLS has the header before the handshake.
+func TestWhoseAddressUnderTLS(t *testing.T) {
+	t.Parallel()
+	s, _, config := secure(t, servertest.With("server.proxy_protocol", "true"), servertest.With("server.trusted_proxies", "127.0.0.0/8"))
+	conn := dial(t, s.URL)
+	if _, err := io.WriteString(conn, "PROXY TCP4 203.0.113.7 10.0.0.1 1 443\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	client := tls.Client(conn, config)
+	if _, err := io.WriteString(client, "GET /under-tls HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(client)
+	if err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 404") || !strings.Contains(s.LogText(), "remote_addr=203.0.113.7 path=/under-tls ") {
+		t.Errorf("%s, %v", text, err)
+	}
+	if _, err := tls.Dial("tcp", host(s.URL), config); err == nil {
+		t.Error("a handshake without a header is answered")
 	}
 }
