@@ -30,7 +30,7 @@ func known() []string {
 		names = append(names, s.name)
 	}
 	return append(names, "storm", "slow", "wrong-passwords", "scale", "clean-up",
-		"policy-helper", "planning", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption")
+		"policy-helper", "planning", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption", "limits")
 }
 
 // sample is how many answers one body is read of. The status is always checked.

@@ -8,12 +8,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fluxbase/fluxbase/internal/servertest"
 )
 
-// crowd makes users whose order by age, by id and by address all differ.
+// crowd makes users whose order by age, by id and by address all differ. Guests
+// among them stay although they are old.
 func crowd(t *testing.T) desk {
 	t.Helper()
-	d := open(t)
+	d := desk{servertest.New(t, servertest.With("auth.anonymous_retention", "0")), t}
 	d.DB.Exec(t, `
 		insert into auth.users (id, email, user_metadata, app_metadata, created_at, is_anonymous, banned_until)
 		select ('00000000-0000-4000-8000-' || lpad(to_hex((n * 7919) % 251), 12, '0'))::uuid,

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -76,8 +77,8 @@ func (s *Service) load(ctx context.Context) error {
 func Read(ctx context.Context, db Database, schemas []string) (*Snapshot, error) {
 	return readAfter(ctx, db, schemas, func(q postgres.Querier) error {
 		known, err := selectSchemas(ctx, q)
-		if err == nil && !within(schemas, known) {
-			err = fault.New(fault.NotFound, "schema_not_found", "There is no such schema. There are: "+strings.Join(known, ", "))
+		if at := slices.IndexFunc(schemas, func(name string) bool { return !slices.Contains(known, name) }); err == nil && at >= 0 {
+			err = fault.Newf(fault.NotFound, "schema_not_found", "There is no schema %q. There are: %s", schemas[at], strings.Join(known, ", "))
 		}
 		return err
 	})
@@ -131,6 +132,25 @@ func (s *Service) Functions(ctx context.Context, schema, name string) ([]*Functi
 		return nil, err
 	}
 	return s.Snapshot().Function(schema, name), nil
+}
+
+// RowTypes returns the tables whose rows, or arrays of them, have the type of a
+// name: of all exposed schemas where no schema is named, and the name is none of
+// PostgreSQL's own.
+func (s *Service) RowTypes(schema, name string) []*Table {
+	schemas := []string{schema}
+	if schema == "" {
+		schemas = s.Schemas
+	}
+	var found []*Table
+	for _, in := range schemas {
+		for _, n := range []string{name, strings.TrimLeft(name, "_")} { // PostgreSQL's names of arrays
+			if t := s.Snapshot().Table(in, n); t != nil && (schema != "" || !t.shadowed) {
+				found = append(found, t)
+			}
+		}
+	}
+	return found
 }
 
 // NearFunction returns the function whose name is most like one that does not

@@ -13,6 +13,18 @@ func (s *Snapshot) near(schema, name string) string {
 	return nearest(name, names)
 }
 
+// NearTable returns the table of a schema whose name is nearest to another, of
+// those that are to be known; "" if none is near.
+func (s *Service) NearTable(schema, name string, known func(*Table) bool) string {
+	var names []string
+	for key, t := range s.Snapshot().tables {
+		if key[0] == schema && known(t) {
+			names = append(names, key[1])
+		}
+	}
+	return nearest(name, names)
+}
+
 // NearRelation returns the name of the related table, or of the function that
 // makes related rows, that is nearest to another. Relations that are not to be
 // known do not count.

@@ -46,7 +46,8 @@ select r.oid, r.nspname, r.relname, r.guarded and coalesce(d.guarded, true) as p
 	case when r.relkind <> 'v' or d.over_foreign then false else pg_relation_is_updatable(r.oid, false) & 16 <> 0 end as simple,
 	r.relkind in ('v', 'm') as shows,
 	exists (select from pg_catalog.pg_trigger t where t.tgrelid = r.oid and t.tgtype & 64 <> 0)
-		or exists (select from pg_catalog.pg_rewrite w where w.ev_class = r.oid and w.ev_type <> '1') as taken
+		or exists (select from pg_catalog.pg_rewrite w where w.ev_class = r.oid and w.ev_type <> '1') as taken,
+	exists (select from pg_catalog.pg_type y where y.typname = r.relname and y.typnamespace = 'pg_catalog'::regnamespace) as shadowed
 from relation r left join deep d on d.root = r.oid
 where r.nspname = any($1)`
 
@@ -72,7 +73,7 @@ func selectTables(ctx context.Context, q postgres.Querier, schemas []string) (ma
 	var r record
 	var t Table
 	var possible int
-	err := each(ctx, q, selectTablesSQL, schemas, []any{&r.oid, &t.Schema, &t.Name, &t.Protected, &possible, &r.simple, &t.View, &r.taken}, func() {
+	err := each(ctx, q, selectTablesSQL, schemas, []any{&r.oid, &t.Schema, &t.Name, &t.Protected, &possible, &r.simple, &t.View, &r.taken, &t.shadowed}, func() {
 		found, table := r, t
 		table.Updatable, table.Insertable, table.Deletable = possible&updateBit != 0, possible&insertBit != 0, possible&deleteBit != 0
 		table.PrimaryKey = []string{}

@@ -66,7 +66,8 @@ type Table struct {
 	// protected.
 	Protected bool
 
-	byName map[string]int
+	byName   map[string]int
+	shadowed bool // PostgreSQL has a type of the name, which goes before that of the rows
 }
 
 // Column returns the column of a name.

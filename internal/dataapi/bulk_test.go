@@ -2,11 +2,14 @@ package dataapi_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -163,10 +166,31 @@ func TestManyRowsAllOrNothing(t *testing.T) {
 		if found := rowsIn(t, s, "notes"); found != 0 {
 			t.Errorf("%s: %d rows", name, found)
 		}
+		if within := batchOf.FindStringSubmatch(a.Body); len(c.code) == 5 && (within == nil || !holds(within, map[string]int{"23505": n}[c.code], bad+1)) {
+			t.Errorf("%s: it does not say where, or wrongly: %s", name, a.Body)
+		}
 	}
+	s.DB.Exec(t, `create function public.at_the_end() returns trigger language plpgsql as $$ begin raise exception 'not yet'; end $$;
+		create constraint trigger late after insert on public.notes initially deferred for each row when (new.id = 7) execute function public.at_the_end()`)
+	if a := send(t, s, notes, alice.Access, bulk(10_000, note)); a.Code() != "P0001" || batchOf.MatchString(a.Body) {
+		t.Errorf("at the end, when no row is under way: %d %s", a.Status, a.Body)
+	}
+	s.DB.Exec(t, `drop trigger late on public.notes`)
 	if a := send(t, s, notes, alice.Access, bulk(10_000, note)); a.Status != 201 || rowsIn(t, s, "notes") != 10_000 {
 		t.Errorf("control: %d %s", a.Status, a.Body)
 	}
+}
+
+// batchOf is how an error tells which rows it may be about.
+var batchOf = regexp.MustCompile(`one of the rows (\d+) to (\d+)\.`)
+
+// holds says whether a row, the first that is not 0, is within what batchOf has
+// found.
+func holds(found []string, rows ...int) bool {
+	first, _ := strconv.Atoi(found[1])
+	last, _ := strconv.Atoi(found[2])
+	row := cmp.Or(rows...)
+	return first <= row && row <= last && first > 1
 }
 
 func btoi(b bool) int {

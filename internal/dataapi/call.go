@@ -30,7 +30,8 @@ type Call struct {
 	Media    string // of Body: application/json, text/plain or application/octet-stream
 	Body     []byte
 	Answer   plan.Answer
-	Single   bool // refuse anything but one row
+	Single   bool    // refuse anything but one row
+	Window   *Window // more narrow than limit and offset; for Read
 
 	MaxAffected *int64 // refuse to answer with more rows
 }
@@ -72,6 +73,9 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 	if c.Read && f.Volatility == catalog.Volatile {
 		return Answer{}, refuseVolatile(f)
 	}
+	if f.Set {
+		c.Window.narrow(&q)
+	}
 	if c.MaxAffected != nil && !f.Set {
 		return Answer{}, Fault(fault.Invalid, "PGRST128", "Function must return SETOF or TABLE when max-affected preference is used with handling=strict")
 	}
@@ -95,6 +99,9 @@ func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q qu
 	}
 	if q.Offset != nil {
 		a.Offset = *q.Offset
+	}
+	if c.Read { // anything else has been done
+		return a, a.reached()
 	}
 	return a, nil
 }

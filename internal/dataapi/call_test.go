@@ -20,6 +20,7 @@ create function public.one_pair(x int) returns public.pair language sql stable a
 create function public.out_one(a int, out b int) language sql stable as 'select a * 2';
 create function public.my_todos(like_ text default '%') returns setof public.todos language sql stable as 'select * from public.todos where task like like_';
 create function public.sum(variadic n int[]) returns bigint language sql immutable as 'select sum(v) from unnest(n) v';
+create function public.list(a int default 1, b int default 2, variadic n int[] default '{9}') returns text language sql immutable as 'select concat_ws('','', a, b, n::text)';
 create function public.total(n int[]) returns bigint language sql immutable as 'select sum(v) from unnest(n) v';
 create function public.whole(json) returns json language sql stable as 'select $1';
 create function public.echo(text) returns text language sql stable as 'select $1';
@@ -74,6 +75,10 @@ func TestCalls(t *testing.T) {
 		{"POST", "add?columns=a", `{"a":1,"b":2}`, 200, `11`},
 		{"POST", "nothing", ``, 204, ``},
 		{"GET", "nothing", ``, 204, ``},
+		{"POST", "list", `{}`, 200, `"1,2,{9}"`},
+		{"POST", "list", `{"a":5}`, 200, `"5,2,{9}"`},
+		{"GET", "list?a=5&b=6", ``, 200, `"5,6,{9}"`},
+		{"GET", "list?a=5&b=6&n=7&n=8", ``, 200, `"5,6,{7,8}"`},
 		{"POST", "null_text", `{}`, 200, `null`},
 		{"GET", "numbers?n=3", ``, 200, `[1,2,3]`},
 		{"GET", "numbers?n=9&limit=2&offset=3", ``, 200, `[4,5]`},
@@ -149,6 +154,7 @@ func TestCallsThatAreRefused(t *testing.T) {
 		code, says         string
 	}{
 		{"POST", "adds", `{"a":1}`, 404, "PGRST202", "public.add"},
+		{"POST", "list", `{"b":6}`, 404, "42883", "public.list"}, // which PostgreSQL has no way to call
 		{"POST", "entirely_unknown", `{}`, 404, "PGRST202", "without parameters"},
 		{"POST", "add", `{"nope":1}`, 404, "PGRST202", "public.add(a =\\u003e integer, b =\\u003e integer)"},
 		{"POST", "add", `{}`, 404, "PGRST202", "public.add"},
@@ -318,6 +324,58 @@ func TestCallsThatAreUndone(t *testing.T) {
 			if s.DB.Scan(t, "select count(*) from public.todos", nil, &n); n != 1 {
 				t.Errorf("the positive control: %d rows", n)
 			}
+		}
+	}
+}
+
+// TestPagesOfCalls: a read of a function's rows takes Range, and has no page
+// beyond the last row.
+func TestPagesOfCalls(t *testing.T) {
+	t.Parallel()
+	s := newCaller(t)
+	for _, c := range []struct {
+		method, call, body, ranged, prefer string
+		status                             int
+		pages, want                        string
+	}{
+		{"GET", "pairs?select=x", "", "1-1", "", 200, "1-1/*", `[{"x":2}]`},
+		{"GET", "pairs?select=x&limit=2", "", "1-5", "count=exact", 206, "1-1/3", `[{"x":2}]`},
+		{"GET", "numbers?n=5", "", "3-", "count=exact", 206, "3-4/5", `[4,5]`},
+		{"GET", "numbers?n=5", "", "5-", "count=exact", 206, "*/5", `[]`},
+		{"GET", "numbers?n=5", "", "6-", "count=exact", 416, "*/5", "PGRST103"},
+		{"GET", "pairs?offset=4", "", "", "count=exact", 416, "*/3", "PGRST103"},
+		{"GET", "pairs?offset=4", "", "", "", 200, "*/*", `[]`},
+		{"GET", "pairs", "", "4-3", "", 416, "", "PGRST103"},
+		{"GET", "add?a=1", "", "1-1", "", 200, "", `11`},                               // one value is no page
+		{"POST", "pairs?select=x&limit=1", "{}", "1-1", "", 200, "0-0/*", `[{"x":1}]`}, // Range is for GET
+		{"POST", "pairs?offset=4", "{}", "", "count=exact", 206, "*/3", `[]`},          // has been done
+	} {
+		fields := []string{"Prefer", c.prefer}
+		if c.ranged != "" {
+			fields = append(fields, "Range", c.ranged)
+		}
+		a := s.Do(c.method, rpc+c.call, s.ServiceKey, c.body, fields...)
+		if a.Status != c.status || a.Header.Get("Content-Range") != c.pages || compact(a.Body) != c.want && a.Code() != c.want {
+			t.Errorf("%s %s %s: %d %q %s", c.method, c.call, c.ranged, a.Status, a.Header.Get("Content-Range"), a.Body)
+		}
+	}
+}
+
+// TestAnswersOfOthers: a function that sets fields and status for its session,
+// and not for its transaction, decides about no other answer.
+func TestAnswersOfOthers(t *testing.T) {
+	t.Parallel()
+	s := newCaller(t)
+	alice, bob := s.SignUp(), s.SignUp()
+	s.DB.Exec(t, `create function public.careless() returns text language plpgsql as $$ begin
+		perform set_config('response.headers', '[{"Set-Cookie":"alice=1"}]', false), set_config('response.status', '202', false);
+		return current_setting('response.status'); end $$`)
+	for range 4 {
+		if a := s.Do("POST", rpc+"careless", alice.Access, "{}"); a.Status != 202 || a.Header.Get("Set-Cookie") == "" {
+			t.Errorf("control: %d %v", a.Status, a.Header)
+		}
+		if a := s.Do("POST", rpc+"who", bob.Access, "{}"); a.Status != 200 || a.Header.Get("Set-Cookie") != "" {
+			t.Errorf("Bob gets %d %q", a.Status, a.Header.Get("Set-Cookie"))
 		}
 	}
 }

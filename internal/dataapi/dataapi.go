@@ -14,7 +14,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
@@ -36,7 +35,9 @@ type Database interface {
 type Catalog interface {
 	Find(ctx context.Context, schema, name string) (*catalog.Table, error)
 	Functions(ctx context.Context, schema, name string) ([]*catalog.Function, error)
+	RowTypes(schema, name string) []*catalog.Table
 	NearFunction(schema, name string) string
+	NearTable(schema, name string, known func(*catalog.Table) bool) string
 }
 
 // Service runs data requests. It is safe for concurrent use.
@@ -149,17 +150,28 @@ func (s *Service) Read(ctx context.Context, r Request) (Result, error) {
 		}
 		result.Total = guessed.total(known)
 	}
-	if guessed == nil && result.Total != nil && result.Offset > *result.Total {
-		return result, Detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
-			fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", result.Offset, *result.Total))
+	if guessed != nil {
+		return result, nil
 	}
-	return result, nil
+	return result, result.reached()
+}
+
+// reached refuses a page that begins beyond the last row.
+func (r Result) reached() error {
+	if r.Total == nil || r.Offset <= *r.Total {
+		return nil
+	}
+	return Detailed(fault.OutOfRange, "PGRST103", "Requested range not satisfiable",
+		fmt.Sprintf("An offset of %d was requested, but there are only %d rows.", r.Offset, *r.Total))
 }
 
 // answer is the shape of an answer, with what it may be made of for somebody.
 func (s *Service) answer(p *principal.Principal, a plan.Answer) plan.Answer {
 	a.Aggregates = s.Aggregates
 	a.Serves = func(t *catalog.Table) bool { return s.guarded(p, t, t.Schema, t.Name) }
+	a.Hides = func(t *query.Type) bool { // a row shows the columns of its table
+		return slices.ContainsFunc(s.Catalog.RowTypes(t.Schema, t.Name), func(of *catalog.Table) bool { return !a.Serves(of) })
+	}
 	return a
 }
 
@@ -191,13 +203,14 @@ func (w *Window) narrow(q *query.Query) {
 }
 
 // Update changes the rows that the query selects, all of them if it has no
-// filter, with the members of a JSON object.
+// filter, with the members of a JSON object: those of ?columns=, if it is given,
+// of which null are those that are missing.
 func (s *Service) Update(ctx context.Context, r Request) (Result, error) {
 	table, q, err := s.prepareChange(ctx, r)
 	if err != nil {
 		return Result{}, err
 	}
-	row, err := s.one(r.Body, payload.Options{Object: true, JSON: jsonColumns(table)}, errOne)
+	row, err := s.one(r.Body, payload.Options{Object: true, Columns: q.Columns, JSON: jsonColumns(table)}, errOne)
 	if err != nil {
 		return Result{}, err
 	}
@@ -264,19 +277,6 @@ func (s *Service) prepare(ctx context.Context, r Request) (*catalog.Table, query
 	return table, q, s.serves(r.Principal, table, schema, r.Table)
 }
 
-// schema returns the schema that a request is about: the default one for "".
-func (s *Service) schema(name string) (string, error) {
-	switch {
-	case name == "":
-		return s.Schemas[0], nil
-	case slices.Contains(s.Schemas, name):
-		return name, nil
-	default:
-		return "", Detailed(fault.NotAcceptable, "PGRST106", "Invalid schema",
-			"Only these schemas are exposed: "+strings.Join(s.Schemas, ", "))
-	}
-}
-
 func parse(raw string) (query.Query, error) {
 	q, err := query.Parse(raw)
 	if malformed, ok := errors.AsType[*query.Error](err); ok {
@@ -298,31 +298,6 @@ func (s *Service) prepareChange(ctx context.Context, r Request) (*catalog.Table,
 		err = Fault(fault.Invalid, "PGRST100", "limit and offset are for reads; select the rows to change by filters")
 	}
 	return table, q, err
-}
-
-// serves refuses a table that is missing or, to people, unguarded. The two
-// answers differ in development only.
-func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, name string) error {
-	f := Fault(fault.NotFound, "PGRST205", fmt.Sprintf("Could not find the table %s.%s", schema, name))
-	switch {
-	case table == nil:
-		return f
-	case s.guarded(p, table, schema, name):
-		return nil
-	}
-	if s.Development {
-		f.SQL.Hint = "It exists, but Row-Level Security does not guard it. Run: alter table " +
-			plan.Quote(table.Schema) + "." + plan.Quote(name) + " enable row level security; and add policies. " +
-			"A view needs: with (security_invoker = true), over guarded tables. " +
-			"Or list it in data.allow_without_rls."
-	}
-	return f
-}
-
-// guarded says that somebody may be served a table.
-func (s *Service) guarded(p *principal.Principal, table *catalog.Table, schema, name string) bool {
-	return table.Protected || p.Role == principal.Service ||
-		schema == s.Schemas[0] && s.AllowWithoutRLS[name] || s.AllowWithoutRLS[schema+"."+name]
 }
 
 // check refuses a number of rows that the request does not allow.

@@ -119,6 +119,65 @@ func TestUnguardedTablesAreNotServed(t *testing.T) {
 	}
 }
 
+// TestMistypedTables names what may be meant, if the caller is served it.
+func TestMistypedTables(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, servertest.With("environment", "staging"))
+	for _, c := range []struct{ name, bearer, want string }{
+		{"todo", "", "Perhaps you meant the table public.todos"},
+		{"Todos", "", "Perhaps you meant the table public.todos"},
+		{"opem", "", ""},
+		{"opem", s.ServiceKey, "Perhaps you meant the table public.open"},
+		{"user", s.ServiceKey, ""},
+		{"something", "", ""},
+	} {
+		a := s.Do("GET", "/api/v1/tables/"+c.name, c.bearer, "")
+		var said struct{ Hint string }
+		if a.JSON(t, &said); a.Status != 404 || said.Hint != c.want {
+			t.Errorf("%s: %d %q, want %q", c.name, a.Status, said.Hint, c.want)
+		}
+	}
+}
+
+// TestRowTypesOfUnservedTables: a cast to the type of a table's rows would tell
+// its columns, and that there is one.
+func TestRowTypesOfUnservedTables(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	p := s.SignUp()
+	s.Do("POST", todos, p.Access, `{"task":"(1,x)"}`)
+	s.DB.Exec(t, `create table public.name (id int)`)
+	if a := s.Do("GET", "/api/v1/tables/name", s.ServiceKey, ""); a.Status != 200 { // so it is known by now
+		t.Errorf("control: %d %s", a.Status, a.Body)
+	}
+	said := func(as, bearer string) (int, string) {
+		a := s.Do("GET", todos+"?select=task::"+as, bearer, "")
+		name := strings.NewReplacer(`open`, "T", `nope`, "T")
+		return a.Status, name.Replace(strings.ReplaceAll(a.Body, a.Header.Get("X-Request-Id"), ""))
+	}
+	for _, form := range []string{"%s", "%s[]", "public.%s", "_%s", `"public"."%s"[]`} {
+		status, unserved := said(fmt.Sprintf(form, "open"), p.Access)
+		if _, missing := said(fmt.Sprintf(form, "nope"), p.Access); status != 400 || unserved != missing {
+			t.Errorf("%s: %d %s, and of what there is not %s", form, status, unserved, missing)
+		}
+		if status, _ := said("text", p.Access); status != 200 {
+			t.Errorf("control: %d", status)
+		}
+	}
+	if status, body := said("name", p.Access); status != 200 { // PostgreSQL's own goes first
+		t.Errorf("control: %d %s", status, body)
+	}
+	if status, body := said("public.name", p.Access); status != 400 || !strings.Contains(body, "does not exist") {
+		t.Errorf("of a name that PostgreSQL has too: %d %s", status, body)
+	}
+	if _, body := said("open", s.ServiceKey); strings.Contains(body, "42704") {
+		t.Errorf("control: the service key: %s", body)
+	}
+	if _, body := said("todos", p.Access); strings.Contains(body, "42704") {
+		t.Errorf("control: a served table: %s", body)
+	}
+}
+
 // TestHintIsForDevelopmentOnly holds the two answers of production together.
 func TestHintIsForDevelopmentOnly(t *testing.T) {
 	t.Parallel()

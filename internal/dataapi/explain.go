@@ -7,6 +7,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
 // expected is what the planner expects of a statement.
@@ -26,14 +27,19 @@ func expectation(st plan.Statement, told func(expected) error) step {
 	})}
 }
 
-// affordable returns a step that refuses a statement by its cost.
-func affordable(st plan.Statement, limit float64) step {
+// affordable returns a step that refuses a statement by its cost. How much that
+// is only those are told whom policies do not bind: the planner draws it from
+// all rows, also from those that policies hide.
+func affordable(st plan.Statement, p *principal.Principal, limit float64) step {
 	asked := expectation(st, func(e expected) error {
 		if e.Cost <= limit {
 			return nil
 		}
-		f := Detailed(fault.Invalid, "cost_limit", "The statement would cost too much",
-			fmt.Sprintf("PostgreSQL expects a cost of %.0f; requests of this role are allowed %.0f.", e.Cost, limit))
+		details := fmt.Sprintf("PostgreSQL expects a higher cost than %.0f, which is what requests of this role are allowed.", limit)
+		if p.Role == principal.Service {
+			details = fmt.Sprintf("PostgreSQL expects a cost of %.0f; requests of this role are allowed %.0f.", e.Cost, limit)
+		}
+		f := Detailed(fault.Invalid, "cost_limit", "The statement would cost too much", details)
 		f.SQL.Hint = "Ask for less at a time, by filters on indexed columns or a limit."
 		return f
 	})

@@ -44,6 +44,9 @@ func planFault(err error) error {
 	if unknown, ok := errors.AsType[*plan.UnknownColumnError](err); ok {
 		return Fault(fault.Invalid, "42703", unknown.Error())
 	}
+	if unknown, ok := errors.AsType[*plan.UnknownTypeError](err); ok {
+		return Fault(fault.Invalid, "42704", unknown.Error())
+	}
 	if missing, ok := errors.AsType[*query.NotEmbeddedError](err); ok {
 		f := Fault(fault.Invalid, "PGRST108", missing.Error())
 		f.SQL.Hint = fmt.Sprintf("Verify that '%s' is included in the 'select' query parameter.", missing.Name)

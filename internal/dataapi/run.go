@@ -56,7 +56,7 @@ func (s *Service) perform(ctx context.Context, t Terms, do postgres.Statement, b
 	limits := s.Limits[t.Principal.Role]
 	steps := append(s.settle(t), before...)
 	if limits.MaxCost > 0 && t.Explain == "" {
-		steps = append(steps, affordable(main.Statement, limits.MaxCost))
+		steps = append(steps, affordable(main.Statement, t.Principal, limits.MaxCost))
 	}
 	at := len(steps)
 	steps = append(append(steps, main), after...)

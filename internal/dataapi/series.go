@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
@@ -31,9 +33,10 @@ type series struct {
 	settle  []step // before everything else
 	ended   bool   // there are no more rows
 
-	result Result
-	now    plan.Statement // the one that is run
-	answer bytes.Buffer
+	first, last int // row of the batch under way, from 1; none at the end
+	result      Result
+	now         plan.Statement // the one that is run
+	answer      bytes.Buffer
 }
 
 func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Table, q query.Query, kept *spool) (Result, error) {
@@ -54,16 +57,32 @@ func (s *Service) insertSeries(ctx context.Context, r Request, table *catalog.Ta
 		if in == nil { // it did not begin
 			return Result{}, err
 		}
-		return Result{}, s.hinted(sqlFault(err, r.Principal, &in.now), r.Principal)
+		return Result{}, in.located(s.hinted(sqlFault(err, r.Principal, &in.now), r.Principal))
 	}
 	in.result.inserted(r, table)
 	return in.result, nil
+}
+
+// located says among which rows is the one that PostgreSQL has refused.
+func (in *series) located(err error) error {
+	f := fault.From(err)
+	if f == nil || f.SQL == nil || f.SQL.Status != 0 || postgres.Report(err) == nil || in.first > in.last {
+		return err
+	}
+	c, report := *f, *f.SQL
+	report.Details = strings.TrimSpace(fmt.Sprintf("%s It is about one of the rows %d to %d.", report.Details, in.first, in.last))
+	c.SQL = &report
+	return &c
 }
 
 // next plans the statements of the next batch. After the last rows it asks what
 // the application wants the answer to be.
 func (in *series) next() ([]postgres.Step, error) {
 	batch, err := in.rows.Next()
+	in.first = in.last + 1
+	for _, run := range batch {
+		in.last += run.Count
+	}
 	if errors.Is(err, io.EOF) && !in.ended {
 		in.ended = true
 		return []postgres.Step{{SQL: outcomeSQL, Scan: outcomeScanner(&in.result.Outcome)}}, nil

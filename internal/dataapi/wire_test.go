@@ -331,7 +331,7 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, servertest.With("data.max_rows", "4"),
 		servertest.With("data.limits.anonymous.max_rows", "1"), servertest.With("data.limits.service_role.max_rows", "6"),
-		servertest.With("data.limits.authenticated.max_cost", "200"), servertest.With("data.limits.anonymous.statement_timeout", "100ms"))
+		servertest.With("data.limits.authenticated.max_cost", "200"), servertest.With("data.limits.service_role.max_cost", "1000"), servertest.With("data.limits.anonymous.statement_timeout", "100ms"))
 	p := five(t, s)
 	s.DB.Exec(t, `create policy everybody on public.todos for select to anonymous using (true);
 		create table public.big as select n from generate_series(1, 100000) n; alter table public.big enable row level security;
@@ -359,6 +359,12 @@ func TestLimits(t *testing.T) {
 		if a.Status != c.status || c.status == 400 && a.Code() != "cost_limit" {
 			t.Errorf("%s %s: %d %s", c.method, c.query, a.Status, a.Body)
 		}
+	}
+	if a := s.Do("GET", big+"?order=n.desc.nullslast&n=neq.4", p.Access, ""); strings.Contains(a.Body, "a cost of") || !strings.Contains(a.Body, "200") {
+		t.Errorf("what the planner expects of all rows is told to people: %s", a.Body)
+	}
+	if a := s.Do("DELETE", big+"?n=neq.4", s.ServiceKey, ""); a.Code() != "cost_limit" || !strings.Contains(a.Body, "a cost of") {
+		t.Errorf("control: the service is told: %d %s", a.Status, a.Body)
 	}
 	var left int
 	if s.DB.Scan(t, `select count(*) from public.big`, nil, &left); left != 99999 {

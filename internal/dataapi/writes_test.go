@@ -172,3 +172,28 @@ func TestCallsEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestUpdateTakesColumns: ?columns= says which members of the body are written.
+func TestUpdateTakesColumns(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.DB.Exec(t, notesSQL)
+	p := s.SignUp()
+	s.Do("POST", notes, p.Access, `{"id":1,"slug":"one","body":"b"}`)
+	for _, step := range []struct {
+		columns, body string
+		status        int
+		want          string
+	}{
+		{"&columns=body", `{"slug":"taken","body":"c","nope":1}`, 200, `[{"slug":"one","body":"c"}]`},
+		{"&columns=slug,body", `{"slug":"two"}`, 200, `[{"slug":"two","body":null}]`},
+		{"&columns=nope", `{"nope":1}`, 400, "PGRST204"},
+		{"&columns=user_id", `{"user_id":"00000000-0000-0000-0000-000000000001"}`, 403, "42501"},
+		{"", `{"slug":"three","body":"d"}`, 200, `[{"slug":"three","body":"d"}]`},
+	} {
+		a := s.Do("PATCH", notes+"?id=eq.1&select=slug,body"+step.columns, p.Access, step.body, "Prefer", "return=representation")
+		if a.Status != step.status || compact(a.Body) != step.want && a.Code() != step.want {
+			t.Errorf("%s %s: %d %s, want %d %s", step.columns, step.body, a.Status, a.Body, step.status, step.want)
+		}
+	}
+}

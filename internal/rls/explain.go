@@ -205,8 +205,14 @@ func (e *Explanation) look(ctx context.Context, r *postgres.Rehearsal, s scan) e
 	if s.upserts {
 		t.Notes = append(t.Notes, "A row that is there already has to pass the policies about SELECT and UPDATE instead; that is not counted.")
 	}
+	if s.mayLock {
+		t.Notes = append(t.Notes, "If its rows are locked, as by FOR UPDATE, they have to pass the policies about UPDATE too; that is not counted.")
+	}
 	if s.reads {
 		t.Commands = append(t.Commands, "SELECT")
+	}
+	if s.locks {
+		t.Commands = append(t.Commands, "UPDATE")
 	}
 	if slices.ContainsFunc(e.Tables, func(o Table) bool { return o.Name == t.Name && (o.Alias == t.Alias || known.kind == "p") }) {
 		return nil

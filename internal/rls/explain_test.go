@@ -144,6 +144,20 @@ func TestExplain(t *testing.T) {
 			[]string{"SELECT 1 ", "public.todos [SELECT] aimed 2 through 1 new - accepted - missing []", "  shared true through 1 accepts - "},
 			"let 1 through",
 		},
+		"rows that are locked": {
+			"create policy sees on public.todos for select using (true); create policy changes on public.todos for update using (owner = (select auth.uid()))",
+			alice, "select * from todos for update",
+			[]string{
+				"SELECT 2 ", "public.todos [SELECT UPDATE] aimed 3 through 2 new - accepted - missing []",
+				"  changes true through 2 accepts - ", "  sees true through 3 accepts - ",
+			},
+			"Policy changes (permissive, UPDATE) lets 2 through",
+		},
+		"rows that are locked, by nobody who may change some": {
+			"create policy sees on public.todos for select using (true)", alice, "select * from todos where id = 1 for share",
+			[]string{"SELECT 0 ", "public.todos [SELECT UPDATE] aimed 1 through 0 new - accepted - missing []", "  sees true through 1 accepts - "},
+			"No permissive policy of public.todos is about UPDATE",
+		},
 		"a policy that fails": {
 			"create table public.closed (id int); revoke all on public.closed from authenticated;" +
 				"create policy p on public.todos using (exists (select from public.closed))",
@@ -361,5 +375,27 @@ func TestExplainingIsBounded(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLocksOfSeveralTables: the plan does not say which of them are locked, and
+// neither does the explanation.
+func TestLocksOfSeveralTables(t *testing.T) {
+	t.Parallel()
+	s, _ := explainer(t, own)
+	for sql, noted := range map[string]int{"": 0, " for update of a": 2} {
+		e, err := s.Explain(t.Context(), rls.Question{As: alice, SQL: "select * from todos a join todos b on a.id = b.id" + sql})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, table := range e.Tables {
+			if strings.Contains(strings.Join(table.Notes, " "), "FOR UPDATE") {
+				found++
+			}
+		}
+		if found != noted {
+			t.Errorf("%q: %d tables are noted of %d", sql, found, len(e.Tables))
+		}
 	}
 }

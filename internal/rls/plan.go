@@ -28,6 +28,8 @@ type scan struct {
 	filter              string // on rows of this table alone
 	reads               bool   // a change that looks at rows as well
 	upserts             bool
+	locks               bool // what is read, so that the policies about UPDATE bind too
+	mayLock             bool // as locks, of this table or another one
 }
 
 // order puts what is changed before what is read.
@@ -72,6 +74,11 @@ func (n *planNode) scans(changing *scan) []scan {
 	}
 	for i := range n.Plans {
 		found = append(found, n.Plans[i].scans(changing)...)
+	}
+	if n.Type == "LockRows" { // which does not say what it locks
+		for i := range found {
+			found[i].locks, found[i].mayLock = len(found) == 1, len(found) > 1
+		}
 	}
 	return found
 }

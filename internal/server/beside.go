@@ -20,31 +20,29 @@ type beside struct {
 }
 
 // openBeside opens those that the configuration names.
-func (s *Server) openBeside(ctx context.Context) ([]beside, error) {
-	var opened []beside
-	for _, o := range []struct {
-		name, address string
-		server        func() *http.Server
-		gated         bool // it is for clients, as they come through proxies
-	}{
-		{"admin", s.config.Server.AdminAddress, s.admin, false},
-		{"redirect", s.config.Server.TLS.RedirectAddress, s.redirect, true},
-	} {
-		if o.address == "" {
-			continue
-		}
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.address)
+func (s *Server) openBeside(ctx context.Context) (opened []beside, err error) {
+	defer func() {
 		if err != nil {
 			for _, b := range opened {
 				_ = b.listener.Close()
 			}
-			return nil, fmt.Errorf("opening the %s listener: %w", o.name, err)
 		}
-		s.logger.InfoContext(ctx, "listening beside", slog.String("listener", o.name), slog.String("address", l.Addr().String()))
-		if o.gated {
-			l = s.gate.Wrap(l)
+	}()
+	if address := s.config.Server.AdminAddress; address != "" {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err != nil {
+			return opened, fmt.Errorf("listening for the admin: %w", err)
 		}
-		opened = append(opened, beside{l, o.server()})
+		s.logger.InfoContext(ctx, "admin listener", slog.String("address", l.Addr().String()))
+		opened = append(opened, beside{l, s.admin()})
+	}
+	if address := s.config.Server.TLS.RedirectAddress; address != "" {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err != nil {
+			return opened, fmt.Errorf("listening for plain HTTP: %w", err)
+		}
+		s.logger.InfoContext(ctx, "redirect listener", slog.String("address", l.Addr().String()))
+		opened = append(opened, beside{s.gate.Wrap(l), s.redirect()})
 	}
 	return opened, nil
 }

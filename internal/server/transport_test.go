@@ -290,7 +290,7 @@ func TestHTTPS(t *testing.T) {
 // beside returns the address of a listener beside the one of clients.
 func beside(t *testing.T, s *servertest.Server, name string) string {
 	t.Helper()
-	line := regexp.MustCompile(`listener=` + name + ` address=(\S+)`)
+	line := regexp.MustCompile(`msg="` + name + ` listener" address=(\S+)`)
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(10 * time.Millisecond) {
 		if found := line.FindStringSubmatch(s.LogText()); found != nil {
 			return found[1]

@@ -2,6 +2,7 @@ package typescript_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,7 +98,7 @@ func TestSchemas(t *testing.T) {
 	}
 	for _, name := range []string{"missing", "pg_catalog", "information_schema", "PUBLIC", ""} {
 		_, err := s.Generate(t.Context(), []string{"public", name})
-		if fault.KindOf(err) != fault.NotFound || !strings.Contains(err.Error(), "other one, public") {
+		if fault.KindOf(err) != fault.NotFound || !strings.Contains(err.Error(), fmt.Sprintf("no schema %q. There are: auth, other one, public", name)) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

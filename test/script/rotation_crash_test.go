@@ -63,7 +63,7 @@ func TestKilledReEncryption(t *testing.T) {
 	var reader sync.WaitGroup
 	reader.Go(func() { m.readAll(reading, c, ids, texts) })
 
-	s := &siege{cluster: c, environ: c.environ(versions...), limit: time.Now().Add(5 * time.Minute)}
+	s := &siege{cluster: c, environ: c.environ(versions...), limit: time.Now().Add(15 * time.Minute)}
 	from := 0
 	for s.met < kills {
 		from++

@@ -4,14 +4,16 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
 )
 
-// rowsOf decodes what was read.
+// rowsOf decodes what was read, of which each row has the columns of its run.
 func rowsOf(t *testing.T, runs []payload.Run) []map[string]any {
 	t.Helper()
 	all := []map[string]any{}
@@ -19,6 +21,11 @@ func rowsOf(t *testing.T, runs []payload.Run) []map[string]any {
 		var rows []map[string]any
 		if err := json.Unmarshal([]byte(run.Rows), &rows); err != nil || len(rows) != run.Count {
 			t.Fatalf("%v: %d rows in %q", err, run.Count, run.Rows)
+		}
+		for _, row := range rows {
+			if !slices.Equal(slices.Sorted(maps.Keys(row)), slices.Sorted(slices.Values(run.Columns))) {
+				t.Fatalf("columns %q in %q", run.Columns, run.Rows)
+			}
 		}
 		all = append(all, rows...)
 	}
@@ -28,7 +35,10 @@ func rowsOf(t *testing.T, runs []payload.Run) []map[string]any {
 // FuzzJSON holds what is read against what the standard library finds in the
 // whole.
 func FuzzJSON(f *testing.F) {
-	for _, seed := range []string{`{}`, `[]`, `[{"a":1},{"a":"\u0041"}]`, ` [ {"a" : [1,{}]} , {"a":null}]`, `{"a":1}x`, `[{"a":1}`, `{"a":"\\u0000"}`} {
+	for _, seed := range []string{
+		`{}`, `[]`, `[{"a":1},{"a":"\u0041"}]`, ` [ {"a" : [1,{}]} , {"a":null}]`, `{"a":1}x`, `[{"a":1}`, `{"a":"\\u0000"}`,
+		`[{"\u0061":1},{"a":2},{"a\\b":1}]`, `[{"a\\n":1},{"a\n":1}]`, `[{"a\"b":{"c":1},"d,":["e",{"f":1}],"g":"\\"},{"d,":{},"a\"b":",\"g","g":0}]`,
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {

@@ -20,19 +20,16 @@ type jsonRows struct {
 	max    int64
 	object bool // is all that may be
 	body   *jsontext.Decoder
-	one    *jsontext.Decoder // of a row once more, for its keys
 	begun  bool
 	array  bool
 	n      int
-	keys   []string
+	names  [][]byte // of the last row's members, as JSON strings
+	keys   []string // the same as texts
 }
 
 func newJSON(in *bounded, o Options) *jsonRows {
 	in.limit = o.MaxRow
-	return &jsonRows{
-		in: in, max: o.MaxRow, object: o.Object, body: jsontext.NewDecoder(in),
-		one: jsontext.NewDecoder(bytes.NewReader(nil), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), // has been checked
-	}
+	return &jsonRows{in: in, max: o.MaxRow, object: o.Object, body: jsontext.NewDecoder(in), names: [][]byte{}}
 }
 
 func (j *jsonRows) next() (row, error) {
@@ -82,7 +79,9 @@ func (j *jsonRows) end() error {
 
 // look returns a row with its keys, if PostgreSQL can keep it.
 func (j *jsonRows) look(text jsontext.Value) (row, error) {
-	depth, nul := scan(text)
+	var depth int
+	var nul bool
+	depth, nul, j.names = scan(text, j.names[:0])
 	if j.array {
 		depth++
 	}
@@ -92,38 +91,70 @@ func (j *jsonRows) look(text jsontext.Value) (row, error) {
 	case nul:
 		return row{}, refuse("Text cannot hold the character U+0000.", fmt.Sprintf("It is about row %d.", j.n))
 	}
-	j.one.Reset(bytes.NewReader(text))
-	j.keys = j.keys[:0]
-	for _, err := j.one.ReadToken(); err == nil && j.one.PeekKind() == '"'; err = j.one.SkipValue() {
-		name, err := j.one.ReadToken()
-		if err != nil {
-			return row{}, fmt.Errorf("reading a row again: %w", err)
-		}
-		j.keys = append(j.keys, name.String())
-	}
-	return row{text, j.keys}, nil
+	return row{text, j.keysOf(j.names)}, nil
 }
 
-// scan walks a valid JSON value: how deep it nests, and whether some text in it
-// has the character U+0000, which can only be an escape.
-func scan(text []byte) (depth int, nul bool) {
-	level, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			nul = nul || bytes.HasPrefix(text[i:], []byte(`\u0000`))
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			level++
-			depth = max(depth, level)
-		case c == '}' || c == ']':
-			level--
+// keysOf returns names as texts. Most are those of the row before.
+func (j *jsonRows) keysOf(names [][]byte) []string {
+	last := j.keys
+	j.keys = j.keys[:0]
+	for i, name := range names {
+		switch plain := name[1 : len(name)-1]; {
+		case bytes.IndexByte(plain, '\\') >= 0:
+			text, _ := jsontext.AppendUnquote(nil, name) // is a valid string
+			j.keys = append(j.keys, string(text))
+		case i < len(last) && last[i] == string(plain):
+			j.keys = append(j.keys, last[i])
+		default:
+			j.keys = append(j.keys, string(plain))
 		}
 	}
-	return depth, nul
+	return j.keys
+}
+
+// scan walks a valid JSON value: how deep it nests, whether some text in it has
+// the character U+0000, which can only be an escape, and if it is an object, the
+// names of its members as JSON strings, which are appended to names unless that
+// is nil.
+func scan(text []byte, names [][]byte) (depth int, nul bool, _ [][]byte) {
+	level, object, name := 0, false, false
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			begin := i
+			var has bool
+			i, has = endOfString(text, i)
+			nul = nul || has
+			if name && names != nil {
+				names = append(names, text[begin:i+1])
+			}
+			name = false
+		case '{', '[':
+			level++
+			depth = max(depth, level)
+			if level == 1 {
+				object = text[i] == '{'
+				name = object
+			}
+		case '}', ']':
+			level--
+		case ',':
+			name = object && level == 1
+		}
+	}
+	return depth, nul, names
+}
+
+// endOfString returns where the string that begins at i ends, and whether the
+// character U+0000 is in it.
+func endOfString(text []byte, i int) (end int, nul bool) {
+	for i++; i < len(text) && text[i] != '"'; i++ {
+		if text[i] == '\\' {
+			nul = nul || bytes.HasPrefix(text[i:], []byte(`\u0000`))
+			i++
+		}
+	}
+	return i, nul
 }
 
 // appendText appends a text to a row: as a JSON string, or as the JSON that it is
@@ -136,7 +167,7 @@ func appendText(to []byte, text []byte, isJSON bool) ([]byte, error) {
 		}
 		return to, nil
 	}
-	if depth, nul := scan(text); depth >= maxDepth || nul || !jsontext.Value(text).IsValid() {
+	if depth, nul, _ := scan(text, nil); depth >= maxDepth || nul || !jsontext.Value(text).IsValid() {
 		return nil, nil
 	}
 	return append(to, text...), nil

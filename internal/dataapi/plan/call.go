@@ -118,8 +118,12 @@ func (b *builder) call(f *catalog.Function, a Arguments) (lateral, call string) 
 		return "", name + "(" + b.arg(*a.Whole) + "::" + f.Arguments[0].Type.SQL + ")"
 	}
 	var given, definitions []string
+	unnamed := positional(f, a)
 	for _, arg := range f.Arguments {
 		written := Quote(arg.Name) + " => "
+		if unnamed {
+			written = ""
+		}
 		if arg.Variadic {
 			written = "variadic " + written
 		}
@@ -142,6 +146,21 @@ func (b *builder) call(f *catalog.Function, a Arguments) (lateral, call string) 
 		lateral = "json_to_record(" + b.arg(a.JSON) + "::json) as j(" + strings.Join(definitions, ", ") + ") cross join lateral "
 	}
 	return lateral, name + "(" + strings.Join(given, ", ") + ")"
+}
+
+// positional says that a call has to be by position: PostgreSQL takes the default
+// of a variadic argument only then. What is given has to come first.
+func positional(f *catalog.Function, a Arguments) bool {
+	last := len(f.Arguments) - 1
+	if last < 0 || !f.Arguments[last].Variadic || !f.Arguments[last].Default || a.has(f.Arguments[last].Name) {
+		return false
+	}
+	for i := range f.Arguments[:last] {
+		if i > 0 && a.has(f.Arguments[i].Name) && !a.has(f.Arguments[i-1].Name) {
+			return false
+		}
+	}
+	return true
 }
 
 // text is an argument as text. A variadic one takes each value for an element.

@@ -129,7 +129,7 @@ func (b *builder) item(item *query.Item) {
 	b.mark(item.Column)
 	expression := "*"
 	if item.Column != "" || item.Aggregate == "" {
-		expression = cast(b.field(item.Field, item.Cast == nil), item.Cast)
+		expression = b.cast(b.field(item.Field, item.Cast == nil), item.Cast)
 	}
 	switch {
 	case item.Aggregate == "":
@@ -158,12 +158,15 @@ func (b *builder) aggregate(item *query.Item, of string) string {
 	if !b.answer.Aggregates {
 		b.fail(ErrAggregates)
 	}
-	return cast(string(item.Aggregate)+"("+of+")", item.Result)
+	return b.cast(string(item.Aggregate)+"("+of+")", item.Result)
 }
 
-func cast(expression string, t *query.Type) string {
+func (b *builder) cast(expression string, t *query.Type) string {
 	if t == nil {
 		return expression
+	}
+	if b.answer.Hides != nil && b.answer.Hides(t) {
+		b.fail(&UnknownTypeError{t})
 	}
 	return "cast(" + expression + " as " + typeName(t) + ")"
 }

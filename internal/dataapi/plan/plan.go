@@ -56,6 +56,22 @@ func (e *UnknownColumnError) Error() string {
 	return fmt.Sprintf("column %s.%s does not exist", e.Table, e.Column)
 }
 
+// UnknownTypeError names a type that does not exist, for all that the caller is to
+// know.
+type UnknownTypeError struct{ Type *query.Type }
+
+// Error implements error, in PostgreSQL's words.
+func (e *UnknownTypeError) Error() string {
+	name := e.Type.Name
+	if e.Type.Schema != "" {
+		name = e.Type.Schema + "." + name
+	}
+	if e.Type.Array {
+		name += "[]"
+	}
+	return fmt.Sprintf(`type "%s" does not exist`, name)
+}
+
 // Answer is the shape of what a statement returns, and what it may be made of.
 type Answer struct {
 	Returning Returning // by a write
@@ -65,6 +81,7 @@ type Answer struct {
 
 	Aggregates bool                      // whether functions over rows may be used
 	Serves     func(*catalog.Table) bool // which tables may be embedded; nil is all
+	Hides      func(*query.Type) bool    // which types are not to be known; nil is none
 }
 
 // Returning is what a write answers with.

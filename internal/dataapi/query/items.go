@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -180,11 +181,32 @@ func (s *scanner) typeName() (*Type, error) {
 			t.Modifiers = []int{1}
 		}
 	}
-	if strings.HasPrefix(strings.TrimLeft(t.Name, "_"), "reg") {
-		return nil, s.fail("a type that is not a name in the system catalogs")
+	if !ofValues(t) {
+		return nil, s.fail("a type of values, and not of names in the system catalogs")
+	}
+	if !cuts[t.Name] && slices.ContainsFunc(t.Modifiers, func(n int) bool { return n > maxLength }) {
+		return nil, s.fail("a length of at most " + strconv.Itoa(maxLength) + " for a type that fills up to it")
 	}
 	t.Array = s.take("[]")
 	return t, nil
+}
+
+// cuts are the types whose length makes a value shorter and never longer.
+var cuts = map[string]bool{"varchar": true, "varbit": true}
+
+// ofValues says whether a type is one that a value can be shown as. Others tell
+// who and what there is in the database, or are PostgreSQL's placeholders for
+// types, to which a cast fails in ways that it does not foresee.
+func ofValues(t *Type) bool {
+	name := strings.TrimLeft(t.Name, "_")
+	return !strings.HasPrefix(name, "reg") && (t.Schema != "" && t.Schema != "pg_catalog" || !slices.Contains(noValues, name))
+}
+
+var noValues = []string{
+	"aclitem", "unknown", "record", "cstring", "void", "internal", "trigger", "event_trigger", "pg_ddl_command",
+	"any", "anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anymultirange",
+	"anycompatible", "anycompatiblearray", "anycompatiblenonarray", "anycompatiblerange", "anycompatiblemultirange",
+	"language_handler", "fdw_handler", "index_am_handler", "table_am_handler", "tsm_handler",
 }
 
 // spelled is what SQL's names of types are in PostgreSQL's catalog.

@@ -18,6 +18,7 @@ const (
 	maxDepth      = 10  // of conditions within conditions, and of embeddings within embeddings
 	maxSteps      = 20  // in a path
 	maxName       = 63  // bytes of an alias
+	maxLength     = 255 // of a type that fills values up to its length
 )
 
 // Parse reads a raw query string. Parameters that are not reserved are filters;

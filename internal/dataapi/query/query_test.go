@@ -234,7 +234,7 @@ func TestErrors(t *testing.T) {
 		{"select=a::numeric()", "select", 11, modifiers},
 		{"select=a::text[1]", "select", 7, comma},
 		{"select=a::text::int", "select", 7, comma},
-		{"select=a::regclass", "select", 11, "a type that is not a name in the system catalogs"},
+		{"select=a::regclass", "select", 11, "a type of values, and not of names in the system catalogs"},
 		{"select=a->", "select", 3, key},
 		{"select=a->>b->c", "select", 5, comma},
 		{"select=a->>b:c", "select", 5, comma},

@@ -21,7 +21,16 @@ import (
 )
 
 // API serves the requests of a data service.
-type API struct{ *dataapi.Service }
+type API struct {
+	*dataapi.Service
+	tags tagger
+}
+
+// New returns the API of a data service. The tags of its answers are made with
+// the secret of mac.
+func New(data *dataapi.Service, mac MAC) *API {
+	return &API{Service: data, tags: tagger{mac: mac}}
+}
 
 // Routes returns the routes under /api/v1/tables and /api/v1/rpc, and the same
 // ones where clients of PostgREST look for them.
@@ -81,11 +90,8 @@ func (s *API) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 		return err
 	}
 	result, err := s.Read(r.Context(), request)
-	if result.Total != nil && err != nil { // there is nothing as far as that
-		w.Header()["Content-Range"] = []string{contentRange(dataapi.Result{Total: result.Total})}
-	}
 	if err != nil {
-		return err
+		return beyond(w, result, err)
 	}
 	p.applied(w.Header(), r.Method)
 	if media.explain != "" {
@@ -96,7 +102,7 @@ func (s *API) read(w http.ResponseWriter, r *http.Request, c *web.Call) error {
 	if result.Total != nil && result.Count < *result.Total {
 		status = http.StatusPartialContent
 	}
-	tag := etag(result, media)
+	tag := s.tags.of(result, media)
 	h.Set("ETag", tag)
 	h.Add("Vary", "Accept, Accept-Profile, Prefer, Range, Authorization, apikey, X-API-Key")
 	h.Set("Cache-Control", "private, no-cache")
@@ -156,7 +162,7 @@ func (s *API) change(w http.ResponseWriter, r *http.Request, c *web.Call, do fun
 		return err
 	}
 	request.Answer.Returning = p.returning
-	if request.Condition, err = condition(r, media); err != nil {
+	if request.Condition, err = s.condition(r, media); err != nil {
 		return err
 	}
 	if r.Method == http.MethodPost {
@@ -175,13 +181,12 @@ func (s *API) change(w http.ResponseWriter, r *http.Request, c *web.Call, do fun
 	if err != nil {
 		return err
 	}
-	if media.explain == "" {
-		p.counted(w.Header(), r.Method, result.Count)
-	}
-	p.applied(w.Header(), r.Method)
 	if media.explain != "" {
+		p.applied(w.Header(), r.Method)
 		return write(w, http.StatusOK, media, result.Body)
 	}
+	p.counted(w.Header(), r.Method, result.Count)
+	p.applied(w.Header(), r.Method)
 	status := created(r.Method, result, p.returning)
 	if r.Method == http.MethodPost {
 		if location, ok := locate(r.URL.EscapedPath(), result); p.returning == plan.Keys && ok {

@@ -104,6 +104,15 @@ func window(r *http.Request) (*dataapi.Window, error) {
 	return &w, nil
 }
 
+// beyond is an error, with how many rows there are where a page was asked for
+// that is beyond them.
+func beyond(w http.ResponseWriter, r dataapi.Result, err error) error {
+	if r.Total != nil {
+		w.Header()["Content-Range"] = []string{contentRange(dataapi.Result{Total: r.Total})}
+	}
+	return err
+}
+
 // contentRange names the first and last row of an answer, and how many there
 // are if anybody has asked.
 func contentRange(r dataapi.Result) string {

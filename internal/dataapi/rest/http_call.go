@@ -22,6 +22,7 @@ func (s *API) callRoutes() []web.Route {
 		{Name: "select", In: "query", Description: "For rows: as for tables, and so are filters and order"},
 		{Name: "limit", In: "query", Description: "At most this many rows or values"},
 		{Name: "offset", In: "query", Description: "Skip this many"},
+		{Name: "Range", In: "header", Description: "By GET: rows or values, as 0-9"},
 		{Name: "Accept", In: "header", Description: "application/json (default), application/vnd.pgrst.object+json for exactly one row, application/vnd.pgrst.array+json;nulls=stripped, or text/csv"},
 		{Name: "Prefer", In: "header", Description: "return=minimal leaves out the answer; count=exact; handling=strict; max-affected=N"},
 		{Name: "Accept-Profile", In: "header", Description: "By GET: a schema other than the default one; Content-Profile by POST"},
@@ -34,8 +35,8 @@ func (s *API) callRoutes() []web.Route {
 				Method: method, Path: path, Tag: "Data", Summary: summary, Media: "application/json", Hidden: hidden, Serve: serve, Reports: true, Params: params,
 			})
 		}
-		route(http.MethodGet, "dataapi.Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
-		route(http.MethodPost, "dataapi.Call a function, with arguments from the members of a JSON object", hidden, s.callByPost)
+		route(http.MethodGet, "Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
+		route(http.MethodPost, "Call a function, with arguments from the members of a JSON object", hidden, s.callByPost)
 		route(http.MethodOptions, "The methods of a function", true, s.callOptions)
 		route("", "Not for functions", true, refuseCall)
 	}
@@ -74,9 +75,14 @@ func (s *API) call(w http.ResponseWriter, r *http.Request, c *web.Call, call dat
 	call.Function, call.Query, call.Single, call.MaxAffected = c.Path("function"), r.URL.RawQuery, m.single, p.maxAffected
 	call.Answer = plan.Answer{CSV: m.csv, Stripped: m.stripped, Count: p.count != ""}
 	call.Terms = s.terms(c, r, p, m, "/rpc/"+call.Function)
+	if call.Read {
+		if call.Window, err = window(r); err != nil {
+			return err
+		}
+	}
 	a, err := s.Call(r.Context(), call)
 	if err != nil {
-		return err
+		return beyond(w, a.Result, err)
 	}
 	a.Void = a.Void || p.given["return"] == "return=minimal"
 	p.appliedToCall(w.Header(), call.Read)

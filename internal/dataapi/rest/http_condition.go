@@ -1,9 +1,6 @@
 package rest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -11,14 +8,6 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
-
-// etag names a representation by its content.
-func etag(r dataapi.Result, m media) string {
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n%s\n", m.name, contentRange(r))
-	hash.Write(r.Body)
-	return `"` + hex.EncodeToString(hash.Sum(nil)[:16]) + `"`
-}
 
 // named says whether a list of tags has one, by weak comparison (RFC 9110,
 // section 8.8.3.2), or stands for any.
@@ -42,7 +31,7 @@ func listed(fields []string, element string) bool {
 // about (RFC 9110, section 13.1): nil if they are not there. A tag is that of a
 // read of the same URL in the same media type, without a count; the first is
 // compared strongly, the second weakly.
-func condition(r *http.Request, m media) (func(dataapi.Result) error, error) {
+func (s *API) condition(r *http.Request, m media) (func(dataapi.Result) error, error) {
 	match, none := r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
 	switch {
 	case match == nil && none == nil:
@@ -53,7 +42,7 @@ func condition(r *http.Request, m media) (func(dataapi.Result) error, error) {
 	return func(seen dataapi.Result) error {
 		whole := seen.Total == nil || *seen.Total == seen.Count // a tag is not about rows beyond the answer
 		seen.Total = nil
-		tag, there := etag(seen, m), seen.Count > 0
+		tag, there := s.tags.of(seen, m), seen.Count > 0
 		matches := listed(match, "*") && there || listed(match, tag) && whole
 		if match != nil && !matches || listed(none, "*") && there || listed(none, tag) || listed(none, "W/"+tag) {
 			return dataapi.ErrChanged
