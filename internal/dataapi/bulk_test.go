@@ -255,7 +255,7 @@ func TestSlowClientsHoldNothing(t *testing.T) {
 	if s.DB.Scan(t, `select count(*) from pg_stat_activity where datname = current_database() and usename = 'fluxbase_user' and xact_start is not null`, nil, &open); open != 0 {
 		t.Errorf("%d transactions are open", open)
 	}
-	if a := <-slow; a.Status != 400 || a.Code() != "PGRST102" { // read_timeout
+	if a := <-slow; a.Status != 408 || a.Code() != "body_too_slow" { // read_timeout
 		t.Errorf("the one who stalls: %d %s", a.Status, a.Body)
 	}
 	_ = finish.Close()
