@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"crypto/hmac"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -19,12 +20,15 @@ const monthForm = "2006_01"
 const ahead = 2
 
 // drop is a record of retention's: a month that it has let go of, and the seal
-// that the log begins with since.
+// that the log begins with since. Anybody with the database can write a record,
+// and it is sealed like all others; the proof says that it was this program.
 type drop struct {
 	month      string
+	records    int64
 	through    int64 // the newest seal by then
 	keptSeal   int64
 	keptDigest string
+	proof      string
 }
 
 // Names of the details of such a record.
@@ -33,6 +37,8 @@ const (
 	droppedThrough = "through_seal"
 	keptSeal       = "kept_seal"
 	keptDigest     = "kept_digest"
+	droppedRecords = "records"
+	droppedProof   = "proof"
 )
 
 // dropOf reads the record. What is not as this program writes it explains
@@ -42,8 +48,29 @@ func dropOf(details map[string]string) drop {
 		n, _ := strconv.ParseInt(details[name], 10, 64)
 		return n
 	}
-	return drop{details[droppedMonth], number(droppedThrough), number(keptSeal), details[keptDigest]}
+	return drop{details[droppedMonth], number(droppedRecords), number(droppedThrough), number(keptSeal), details[keptDigest], details[droppedProof]}
 }
+
+// details are what the record says, by names and values.
+func (d drop) details() []string {
+	return []string{
+		droppedMonth, d.month, droppedRecords, strconv.FormatInt(d.records, 10), droppedThrough, strconv.FormatInt(d.through, 10),
+		keptSeal, strconv.FormatInt(d.keptSeal, 10), keptDigest, d.keptDigest,
+	}
+}
+
+// proven is the proof of a drop: a code under the key of seals over what it says.
+// It begins with words, so that it is no code of a seal.
+func (d drop) proven(key []byte) string {
+	b := []byte("fluxbase audit drop 1\n")
+	for _, text := range d.details() {
+		b = field(b, []byte(text))
+	}
+	return hex.EncodeToString(mac(key, b))
+}
+
+// isProven says whether somebody with the key wrote the record.
+func (d drop) isProven(key []byte) bool { return hmac.Equal([]byte(d.proven(key)), []byte(d.proof)) }
 
 // Maintain makes the partitions of the months to come, and of those that records
 // have gone to the default partition of; then it lets go of months that are
@@ -78,6 +105,10 @@ func (s *Service) Maintain(ctx context.Context) error {
 // dropMonth lets go of the oldest month, if it is older than the retention by
 // this machine's clock and by the database's. It says whether it has.
 func (s *Service) dropMonth(ctx context.Context, q postgres.Querier) (bool, error) {
+	key, err := s.key(ctx)
+	if err != nil {
+		return false, err
+	}
 	mine, err := lockCursor(ctx, q, sealCursor)
 	if err != nil || !mine {
 		return false, err
@@ -107,8 +138,8 @@ func (s *Service) dropMonth(ctx context.Context, q postgres.Querier) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	return true, Write(ctx, q, Actor{}.Did(MonthDropped, "", id.UUID{}, droppedMonth, month.Format(monthForm), "records", strconv.FormatInt(records, 10),
-		droppedThrough, strconv.FormatInt(newest.number, 10), keptSeal, strconv.FormatInt(kept.number, 10), keptDigest, hex.EncodeToString(kept.digest)))
+	d := drop{month: month.Format(monthForm), records: records, through: newest.number, keptSeal: kept.number, keptDigest: hex.EncodeToString(kept.digest)}
+	return true, Write(ctx, q, Actor{}.Did(MonthDropped, "", id.UUID{}, append(d.details(), droppedProof, d.proven(key))...))
 }
 
 // waitsToBeSent says whether records of a month have yet to be sent.

@@ -36,10 +36,14 @@ type Service struct {
 	Retention time.Duration // how long records are kept, by months; 0 is for good
 	Out       Sender        // where sealed records are sent to; nil for nowhere
 
-	mu     sync.Mutex
-	secret []byte
-	looked int64 // the sequence up to which everything is known to be sealed
-	newest seal  // that this process has made or met
+	mu      sync.Mutex
+	secret  []byte
+	looked  int64 // the sequence up to which everything is known to be sealed
+	newest  seal  // that this process has made or met
+	stalled struct {
+		since time.Time // zero: it is not
+		seal  int64     // the newest one then
+	}
 }
 
 const (
@@ -47,12 +51,18 @@ const (
 	interval = time.Second
 	// batch is the most records of a seal. Their entries take 64 KiB.
 	batch = 4096
+	// patience is how long another instance may be at it without a new seal.
+	patience = time.Minute
 )
 
 // errCut is what is found where seals were that are not there any more: going
 // on would put new seals on a log that somebody has cut short.
 var errCut = errors.New("seals are missing, or others than they were: the audit log has been tampered with, or restored under a running server; " +
 	"nothing more is sealed until this server is restarted")
+
+// errStalled is found where records wait, and somebody who has the row locked
+// seals nothing.
+var errStalled = errors.New("another session has the row 'seal' of auth.audit_cursors locked and seals nothing")
 
 // Open makes the key of seals, if there is none.
 func (s *Service) Open(ctx context.Context) error {
@@ -154,10 +164,17 @@ func (s *Service) sealBatch(ctx context.Context, key []byte, drawn int64) (more 
 	newest, looked := seal{}, int64(0)
 	err = s.DB.InTx(ctx, func(q postgres.Querier) error {
 		mine, err := lockCursor(ctx, q, sealCursor)
-		if err != nil || !mine {
+		if err != nil {
 			return err
 		}
+		if !mine {
+			return s.waits(ctx, q)
+		}
+		s.goesOn()
 		if newest, err = s.continues(ctx, q); err != nil {
+			return err
+		}
+		if err := s.recall(ctx, q, newest.number); err != nil {
 			return err
 		}
 		records, err := selectBetween(ctx, q, newest.lastSequence, drawn, batch)
@@ -206,6 +223,46 @@ func (s *Service) continues(ctx context.Context, q postgres.Querier) (seal, erro
 		}
 	}
 	return selectNewestSeal(ctx, q)
+}
+
+// recall has what comes after a seal sent, also where somebody has written that it
+// has been: before it is sealed it cannot have been.
+func (s *Service) recall(ctx context.Context, q postgres.Querier, newest int64) error {
+	if s.Out == nil {
+		return nil
+	}
+	sent, err := selectCursor(ctx, q, syslogCursor)
+	if err != nil || sent <= newest {
+		return err
+	}
+	s.Logger.ErrorContext(ctx, "more of the audit log is said to have been sent than there is: it was cut short, or somebody has changed how far it was sent",
+		slog.Int64("sent", sent), slog.Int64("newest_seal", newest))
+	return moveCursor(ctx, q, syslogCursor, newest)
+}
+
+// waits notes that somebody else has the row that is locked for sealing, and fails
+// when nothing comes of it.
+func (s *Service) waits(ctx context.Context, q postgres.Querier) error {
+	newest, err := selectNewestSeal(ctx, q)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.Now()
+	if s.stalled.since.IsZero() || s.stalled.seal != newest.number {
+		s.stalled.since, s.stalled.seal = now, newest.number
+	}
+	if now.Sub(s.stalled.since) > patience {
+		return errStalled
+	}
+	return nil
+}
+
+func (s *Service) goesOn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled.since = time.Time{}
 }
 
 // sameMonth counts the records at the beginning that are of one month.

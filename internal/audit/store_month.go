@@ -29,19 +29,21 @@ where i.inhparent = 'auth.audit_log'::regclass and c.relname ~ '^audit_log_\d{4}
 
 const selectDropsSQL = `select details::text from auth.audit_log where action = 'audit.month_dropped'`
 
-func selectDrops(ctx context.Context, q postgres.Querier) ([]drop, error) {
-	rows, err := q.Query(ctx, selectDropsSQL)
+// selectDrops returns the drops that are proven.
+func selectDrops(ctx context.Context, q postgres.Querier, key []byte) (drops []drop, err error) {
+	rows, err := q.Query(ctx, selectDropsSQL) //nolint:rowserrcheck // ForEachRow does
 	if err != nil {
 		return nil, fmt.Errorf("reading which months are gone: %w", postgres.Fault(err))
 	}
-	drops, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (drop, error) {
-		var text []byte
+	var text []byte
+	_, err = pgx.ForEachRow(rows, []any{&text}, func() error {
 		var details map[string]string
-		err := row.Scan(&text)
-		if json.Unmarshal(text, &details) != nil {
-			details = nil
+		if json.Unmarshal(text, &details) == nil {
+			if d := dropOf(details); d.isProven(key) {
+				drops = append(drops, d)
+			}
 		}
-		return dropOf(details), err
+		return nil
 	})
 	return drops, postgres.Fault(err)
 }
@@ -129,7 +131,7 @@ func dropPartition(ctx context.Context, q postgres.Querier, month time.Time) err
 	if _, err := q.Exec(ctx, beBriefSQL); err != nil {
 		return postgres.Fault(err)
 	}
-	_, err := q.Exec(ctx, "drop table "+pgx.Identifier{"auth", "audit_log_" + month.Format(monthForm)}.Sanitize())
+	_, err := q.Exec(ctx, "drop table "+postgres.Quote("auth", "audit_log_"+month.Format(monthForm)))
 	return postgres.Fault(err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -54,13 +55,17 @@ func transactions(ctx context.Context, q postgres.Querier, sql string, args ...a
 // Not an advisory lock, which any API role could take.
 const lockCursorSQL = `select true from auth.audit_cursors where name = $1 for update skip locked`
 
-// lockCursor makes a work this transaction's, if it is nobody's.
+// lockCursor makes a work this transaction's, if it is nobody's. That there is no
+// such row is an error: it would be nobody's for ever.
 func lockCursor(ctx context.Context, q postgres.Querier, name string) (mine bool, err error) {
 	err = q.QueryRow(ctx, lockCursorSQL, name).Scan(&mine)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return mine, postgres.Fault(err)
 	}
-	return mine, postgres.Fault(err)
+	if _, err := selectCursor(ctx, q, name); err != nil {
+		return false, fmt.Errorf("reading the row %q of auth.audit_cursors: %w", name, err)
+	}
+	return false, nil
 }
 
 const selectCursorSQL = `select number from auth.audit_cursors where name = $1`
@@ -138,4 +143,19 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 func insertSeal(ctx context.Context, q postgres.Querier, s seal) error {
 	_, err := q.Exec(ctx, insertSealSQL, s.number, s.at, s.month, s.lastSequence, s.records, s.entries, s.recordsSum, s.previous, s.digest, s.mac)
 	return postgres.Fault(err)
+}
+
+const selectWaitingSQL = `
+select l.at from auth.audit_log l
+where l.sequence > (select coalesce(max(s.last_sequence), 0) from auth.audit_seals s)
+order by l.sequence limit 1`
+
+// selectWaiting returns the time of the first record that waits to be sealed; zero
+// if none does.
+func selectWaiting(ctx context.Context, q postgres.Querier) (at time.Time, err error) {
+	err = q.QueryRow(ctx, selectWaitingSQL).Scan(&at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return at, postgres.Fault(err)
 }

@@ -102,7 +102,7 @@ func (v *verifier) found(f Finding) error {
 // part verifies seals until enough records were looked at.
 func (v *verifier) part(ctx context.Context, q postgres.Querier, after int64) error {
 	var err error
-	if v.dropped, err = selectDrops(ctx, q); err != nil {
+	if v.dropped, err = selectDrops(ctx, q, v.key); err != nil {
 		return err
 	}
 	previous, lowest, err := v.start(ctx, q, after)
@@ -155,7 +155,7 @@ func (v *verifier) start(ctx context.Context, q postgres.Querier, after int64) (
 	}
 	return seal{}, 0, v.found(Finding{
 		Kind: SealMissing, Seal: max(after, 1),
-		Detail: fmt.Sprintf("The seals before %d are gone, and no record says that retention has let go of them.", kept.number),
+		Detail: fmt.Sprintf("The seals before %d are gone, and no record of this server's says that retention has let go of them.", kept.number),
 	})
 }
 

@@ -9,6 +9,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -44,6 +45,24 @@ type Service struct {
 	current atomic.Pointer[Snapshot]
 	loading sync.Mutex
 	nudged  atomic.Bool
+	looked  atomic.Int64 // when it was last known to be that of the database, in Unix nanoseconds
+}
+
+// staleAfter is how long a catalog may go without being compared with the
+// database, which it is every second.
+const staleAfter = 30 * time.Second
+
+// ErrStale means that nobody knows whether the catalog is still that of the
+// database.
+var ErrStale = errors.New("the catalog has not been compared with the database lately")
+
+// Ready says whether the catalog is up to date. It returns ErrStale if that is
+// not known.
+func (s *Service) Ready(context.Context) error {
+	if s.Now().Sub(time.Unix(0, s.looked.Load())) > staleAfter {
+		return ErrStale
+	}
+	return nil
 }
 
 // Load reads the catalog.
@@ -67,6 +86,7 @@ func (s *Service) load(ctx context.Context) error {
 	}
 	snapshot.fingerprint, snapshot.loadedAt = fingerprint, began
 	s.current.Store(snapshot)
+	s.looked.Store(began.UnixNano())
 	s.Logger.DebugContext(ctx, "catalog read", slog.Int("tables", len(snapshot.tables)), slog.Duration("took", s.Now().Sub(began)))
 	return nil
 }
@@ -189,6 +209,7 @@ func (s *Service) Poll(ctx context.Context, q postgres.Querier) error {
 	}
 	nudged := s.nudged.Swap(false)
 	if !nudged && fingerprint == s.Snapshot().fingerprint {
+		s.looked.Store(s.Now().UnixNano())
 		return nil
 	}
 	s.loading.Lock()

@@ -138,6 +138,8 @@ func TestValues(t *testing.T) {
 		"mail.smtp.timeout":         {[]string{"500ms", "5m"}, []string{"499ms", "6m", "0"}},
 
 		"ratelimit.enabled":                {[]string{"true", "false"}, []string{"", "on"}},
+		"telemetry.trust_traceparent":      {[]string{"true", "false"}, []string{"", "1", "always"}},
+		"server.shutdown_delay":            {[]string{"0s", "5s", "5m"}, []string{"", "-1s", "6m", "5"}},
 		"ratelimit.backend":                {[]string{"memory", "postgres", "redis"}, []string{"", "Redis", "memcached"}},
 		"ratelimit.global_rate_limit":      {[]string{"true", "false"}, []string{"", "1"}},
 		"ratelimit.limits.anonymous":       {[]string{"0", "1000000"}, []string{"-1", "1000001", "100/1m"}},

@@ -39,6 +39,7 @@ type Config struct {
 	SecretKeyText Secret `key:"secret_key" secret:"key" check:"secret_key" example:"${SECRET_KEY}" doc:"The 32-byte key that seals what the server stores, as its version 1: 64 hexadecimal digits (openssl rand -hex 32), base64, exactly 32 characters, or a Vault reference. Required outside development, unless security.encryption names other keys. Losing it loses everything sealed under it."`
 
 	Log        Log        `key:"log" doc:"What the server writes about itself."`
+	Telemetry  Telemetry  `key:"telemetry" doc:"What is told to whoever collects traces and metrics. Where that is, and how much, is said by the standard variables OTEL_*; see docs/operations/observability.md."`
 	Server     Server     `key:"server" doc:"The HTTP listener and what it answers with."`
 	Database   Database   `key:"database" doc:"The PostgreSQL behind this server."`
 	Auth       Auth       `key:"auth" doc:"Sign-up, passwords, tokens and sessions."`
@@ -58,6 +59,12 @@ type Log struct {
 	Level string `key:"level" default:"info" enum:"debug|info|warn|error" doc:"The least severe record that is written."`
 	// Format is auto, json or text; default auto.
 	Format string `key:"format" default:"auto" enum:"auto|json|text" doc:"json writes one object a line; text is for people; auto is text on a terminal and json otherwise."`
+}
+
+// Telemetry is the section telemetry.
+type Telemetry struct {
+	// TrustTraceparent lets requests decide about traces; default false.
+	TrustTraceparent bool `key:"trust_traceparent" default:"false" doc:"Whether the field traceparent of a request (W3C Trace Context) decides which trace the request belongs to, and whether it is recorded. Set it only where nobody but your own services can reach the server, or a proxy writes the field anew: whoever sends it can have every request recorded, and join any trace. If false, the two traces are linked."`
 }
 
 // Migrations is the section migrations.

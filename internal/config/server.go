@@ -25,6 +25,8 @@ type Server struct {
 	WriteTimeout time.Duration `key:"write_timeout" default:"60s" min:"1ms" max:"1h" doc:"How long answering may take, from the end of the request headers."`
 	// IdleTimeout is 1ms to 1h; default 2m.
 	IdleTimeout time.Duration `key:"idle_timeout" default:"2m" min:"1ms" max:"1h" doc:"How long an idle connection is kept open for the next request."`
+	// ShutdownDelay is 0 to 5m; default 0s.
+	ShutdownDelay time.Duration `key:"shutdown_delay" default:"0s" min:"0s" max:"5m" doc:"How long the server goes on as before once it is told to stop, while /readyz answers that it is not ready: time for a load balancer to send requests elsewhere. It comes before server.shutdown_timeout."`
 	// ShutdownTimeout is 1ms to 1h; default 15s.
 	ShutdownTimeout time.Duration `key:"shutdown_timeout" default:"15s" min:"1ms" max:"1h" doc:"How long requests in flight may take to finish once the server is told to stop."`
 	// TrustedProxies are the networks whose forwarded headers are believed; default none.

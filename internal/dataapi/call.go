@@ -108,7 +108,7 @@ func (s *Service) runCall(ctx context.Context, c Call, f *catalog.Function, q qu
 
 func refuseVolatile(f *catalog.Function) error {
 	e := Fault(fault.MethodNotAllowed, "PGRST101", "The function "+f.Schema+"."+f.Name+" may change something: call it by POST")
-	e.SQL.Hint = "If it changes nothing, declare it so: alter function " + plan.Quote(f.Schema) + "." + plan.Quote(f.Name) + " stable"
+	e.SQL.Hint = "If it changes nothing, declare it so: alter function " + postgres.Quote(f.Schema, f.Name) + " stable"
 	return e
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
@@ -36,7 +37,7 @@ func (s *Service) serves(p *principal.Principal, table *catalog.Table, schema, n
 	}
 	if s.Development && table != nil {
 		f.SQL.Hint = "It exists, but Row-Level Security does not guard it. Run: alter table " +
-			plan.Quote(table.Schema) + "." + plan.Quote(name) + " enable row level security; and add policies. " +
+			postgres.Quote(table.Schema, name) + " enable row level security; and add policies. " +
 			"A view needs: with (security_invoker = true), over guarded tables. " +
 			"Or list it in data.allow_without_rls."
 	}

@@ -13,14 +13,10 @@ import (
 const (
 	timezoneSQL = `select where set_config('TimeZone', $1, true) is null`
 
-	// What a function before has wrongly set for its whole session is not to be
-	// the answer to somebody else.
 	seenSQL = `select where concat(
 	set_config('request.method', $1, true),
 	set_config('request.path', $2, true),
-	set_config('request.headers', $3, true),
-	set_config('response.headers', '', true),
-	set_config('response.status', '', true)) is null`
+	set_config('request.headers', $3, true)) is null`
 
 	outcomeSQL = `select coalesce(current_setting('response.headers', true), ''), coalesce(current_setting('response.status', true), '')`
 )
@@ -37,7 +33,7 @@ func (s *Service) settle(t Terms) []step {
 	}
 	if s.PreRequest != "" {
 		schema, function, _ := strings.Cut(s.PreRequest, ".")
-		steps = append(steps, step{Statement: plan.Statement{SQL: "select " + plan.Quote(schema) + "." + plan.Quote(function) + "()"}})
+		steps = append(steps, step{Statement: plan.Statement{SQL: "select " + postgres.Quote(schema, function) + "()"}})
 	}
 	return steps
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fluxbase/fluxbase/internal/postgres"
 )
@@ -50,6 +51,9 @@ type Options struct {
 // Service is the queue. It is safe for concurrent use once all kinds are
 // registered.
 type Service struct {
+	// Tracer makes a span of each attempt; nil is none. It is set before Run.
+	Tracer trace.Tracer
+
 	client   *client
 	workers  *river.Workers
 	logger   *slog.Logger
@@ -57,12 +61,14 @@ type Service struct {
 	drain    time.Duration
 	attempts map[string]int // by kind
 	queues   map[string]string
+	measured *measured
 }
 
 // New makes a queue that nothing works yet: a process that only inserts never
 // calls Run. Drain is how long jobs may take to end when Run is to return.
 func New(db *postgres.DB, logger *slog.Logger, drain time.Duration, now func() time.Time) (*Service, error) {
 	s := &Service{workers: river.NewWorkers(), logger: logger, now: now, drain: drain, attempts: map[string]int{}, queues: map[string]string{}}
+	s.measured = newMeasured(db, now)
 	var err error
 	if s.client, err = newClient(db, s); err != nil {
 		return nil, fmt.Errorf("making the job queue: %w", err)
@@ -79,8 +85,9 @@ func Register[A Args](s *Service, k Kind[A]) {
 	k.Timeout = cmp.Or(k.Timeout, 15*time.Second)
 	k.Attempts = cmp.Or(k.Attempts, 8)
 	k.Pause = cmp.Or(k.Pause, 15*time.Second)
-	river.AddWorker(s.workers, &worker[A]{kind: k, logger: s.logger, now: s.now})
+	river.AddWorker(s.workers, &worker[A]{kind: k, service: s, logger: s.logger, now: s.now})
 	var zero A
+	s.measured.know(zero.Kind())
 	s.attempts[zero.Kind()] = k.Attempts
 	if k.AtOnce > 0 {
 		s.queues[zero.Kind()] = s.addQueue(zero.Kind(), k.AtOnce)

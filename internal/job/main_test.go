@@ -1,12 +1,10 @@
 package job_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,22 +25,7 @@ func (note) Kind() string { return "test.note" }
 const wait = 20 * time.Second
 
 // journal is a log that can be read.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
+type journal struct{ pgtest.Log }
 
 // lines returns the entries with a message.
 func (j *journal) lines(t *testing.T, message string) []map[string]any {

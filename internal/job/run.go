@@ -79,6 +79,8 @@ func (s *Service) Run(ctx context.Context) {
 		case <-time.After(time.Second):
 		}
 	}
+	s.measured.started.Store(true)
+	defer s.measured.started.Store(false)
 	<-ctx.Done()
 	select {
 	case <-s.client.Stopped():

@@ -38,9 +38,10 @@ func (s stored[A]) Kind() string { return s.Args.Kind() }
 type worker[A Args] struct {
 	river.WorkerDefaults[stored[A]]
 
-	kind   Kind[A]
-	logger *slog.Logger
-	now    func() time.Time
+	kind    Kind[A]
+	service *Service
+	logger  *slog.Logger
+	now     func() time.Time
 }
 
 // margin is the time between the end of a handler's context and the moment
@@ -59,6 +60,9 @@ func (w *worker[A]) Work(ctx context.Context, j *river.Job[stored[A]]) error {
 	ctx, cancel := context.WithTimeout(ctx, w.kind.Timeout)
 	defer cancel()
 
+	ctx, done := w.service.observe(ctx, j.JobRow)
+	defer func() { done(j.Args.failure) }()
+	j.Args.failure = errPanicked // until the handler returns
 	j.Args.failure = w.kind.Handle(ctx, j.Args.Args)
 	return j.Args.failure
 }
@@ -78,6 +82,8 @@ func (w *worker[A]) NextRetry(j *river.Job[stored[A]]) time.Time {
 	}
 	return w.now().Add(wait)
 }
+
+var errPanicked = errors.New("it panicked")
 
 var errAbandoned = errors.New("the process that ran it is gone")
 
@@ -108,7 +114,7 @@ func (f failures) HandleError(ctx context.Context, row *rivertype.JobRow, err er
 
 // HandlePanic implements river.ErrorHandler. River itself logs what and where.
 func (f failures) HandlePanic(ctx context.Context, row *rivertype.JobRow, _ any, _ string) *river.ErrorHandlerResult {
-	report(ctx, f.logger, row, errors.New("it panicked"))
+	report(ctx, f.logger, row, errPanicked)
 	return nil
 }
 

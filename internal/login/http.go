@@ -79,8 +79,8 @@ func (s *Service) doors() []web.Route {
 	signOut := route(http.MethodPost, "/signout", "End this session, all, or all others", web.SignedIn)
 	signOut.OptionalBody = true
 	return []web.Route{
-		web.Typed(signUp, with(s.SignUp)),
-		web.Typed(signIn, with(s.SignIn)),
+		web.Typed(signUp, with(counted(s, bySignUp, s.SignUp))),
+		web.Typed(signIn, with(counted(s, byPassword, s.SignIn))),
 		web.Typed(refresh,
 			with(func(ctx context.Context, in refreshBody, from session.Origin) (Answer, error) {
 				return s.Refresh(ctx, in.RefreshToken, from)
@@ -89,8 +89,8 @@ func (s *Service) doors() []web.Route {
 			func(ctx context.Context, c *web.Call, in signOutBody) (web.None, error) {
 				return web.None{}, s.SignOut(ctx, c.Principal, in.Scope, Origin(c))
 			}),
-		web.Typed(second, with(s.VerifySecondFactor)),
-		web.Typed(anonymous, with(s.SignInAnonymously)),
+		web.Typed(second, with(counted(s, bySecondFactor, s.VerifySecondFactor))),
+		web.Typed(anonymous, with(counted(s, byNobody, s.SignInAnonymously))),
 		web.Typed(route(http.MethodGet, "/settings", "Which ways in there are, for a sign-in page", web.Public),
 			func(context.Context, *web.Call, web.None) (Settings, error) { return s.Settings(), nil }),
 	}
@@ -118,15 +118,15 @@ func (s *Service) mailed() []web.Route {
 	flow.Serve = s.wait
 	return []web.Route{
 		web.Typed(link, with(s.SendMagicLink)),
-		web.Typed(proof("/magiclink/verify", "Sign in with what was mailed"), s.redeem(otp.MagicLink, otp.Invite)),
+		web.Typed(proof("/magiclink/verify", "Sign in with what was mailed"), s.redeem(byMagicLink, otp.MagicLink, otp.Invite)),
 		web.Typed(resend, with(s.Resend)),
 		web.Typed(proof("/verify-email", "Prove an e-mail address with what was mailed"),
-			s.redeem(otp.SignUp, otp.Invite, otp.EmailChange, otp.EmailChangeCurrent)),
+			s.redeem(byVerification, otp.SignUp, otp.Invite, otp.EmailChange, otp.EmailChangeCurrent)),
 		web.Typed(reset,
 			with(func(ctx context.Context, in LinkRequest, from session.Origin) (Accepted, error) {
 				return Accepted{}, s.RequestReset(ctx, in, from)
 			})),
-		web.Typed(proof("/password/reset/confirm", "Set a new password with what was mailed"), with(s.Reset)),
+		web.Typed(proof("/password/reset/confirm", "Set a new password with what was mailed"), with(counted(s, byReset, s.Reset))),
 		flow,
 	}
 }
@@ -150,10 +150,10 @@ func with[In, Out any](f func(context.Context, In, session.Origin) (Out, error))
 	return func(ctx context.Context, c *web.Call, in In) (Out, error) { return f(ctx, in, Origin(c)) }
 }
 
-func (s *Service) redeem(kinds ...otp.Kind) func(context.Context, *web.Call, Proof) (Answer, error) {
-	return with(func(ctx context.Context, p Proof, from session.Origin) (Answer, error) {
+func (s *Service) redeem(method way, kinds ...otp.Kind) func(context.Context, *web.Call, Proof) (Answer, error) {
+	return with(counted(s, method, func(ctx context.Context, p Proof, from session.Origin) (Answer, error) {
 		return s.Redeem(ctx, p, from, kinds...)
-	})
+	}))
 }
 
 func (s *Service) wait(w http.ResponseWriter, r *http.Request, c *web.Call) error {
@@ -162,6 +162,9 @@ func (s *Service) wait(w http.ResponseWriter, r *http.Request, c *web.Call) erro
 		return err
 	}
 	answer, done, err := s.Wait(r.Context(), c.Principal, in.FlowID, Origin(c))
+	if done || err != nil { // a page asks again and again
+		s.SignIns.count(byWaiting, answer, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,7 @@ type Service struct {
 	Flows     *otp.Service
 	Mail      *mail.Service
 	Sessions  *session.Service
+	SignIns   *SignIns // nil counts nothing
 	Config    Config
 }
 

@@ -3,7 +3,6 @@ package mail
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,18 +15,20 @@ import (
 // counters are those of this instance.
 type counters struct {
 	results *prometheus.CounterVec
-	oldest  prometheus.Gauge
-	seen    atomic.Int64 // when oldest was read, in Unix seconds
+	oldest  *telemetry.Sampled
 }
 
-func newCounters() *counters {
+func newCounters(db *postgres.DB, now func() time.Time) *counters {
 	c := &counters{
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fluxbase_mail_messages_total", Help: "Messages that this instance has sent, or has given up, by kind.",
 		}, []string{"kind", "result"}),
-		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "fluxbase_mail_oldest_queued_seconds", Help: "The age of the oldest message that waits to be sent; 0 if none does.",
-		}),
+		oldest: telemetry.NewSampled("fluxbase_mail_oldest_queued_seconds", "The age of the oldest message that waits to be sent; 0 if none does.", now,
+			func(ctx context.Context) (float64, error) {
+				at := now()
+				state, err := selectState(ctx, db.Single(), at, id.Mail{})
+				return telemetry.Age(at, state.oldest), err
+			}),
 	}
 	for _, k := range kinds {
 		for _, result := range []Status{Sent, Failed, Expired} {
@@ -47,25 +48,8 @@ func (s *Service) Describe(ch chan<- *prometheus.Desc) {
 	s.counters.oldest.Describe(ch)
 }
 
-// looking is the time to find the oldest message; asked for at most once in
-// every interval.
-const (
-	looking      = 2 * time.Second
-	lookInterval = 5 * time.Second
-)
-
-// Collect implements prometheus.Collector. A database that does not answer
-// leaves the age as it was.
+// Collect implements prometheus.Collector.
 func (s *Service) Collect(ch chan<- prometheus.Metric) {
-	now := s.now()
-	seen := s.counters.seen.Load()
-	if now.Sub(time.Unix(seen, 0)) >= lookInterval && s.counters.seen.CompareAndSwap(seen, now.Unix()) {
-		ctx, cancel := context.WithTimeout(context.Background(), looking)
-		defer cancel()
-		if state, err := selectState(ctx, s.db.Single(), now, id.Mail{}); err == nil {
-			s.counters.oldest.Set(max(now.Sub(state.oldest).Round(time.Millisecond), 0).Seconds())
-		}
-	}
 	s.counters.results.Collect(ch)
 	s.counters.oldest.Collect(ch)
 }

@@ -75,7 +75,7 @@ type Service struct {
 // configuration: an address, a template with its file and line.
 func New(o Options) (*Service, error) {
 	s := &Service{
-		db: o.DB, jobs: o.Jobs, values: o.Values, mailbox: o.Mailbox, logger: o.Logger, now: o.Now, config: o.Config, counters: newCounters(),
+		db: o.DB, jobs: o.Jobs, values: o.Values, mailbox: o.Mailbox, logger: o.Logger, now: o.Now, config: o.Config, counters: newCounters(o.DB, o.Now),
 	}
 	s.config.Retention = cmp.Or(s.config.Retention, 30*24*time.Hour)
 	var err error

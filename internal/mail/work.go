@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/job"
@@ -64,7 +67,7 @@ func (s *Service) deliver(ctx context.Context, d delivery) error {
 	if err != nil {
 		return err
 	}
-	vars, err := s.attempt(ctx, r)
+	vars, err := s.traced(ctx, r)
 	if err == nil {
 		s.counters.count(r.kind, Sent)
 		return s.finish(ctx, r)
@@ -77,6 +80,23 @@ func (s *Service) deliver(ctx context.Context, d delivery) error {
 		s.counters.count(r.kind, Failed)
 	}
 	return errors.Join(s.unsent(ctx, r, status, reason), failed)
+}
+
+// traced is attempt in a span, of which neither the recipient nor what the mail
+// server says is a part.
+func (s *Service) traced(ctx context.Context, r record) (Vars, error) {
+	parent := trace.SpanFromContext(ctx)
+	if !parent.IsRecording() {
+		return s.attempt(ctx, r)
+	}
+	ctx, span := parent.TracerProvider().Tracer("fluxbase/mail").Start(ctx, "mail", trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attribute.String("fluxbase.mail.kind", string(r.kind)), attribute.String("server.address", s.config.SMTP.Host)))
+	defer span.End()
+	vars, err := s.attempt(ctx, r)
+	if err != nil {
+		span.SetStatus(codes.Error, "")
+	}
+	return vars, err
 }
 
 // attempt also returns the variables, for what must not be repeated.

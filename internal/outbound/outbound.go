@@ -105,8 +105,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Header.Set("User-Agent", userAgent)
 	}
+	r, span := startSpan(r)
 	answer, err := t.next.RoundTrip(r)
-	if err != nil {
+	if endSpan(span, answer, err); err != nil {
 		return nil, err
 	}
 	answer.Body = &limited{answer.Body, t.maxBody}

@@ -53,6 +53,7 @@ func (a Attempt) Text(sent string) string {
 // that is not listed could be anybody.
 func (s *Service) Begin(ctx context.Context, q postgres.Querier, email string, from session.Origin) (Attempt, error) {
 	if s.Pool.full() { // it would be taken back
+		s.Pool.refused.Add(1)
 		return Attempt{}, ErrBusy
 	}
 	a := Attempt{email: email}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/outbound"
 )
 
@@ -72,7 +73,7 @@ func TestBreaches(t *testing.T) {
 		}))
 		var log bytes.Buffer
 		s := newService(t, 1, 0)
-		s.Breaches = NewBreaches(outbound.New(outbound.Options{AllowPrivate: true}), service.URL+"/range", slog.New(slog.NewTextHandler(&log, nil)))
+		s.Breaches = NewBreaches(outbound.New(outbound.Options{AllowPrivate: true}), service.URL+"/range", slog.New(slog.NewTextHandler(leaktest.Tee(&log), nil)))
 		got := details(t, s.Check(context.Background(), "/password", "correct horse"))
 		service.Close()
 		var want []string
@@ -110,7 +111,7 @@ func TestBreachesUnreachable(t *testing.T) {
 	go func() { <-hanging; cancel() }()
 	for _, url := range []string{nobody.URL, service.URL} {
 		var log bytes.Buffer
-		b := NewBreaches(outbound.New(outbound.Options{AllowPrivate: true}), url, slog.New(slog.NewTextHandler(&log, nil)))
+		b := NewBreaches(outbound.New(outbound.Options{AllowPrivate: true}), url, slog.New(slog.NewTextHandler(leaktest.Tee(&log), nil)))
 		if b.has(ctx, "correct horse") || log.Len() == 0 || strings.Contains(log.String(), breachPrefix) {
 			t.Errorf("%s: %s", url, log.String())
 		}

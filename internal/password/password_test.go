@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/fluxbase/fluxbase/internal/password/digest"
 )
 
@@ -127,6 +129,23 @@ func TestPoolIsBounded(t *testing.T) {
 	}
 	if err := p.Do(context.Background(), func(func()) {}); !errors.Is(err, ErrBusy) {
 		t.Errorf("beyond the queue: %v", err)
+	}
+	const want = `
+# HELP fluxbase_hash_pool_pending Work that waits for a worker or is under way.
+# TYPE fluxbase_hash_pool_pending gauge
+fluxbase_hash_pool_pending 2
+# HELP fluxbase_hash_pool_queue_max How much work may wait for a worker; what comes on top is refused.
+# TYPE fluxbase_hash_pool_queue_max gauge
+fluxbase_hash_pool_queue_max 1
+# HELP fluxbase_hash_pool_workers Workers that hash passwords.
+# TYPE fluxbase_hash_pool_workers gauge
+fluxbase_hash_pool_workers 1
+`
+	if err := testutil.CollectAndCompare(p, strings.NewReader(want), "fluxbase_hash_pool_pending", "fluxbase_hash_pool_queue_max", "fluxbase_hash_pool_workers"); err != nil {
+		t.Error(err)
+	}
+	if p.refused.Load() == 0 {
+		t.Error("no refusal is counted")
 	}
 	cancel()
 	release()

@@ -17,7 +17,9 @@ type Pool struct {
 	Busy func() bool
 
 	jobs    chan job
+	workers int
 	waiting atomic.Int64
+	refused atomic.Int64
 	now     func() time.Time
 	sleep   func(time.Duration)
 }
@@ -44,7 +46,7 @@ const (
 // NewPool starts workers, which end with the program. queue is how many jobs
 // may wait beyond those under way.
 func NewPool(workers, queue int) *Pool {
-	p := &Pool{jobs: make(chan job, queue), now: time.Now, sleep: time.Sleep} //nolint:forbidigo // the clock of pauses, which tests replace
+	p := &Pool{jobs: make(chan job, queue), workers: workers, now: time.Now, sleep: time.Sleep} //nolint:forbidigo // the clock of pauses, which tests replace
 	for range workers {
 		go p.work()
 	}
@@ -59,6 +61,7 @@ func (p *Pool) Do(ctx context.Context, work func(pause func())) error {
 	select {
 	case p.jobs <- j:
 	default:
+		p.refused.Add(1)
 		return ErrBusy
 	}
 	p.waiting.Add(1)

@@ -3,6 +3,8 @@ package pgtest
 import (
 	"bytes"
 	"sync"
+
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 )
 
 // Log is what a logger has written, to be read meanwhile. The zero value is
@@ -14,6 +16,7 @@ type Log struct {
 
 // Write implements io.Writer.
 func (l *Log) Write(p []byte) (int, error) {
+	leaktest.Log(p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)

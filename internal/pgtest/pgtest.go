@@ -24,6 +24,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/keyring"
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/embedded"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
@@ -115,6 +116,12 @@ func New(tb testing.TB) *Database {
 	}
 	if d.ServiceURL, err = cluster.serviceURL(name); err != nil {
 		tb.Fatal(err)
+	}
+	for _, url := range []string{d.OwnerURL, d.UserURL, d.ServiceURL} {
+		leaktest.Secret(leaktest.DatabaseURL, url)
+	}
+	for _, word := range []string{password, loginPassword(migrate.UserLogin), loginPassword(migrate.ServiceLogin)} {
+		leaktest.Secret(leaktest.Password, word)
 	}
 	d.DB, err = postgres.Open(ctx, postgres.Config{OwnerURL: d.OwnerURL, MaxConns: 4, StatementTimeout: 10 * time.Second})
 	if err != nil {
@@ -230,7 +237,7 @@ func logins(ctx context.Context, url string) error {
 	for login, urlOf := range map[string]*func(string) (string, error){
 		migrate.UserLogin: &cluster.userURL, migrate.ServiceLogin: &cluster.serviceURL,
 	} {
-		word := "test-" + login
+		word := loginPassword(login)
 		if _, err := Secrets().Ensure(ctx, db.Single(), "database_login", login, func() []byte { return []byte(word) }); err != nil {
 			return err
 		}
@@ -243,6 +250,8 @@ func logins(ctx context.Context, url string) error {
 	}
 	return nil
 }
+
+func loginPassword(login string) string { return "test-" + login }
 
 func admin(tb testing.TB, sql string) {
 	tb.Helper()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
@@ -62,6 +63,10 @@ const (
 	Serializable   Isolation = "serializable"
 )
 
+// resetSQL undoes what functions of an application have set for the session of
+// somebody before: a search_path, or a setting that a policy reads.
+const resetSQL = "reset all"
+
 // settingsSQL makes the transaction the caller's. The claims hold nothing that
 // the caller wrote unchecked: they are the payload of a verified token. It
 // returns no row and no column, so that nothing has to travel back.
@@ -80,10 +85,15 @@ const settingsSQL = `select where concat(
 // and form one implicit transaction: one network round trip, undone as a whole
 // by any error. The first time that a connection meets a statement it is
 // prepared on the way, with the caller's privileges.
-func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan Scan) error {
+func (db *DB) As(ctx context.Context, p *principal.Principal, st Statement, scan Scan) (err error) {
 	pool, ok := db.roles[p.Role]
 	if !ok {
 		return fmt.Errorf("running a statement as a principal: no pool for role %q", p.Role)
+	}
+	if db.config.Traced {
+		var span trace.Span
+		ctx, span = startSpan(ctx, st.SQL, p.Role)
+		defer func() { endSpan(span, err) }()
 	}
 	settings := db.settings(p, st.ReadOnly, st.Timeout)
 	conn, err := pool.Acquire(ctx)
@@ -127,11 +137,12 @@ func (db *DB) pipeline(ctx context.Context, conn *pgxpool.Conn, settings [][]byt
 	}
 	steps, sqls := st.steps(scan)
 	held := st.held()
-	r.makeRoom(append(sqls, settingsSQL)...)
+	r.makeRoom(append(sqls, resetSQL, settingsSQL)...)
 	if held {
 		r.pipe.SendQueryParams(st.Isolation.begin(), nil, nil, nil, nil)
 		r.expect(nil)
 	}
+	r.send(resetSQL, nil, nil)
 	r.send(settingsSQL, settings, nil)
 	err := r.all(steps)
 	if held {
@@ -161,12 +172,19 @@ func (st *Statement) held() bool {
 	return st.Held || st.Rollback || st.Isolation != "" || slices.ContainsFunc(st.Before, func(s Step) bool { return s.Decides })
 }
 
-// begin is the word that begins a transaction.
+// begin is the statement that begins a transaction. A level that there is not
+// is the highest.
 func (i Isolation) begin() string {
-	if i == "" {
+	switch i {
+	case "":
 		return "begin"
+	case ReadCommitted:
+		return "begin isolation level read committed"
+	case RepeatableRead:
+		return "begin isolation level repeatable read"
+	default:
+		return "begin isolation level serializable"
 	}
-	return "begin isolation level " + string(i)
 }
 
 // texts writes arguments in PostgreSQL's text format.

@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -367,6 +369,71 @@ func TestUnknownRole(t *testing.T) {
 		p := &principal.Principal{Role: role, User: id.User(id.New(time.Now())), Claims: "{}"}
 		if err := run(t.Context(), db, p, postgres.Statement{SQL: "select 1"}); err == nil || !strings.Contains(err.Error(), "no pool") {
 			t.Errorf("role %q: %v", role, err)
+		}
+	}
+}
+
+// TestSessionsAreTheServers: what a function sets for its session, and not for
+// its transaction, meets nobody else on the same connection.
+func TestSessionsAreTheServers(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	script(t, d, `create schema elsewhere; grant usage on schema elsewhere to authenticated;
+		create function public.careless() returns text language sql as $$ select
+			set_config('search_path', 'elsewhere', false) || set_config('app.tenant', 'alice', false) || set_config('TimeZone', 'Asia/Tokyo', false)
+			|| set_config('app.user_id', '00000000-0000-7000-8000-000000000000', false) $$`)
+	const found = `select current_setting('search_path'), nullif(current_setting('app.tenant', true), ''), current_setting('TimeZone'), auth.uid()::text, pg_backend_pid()::text`
+	for _, pooled := range []bool{false, true} {
+		db, err := postgres.Open(t.Context(), postgres.Config{OwnerURL: d.OwnerURL, MaxConns: 1, StatementTimeout: 5 * time.Second, Pooled: pooled})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := db.OpenRoles(t.Context(), d.UserURL, d.ServiceURL); err != nil {
+			t.Fatal(err)
+		}
+		a, b := alice(), &principal.Principal{Role: principal.Authenticated, Claims: `{}`}
+		want := as(t, db, b, found)
+		careless := postgres.Statement{SQL: "select public.careless()"}
+		var inSeries []string
+		look := postgres.Series{
+			Begin: func() error { inSeries = nil; return nil }, Check: func() error { return nil },
+			Next: func() ([]postgres.Step, error) {
+				if inSeries != nil {
+					return nil, io.EOF
+				}
+				return []postgres.Step{{SQL: found, Scan: func(rows pgx.Rows) (err error) {
+					inSeries, err = pgx.CollectExactlyOneRow(rows, texts)
+					return err
+				}}}, nil
+			},
+		}
+		for name, use := range map[string]func() error{
+			"a read":   func() error { return run(t.Context(), db, a, postgres.Statement{SQL: careless.SQL, ReadOnly: true}) },
+			"a write":  func() error { return run(t.Context(), db, a, careless) },
+			"one held": func() error { return run(t.Context(), db, a, postgres.Statement{SQL: careless.SQL, Held: true}) },
+			"a series": func() error { return db.InSeries(t.Context(), a, batches([]string{careless.SQL})) },
+		} {
+			for range 2 {
+				if err := use(); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if err := run(t.Context(), db, b, postgres.Statement{SQL: "select 1/0"}); err == nil {
+					t.Error("divided by zero") // which takes the undoing back
+				}
+				if diff := cmp.Diff(want, as(t, db, b, found)); diff != "" {
+					t.Errorf("pooled %v, after %s (-want +got):\n%s", pooled, name, diff)
+				}
+				if err := use(); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if err := db.InSeries(t.Context(), b, look); err != nil || !slices.Equal(want, inSeries) {
+					t.Errorf("pooled %v, after %s, in a series: %q, %v", pooled, name, inSeries, err)
+				}
+			}
+		}
+		if got := as(t, db, a, `select public.careless(), current_setting('app.tenant')`); got[1] != "alice" {
+			t.Errorf("control: %q", got)
 		}
 	}
 }

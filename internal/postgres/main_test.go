@@ -61,23 +61,26 @@ func as(t *testing.T, db *postgres.DB, p *principal.Principal, sql string) []str
 }
 
 func try(ctx context.Context, db *postgres.DB, p *principal.Principal, st postgres.Statement) ([]string, error) {
-	var texts []string
+	var row []string
 	err := db.As(ctx, p, st, func(rows pgx.Rows) error {
 		var err error
-		texts, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) ([]string, error) {
-			values, err := row.Values()
-			line := make([]string, len(values))
-			for i, v := range values {
-				line[i] = "NULL"
-				if text, ok := v.(string); ok {
-					line[i] = text
-				}
-			}
-			return line, err
-		})
+		row, err = pgx.CollectExactlyOneRow(rows, texts)
 		return err
 	})
-	return texts, err
+	return row, err
+}
+
+// texts are the values of a row, with NULL for one that is null.
+func texts(row pgx.CollectableRow) ([]string, error) {
+	values, err := row.Values()
+	line := make([]string, len(values))
+	for i, v := range values {
+		line[i] = "NULL"
+		if text, ok := v.(string); ok {
+			line[i] = text
+		}
+	}
+	return line, err
 }
 
 // run runs a statement without a result as somebody.

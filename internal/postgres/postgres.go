@@ -33,6 +33,7 @@ type Config struct {
 	MaxConns         int32  // per pool
 	StatementTimeout time.Duration
 	Pooled           bool // a pooler in transaction mode sits in between: prepare nothing
+	Traced           bool // statements are spans, where the context has one that is recorded
 }
 
 // DB is the database behind its doors. It is safe for concurrent use.
@@ -151,6 +152,9 @@ func open(ctx context.Context, config Config, url string) (*pgxpool.Pool, error)
 		return nil
 	}
 	pc.ConnConfig.RuntimeParams["application_name"] = "fluxbase"
+	if config.Traced {
+		pc.ConnConfig.Tracer = tracer{}
+	}
 	if config.Pooled {
 		pc.ConnConfig.DefaultQueryExecMode = unprepared
 	}

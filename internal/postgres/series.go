@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/principal"
@@ -49,10 +50,15 @@ const undoPatience = 5 * time.Second
 // InSeries runs statements as a principal, in one transaction. The settings of
 // the principal travel before each statement anew, so that nothing which a
 // function sets in one is there in the next.
-func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) error {
+func (db *DB) InSeries(ctx context.Context, p *principal.Principal, s Series) (err error) {
 	pool, ok := db.roles[p.Role]
 	if !ok {
 		return fmt.Errorf("running statements as a principal: no pool for role %q", p.Role)
+	}
+	if db.config.Traced {
+		var span trace.Span
+		ctx, span = startSpan(ctx, "insert", p.Role)
+		defer func() { endSpan(span, err) }()
 	}
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
@@ -89,7 +95,10 @@ func (r *runner) series(ctx context.Context, s Series) error {
 	if err := command(ctx, r.pg, s.Isolation.begin()); err != nil {
 		return err
 	}
-	err := r.steps(ctx, s)
+	err := command(ctx, r.pg, resetSQL)
+	if err == nil {
+		err = r.steps(ctx, s)
+	}
 	if err == nil && s.Rollback {
 		err = command(ctx, r.pg, "set constraints all immediate")
 	}

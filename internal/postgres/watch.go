@@ -65,7 +65,7 @@ func watch(ctx context.Context, c Config, interval time.Duration, watchers []Wat
 		if c.Pooled { // some connection of the pooler's would listen, for nobody
 			continue
 		}
-		if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{w.Channel}.Sanitize()); err != nil {
+		if _, err := conn.Exec(ctx, "listen "+Quote(w.Channel)); err != nil {
 			return err
 		}
 	}

@@ -98,7 +98,7 @@ func (f *Fallback) probe(ctx context.Context, o *outage) {
 		return
 	}
 	go func() { // it ends after patience
-		if _, _, err := f.ask(ctx, nil); err != nil || !f.outage.CompareAndSwap(o, nil) {
+		if _, _, err := f.ask(ctx, Trial()); err != nil || !f.outage.CompareAndSwap(o, nil) {
 			return
 		}
 		f.logger.InfoContext(context.WithoutCancel(ctx), "the backend of rate limits answers again", slog.Duration("after", f.now().Sub(o.since)))

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,46 @@ func TestSlowRedis(t *testing.T) {
 	if prompt.up(t) != 1 {
 		t.Error("control: a proxy that is not slow is taken for an outage")
 	}
+}
+
+// TestRedisThatTakesNoWrites answers, and counts nothing: one that has become a
+// replica, whose disk is full, or that has lost its replicas. It is away for as
+// long as that lasts.
+func TestRedisThatTakesNoWrites(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := instanceOn(t, redis.Options{URL: server.URL()})
+	i.settle(t)
+	before, endedBefore := i.said()
+	server.Do("CONFIG", "SET", "min-replicas-to-write", "1")
+	c, admitted := charge(ratelimit.Anonymous, 1, 5, time.Hour), 0
+	asked := func() int { return strings.Count(i.log.String(), "level=") + probes(t, server) }
+	for range 3 { // times that it is asked whether it answers again
+		at := asked()
+		eventually(t, func() bool {
+			if ok, _ := spend(t, i, c); ok {
+				admitted++
+			}
+			return asked() > at
+		})
+	}
+	if began, ended := i.said(); admitted != 5 || began-before != 1 || ended != endedBefore {
+		t.Errorf("%d of 5 were admitted; %d lines that it began, %d that it ended", admitted, began-before, ended-endedBefore)
+	}
+	server.Do("CONFIG", "SET", "min-replicas-to-write", "0")
+	eventually(t, func() bool { spend(t, i, c); return i.up(t) == 1 })
+}
+
+// probes is how many scripts a Redis was asked to run.
+func probes(t *testing.T, server *redistest.Server) (n int) {
+	t.Helper()
+	_, text, _ := strings.Cut(server.Do("INFO", "commandstats"), "cmdstat_evalsha:calls=")
+	text, _, _ = strings.Cut(text, ",")
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // slowProxy passes everything on, what comes back after a while.

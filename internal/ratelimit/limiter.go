@@ -161,14 +161,29 @@ func callerOf(c *web.Call) (Bucket, Key) {
 // bits after it to choose from.
 const networkBits = 64
 
-// Network is the key of an address: the address itself, or the /64 that it is in.
+// Prefixes behind which the addresses of IPv4 are, and where in them. Who has one
+// of IPv4 has all of a /48 of the first (6to4, RFC 3056), and a /64 of the second
+// has all there are (NAT64, RFC 6052).
+var (
+	sixToFour = netip.MustParsePrefix("2002::/16")
+	nat64     = netip.MustParsePrefix("64:ff9b::/96")
+)
+
+// Network is the key of an address: the address of IPv4 that it is or stands for,
+// or the /64 that it is in.
 func Network(a netip.Addr) Key {
-	if !a.Is6() || a.Is4In6() {
-		return a.As16()
+	bytes := a.As16()
+	switch {
+	case !a.Is6() || a.Is4In6():
+		return bytes
+	case sixToFour.Contains(a):
+		return netip.AddrFrom4([4]byte(bytes[2:6])).As16()
+	case nat64.Contains(a):
+		return netip.AddrFrom4([4]byte(bytes[12:])).As16()
 	}
 	p, err := a.Prefix(networkBits)
 	if err != nil { // cannot be: an address of 128 bits has 64
-		return a.As16()
+		return bytes
 	}
 	return p.Addr().As16()
 }

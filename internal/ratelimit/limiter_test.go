@@ -65,3 +65,27 @@ func TestRates(t *testing.T) {
 		}
 	}
 }
+
+// TestNetwork has one key for what one caller has the addresses of.
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, a, b string
+		same       bool
+	}{
+		{"IPv4 in IPv6", "192.0.2.1", "::ffff:192.0.2.1", true},
+		{"one /64", "2001:db8::1", "2001:db8::ffff:1", true},
+		{"control: two of them", "2001:db8::1", "2001:db8:0:1::1", false},
+		{"control: two of IPv4", "192.0.2.1", "192.0.2.2", false},
+		{"6to4: whoever has an address of IPv4 has 65536 networks (RFC 3056)", "2002:c000:201::1", "2002:c000:201:ffff::1", true},
+		{"6to4, and without", "2002:c000:201::1", "192.0.2.1", true},
+		{"control: 6to4 of two", "2002:c000:201::1", "2002:c000:202::1", false},
+		{"NAT64: a /96 is all of IPv4 (RFC 6052)", "64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2", false},
+		{"NAT64, and without", "64:ff9b::192.0.2.1", "192.0.2.1", true},
+		{"control: beside NAT64", "64:ff9b:0:0:0:1:c000:201", "64:ff9b:0:0:0:1:c000:202", true},
+	} {
+		if same := ratelimit.Network(netip.MustParseAddr(c.a)) == ratelimit.Network(netip.MustParseAddr(c.b)); same != c.same {
+			t.Errorf("%s: %s and %s are one: %v", c.name, c.a, c.b, same)
+		}
+	}
+}

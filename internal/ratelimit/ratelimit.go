@@ -76,6 +76,13 @@ type Charge struct {
 	Rate   Rate // not None
 }
 
+// Trial is a charge that refuses nobody, by which a store shows that it counts: one
+// may answer and take no writes. Nothing else charges that bucket to a store which
+// several instances share.
+func Trial() []Charge {
+	return []Charge{{Bucket: Arrival, Rate: Rate{Limit: 1_000_000, Window: time.Second}}}
+}
+
 // MaxCharges is how many buckets one request can cost.
 const MaxCharges = 3
 
@@ -86,8 +93,7 @@ type Levels [MaxCharges]time.Duration
 // Store keeps the counts. It is safe for concurrent use.
 type Store interface {
 	// Spend charges a request to all buckets, if each has room, and else to none.
-	// There are at most MaxCharges, no two of one bucket. Without any it asks
-	// whether the store answers.
+	// There are at most MaxCharges, no two of one bucket.
 	Spend(ctx context.Context, charges []Charge) (admitted bool, levels Levels, err error)
 }
 

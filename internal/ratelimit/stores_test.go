@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/pgtest"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/ratelimit"
 	"github.com/fluxbase/fluxbase/internal/ratelimit/database"
 	"github.com/fluxbase/fluxbase/internal/ratelimit/memory"
@@ -269,5 +270,41 @@ func TestOldCountsAreRemoved(t *testing.T) {
 		if may {
 			t.Errorf("%s can reach the counts", role)
 		}
+	}
+}
+
+// TestRefusalsLeaveNothing has somebody who is over a limit name ever new
+// mailboxes: nothing is kept of them, and what they wait for holds up nobody.
+func TestRefusalsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := &database.Store{DB: db}
+	address := charge(ratelimit.Mail, 1, 1, time.Hour)
+	if ok, _ := spend(t, s, address); !ok {
+		t.Fatal("control: the first is refused")
+	}
+	for i := range byte(50) {
+		if ok, levels := spend(t, s, address, charge(ratelimit.MailRecipient, i, 5, time.Hour)); ok || levels[0] == 0 || levels[1] != 0 {
+			t.Errorf("%v %v", ok, levels)
+		}
+	}
+	var rows int
+	db.Scan(t, `select count(*) from auth.rate_limits`, nil, &rows)
+	if rows != 1 {
+		t.Errorf("%d rows", rows)
+	}
+	err := db.InTx(t.Context(), func(q postgres.Querier) error {
+		if _, err := q.Exec(t.Context(), `select from auth.rate_limits for update`); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if ok, _, err := s.Spend(ctx, []ratelimit.Charge{address}); ok || err != nil { // in another transaction
+			t.Errorf("admitted: %v, %v", ok, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

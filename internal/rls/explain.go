@@ -257,7 +257,7 @@ func (t *Table) aimed(ctx context.Context, r *postgres.Rehearsal, s scan) error 
 	var n int
 	find := func(condition string) error {
 		return r.Try(ctx, func() (err error) {
-			t.rows, n, err = rowsWhere(ctx, r, t.Name, quoted(s.alias), condition)
+			t.rows, n, err = rowsWhere(ctx, r, t.Name, postgres.Quote(s.alias), condition)
 			return err
 		})
 	}
@@ -286,7 +286,7 @@ func (e *Explanation) fresh(ctx context.Context, r *postgres.Rehearsal, sql stri
 		t.Notes = append(t.Notes, "The new rows are not known; past Row-Level Security the statement ends with: "+message(err))
 		return
 	}
-	rows, n, err := rowsWhere(ctx, r, t.Name, quoted(t.Alias), "xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid")
+	rows, n, err := rowsWhere(ctx, r, t.Name, postgres.Quote(t.Alias), "xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid")
 	if err != nil {
 		t.Notes = append(t.Notes, "The new rows could not be read: "+message(err))
 		return

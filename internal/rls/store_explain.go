@@ -106,9 +106,6 @@ func selectTouched(ctx context.Context, q postgres.Querier, schema, name, role s
 	return t, err == nil, postgres.Fault(err)
 }
 
-// quoted writes a name as SQL does.
-func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }
-
 // selectViewsSQL finds the views that a statement was planned through: they are
 // locked until the transaction ends.
 const selectViewsSQL = `

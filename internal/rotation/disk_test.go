@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 )
@@ -33,7 +34,7 @@ func (r *record) has(word string) bool {
 // listen has a program log into a record.
 func listen(p *program) *record {
 	r := &record{}
-	p.Logger = slog.New(slog.NewTextHandler(r, nil))
+	p.Logger = slog.New(slog.NewTextHandler(leaktest.Tee(r), nil))
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fluxbase/fluxbase/internal/audit"
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/rotation"
 	"github.com/fluxbase/fluxbase/internal/webhook"
@@ -30,7 +31,7 @@ func TestDamagedNotificationSecret(t *testing.T) {
 				db := pgtest.New(t)
 				p := start(t, db, 1, 1)
 				var log bytes.Buffer
-				p.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				p.Logger = slog.New(slog.NewTextHandler(leaktest.Tee(&log), nil))
 				secret := func() string {
 					t.Helper()
 					if err := p.NotifyBy(t.Context(), &webhook.Service{}, rotation.Notifications{URL: "https://example.com/", Secret: configured}); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 )
 
@@ -75,7 +76,7 @@ func TestSchedulesDiffer(t *testing.T) {
 	a.scheduled("monthly", time.Hour)
 	b.scheduled("yearly", 10*time.Hour)
 	var log bytes.Buffer
-	a.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	a.Logger = slog.New(slog.NewTextHandler(leaktest.Tee(&log), nil))
 	for range 3 {
 		a.turn()
 		b.turn()

@@ -35,7 +35,7 @@ type Desk struct {
 // be changed it is one more of the programs that hold them, and may bring in
 // those that the configuration has; if not, it only uses what there is. Close it.
 func OpenDesk(ctx context.Context, c *config.Config, ownerURL string, changes bool, logger *slog.Logger) (*Desk, error) {
-	db, err := openBackground(ctx, c, ownerURL)
+	db, err := openBackground(ctx, c, ownerURL, false)
 	if err != nil {
 		return nil, err
 	}

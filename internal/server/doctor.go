@@ -18,7 +18,7 @@ import (
 // part is found to be fine, or says what is wrong with it and what to do.
 func Diagnose(ctx context.Context, c *config.Config, ownerURL string) []telemetry.Finding {
 	found := diagnoseConfiguration(c)
-	db, err := openBackground(ctx, c, ownerURL)
+	db, err := openBackground(ctx, c, ownerURL, false)
 	if err == nil {
 		defer db.Close()
 		err = db.Ping(ctx)

@@ -41,7 +41,11 @@ func newKeys(ctx context.Context, c *config.Config, db *postgres.DB, logger *slo
 		DB: db, Configured: configured, Active: uint32(e.ActiveKeyVersion), //nolint:gosec // at most 2^31-1
 		Provider: e.Provider, Now: time.Now, Logger: logger,
 		Wrapper: func(ctx context.Context, provider string) (keyring.Wrapper, error) {
-			return openProvider(ctx, c, provider)
+			w, err := openProvider(ctx, c, provider)
+			if err != nil {
+				return nil, err
+			}
+			return keyring.Traced(w, provider), nil
 		},
 	}, nil
 }
@@ -97,8 +101,8 @@ func outgoing(c *config.Config, background *postgres.DB, values *sealed.Service,
 // statements that a run may have at once, and a few to watch over it.
 const maxBackground = 64 + 6
 
-func openBackground(ctx context.Context, c *config.Config, ownerURL string) (*postgres.DB, error) {
-	db, err := postgres.Open(ctx, postgres.Config{OwnerURL: ownerURL, MaxConns: maxBackground, StatementTimeout: c.Database.StatementTimeout, Pooled: pooled(c)})
+func openBackground(ctx context.Context, c *config.Config, ownerURL string, traced bool) (*postgres.DB, error) {
+	db, err := postgres.Open(ctx, postgres.Config{OwnerURL: ownerURL, MaxConns: maxBackground, StatementTimeout: c.Database.StatementTimeout, Pooled: pooled(c), Traced: traced})
 	if err != nil {
 		return nil, fmt.Errorf("opening the database for background work: %w", err)
 	}

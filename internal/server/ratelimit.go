@@ -161,7 +161,7 @@ func diagnoseLimits(ctx context.Context, c *config.Config, db *postgres.DB) tele
 	store, closes, err := sharedCounts(c, db)
 	if err == nil {
 		defer closes()
-		_, _, err = store.Spend(ctx, nil)
+		_, _, err = store.Spend(ctx, ratelimit.Trial())
 	}
 	if err != nil {
 		return telemetry.Finding{

@@ -15,14 +15,21 @@ import (
 	"github.com/fluxbase/fluxbase/internal/server"
 )
 
-// BenchmarkOneRowRead reads one row as a stranger, with limits in memory and
-// without. cpu-ns/op is what this process used, without PostgreSQL's part; the
-// difference of the two is what limits cost.
+// BenchmarkOneRowRead reads one row as a stranger: by itself, with limits in
+// memory, and traced, with a collector that is not there, to none or all of the
+// requests. cpu-ns/op is what this process used, without PostgreSQL's part; the
+// difference to the first is what the others cost.
 //
 //	go test ./internal/server -run '^$' -bench OneRowRead -benchtime 20000x -count 5
 func BenchmarkOneRowRead(b *testing.B) {
-	for _, enabled := range []string{"false", "true"} {
-		b.Run("limits="+enabled, func(b *testing.B) {
+	for _, c := range []struct{ name, limits, ratio string }{{"bare", "false", ""}, {"limits", "true", ""}, {"sampled=0", "false", "0"}, {"sampled=1", "false", "1"}} {
+		b.Run(c.name, func(b *testing.B) {
+			enabled := c.limits
+			if c.ratio != "" {
+				b.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/v1/traces")
+				b.Setenv("OTEL_TRACES_SAMPLER", "traceidratio")
+				b.Setenv("OTEL_TRACES_SAMPLER_ARG", c.ratio)
+			}
 			db := pgtest.New(b)
 			db.Exec(b, `create table public.notes (id int primary key, body text);
 				insert into public.notes select n, 'note ' || n from generate_series(1, 100) n;

@@ -20,7 +20,7 @@ import (
 // then lets requests and jobs finish for as long as the configuration grants,
 // and closes the database. The listener is closed in any case.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	defer s.close()
+	defer s.close(ctx)
 	besides, err := s.openBeside(ctx)
 	if err != nil {
 		_ = listener.Close()
@@ -59,7 +59,8 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	if err := s.drain(ctx, h); err != nil {
+	s.health.Drain()
+	if err := s.drain(ctx, h, failed); err != nil {
 		return err
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
@@ -68,17 +69,28 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// drain lets requests in flight finish.
-func (s *Server) drain(ctx context.Context, h *http.Server) error {
-	grace := s.config.Server.ShutdownTimeout
-	s.logger.InfoContext(ctx, "stopping", slog.Duration("grace", grace))
-	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+// drain goes on serving for a while, and then lets requests in flight finish.
+func (s *Server) drain(ctx context.Context, h *http.Server, failed chan error) error {
+	c := s.config.Server
+	s.logger.InfoContext(ctx, "stopping", slog.Duration("delay", c.ShutdownDelay), slog.Duration("grace", c.ShutdownTimeout))
+	s.linger(failed)
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
 	defer cancel()
 	if err := h.Shutdown(draining); err != nil {
 		_ = h.Close()
-		return fmt.Errorf("requests were still running after %s: %w", grace, err)
+		return fmt.Errorf("requests were still running after %s: %w", c.ShutdownTimeout, err)
 	}
 	return nil
+}
+
+// linger goes on serving while whatever sends requests here finds out that the
+// server is not ready any more.
+func (s *Server) linger(failed chan error) {
+	select {
+	case err := <-failed:
+		failed <- err
+	case <-time.After(s.config.Server.ShutdownDelay):
+	}
 }
 
 // watch follows revocations and the catalog.

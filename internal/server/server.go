@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -31,7 +32,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/login/page"
 	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/otp"
-	"github.com/fluxbase/fluxbase/internal/password"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
 	"github.com/fluxbase/fluxbase/internal/rls/lint"
@@ -71,6 +71,8 @@ type Server struct {
 	mail       *mail.Service
 	audit      *audit.Service
 	metrics    *prometheus.Registry
+	export     *telemetry.Export
+	health     *telemetry.Health
 	revoked    *session.Revoked
 	catalog    *catalog.Service
 	linter     *lint.Service
@@ -93,7 +95,7 @@ func New(ctx context.Context, c *config.Config, ownerURL string, logger *slog.Lo
 		if s.encryption != nil {
 			s.encryption.Close(ctx)
 		}
-		s.close()
+		s.close(ctx)
 		return nil, err
 	}
 	return s, nil
@@ -103,14 +105,17 @@ func New(ctx context.Context, c *config.Config, ownerURL string, logger *slog.Lo
 func (s *Server) open(ctx context.Context, now func() time.Time) error {
 	c := s.config
 	var err error
+	if s.export, err = telemetry.OpenExport(ctx, os.Getenv, Version, now(), s.logger); err != nil {
+		return err
+	}
 	s.db, err = postgres.Open(ctx, postgres.Config{
 		OwnerURL: s.ownerURL, MaxConns: int32(c.Database.MaxConnections), //nolint:gosec // at most 1,000
-		StatementTimeout: c.Database.StatementTimeout, Pooled: pooled(c),
+		StatementTimeout: c.Database.StatementTimeout, Pooled: pooled(c), Traced: s.export.Tracer != nil,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the database: %w", err)
 	}
-	if s.background, err = openBackground(ctx, c, s.ownerURL); err != nil {
+	if s.background, err = openBackground(ctx, c, s.ownerURL, s.export.Tracer != nil); err != nil {
 		return err
 	}
 	if s.encryption, err = openKeys(ctx, c, s.background, false, s.logger); err != nil {
@@ -125,8 +130,9 @@ func (s *Server) open(ctx context.Context, now func() time.Time) error {
 
 func pooled(c *config.Config) bool { return c.Database.Pooler == "transaction" }
 
-// close lets go of the database.
-func (s *Server) close() {
+// close lets go of the database, and of whoever collects traces.
+func (s *Server) close(ctx context.Context) {
+	s.export.Close(ctx)
 	if s.limits != nil {
 		s.limits.closes()
 	}
@@ -193,7 +199,8 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	flows := &otp.Service{DB: s.db, MAC: signer, Now: now}
 	factors := &totp.Service{DB: s.db, Values: values, MAC: signer, Issuer: c.Auth.TOTPIssuer, Now: now}
 	people := &login.Service{
-		DB: s.db, Users: users, Passwords: passwords, Factors: factors, Flows: flows, Mail: s.mail, Sessions: sessions, Config: loginConfig(c),
+		DB: s.db, Users: users, Passwords: passwords, Factors: factors, Flows: flows, Mail: s.mail, Sessions: sessions, SignIns: login.NewSignIns(),
+		Config: loginConfig(c),
 	}
 	users.Farewell = farewell{s.mail, people}
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
@@ -210,18 +217,14 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	sweepsGuests(s.jobs, operators, c.Auth.AnonymousRetention, s.logger)
 	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
 	s.linter = linter(c, s.db)
-	health := &telemetry.Health{Checks: []telemetry.Check{
-		{Name: "the database does not answer", Run: s.db.Ping},
-		{Name: "it does not have the active encryption key", Run: s.encryption.Ready},
-	}}
-
 	if err := s.openTransport(values, now); err != nil {
 		return err
 	}
-	if err := s.limitAndMeasure(passwords, now); err != nil {
+	s.health = s.healthOf(now)
+	if s.limits, err = newLimits(c, s.db, s.jobs, s.logger, now); err != nil {
 		return err
 	}
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), rest.New(data, signer).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), rest.New(data, signer).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(s.health))
 	s.Routes, err = describe(routes)
 	if err != nil {
 		return err
@@ -230,7 +233,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	s.encryption.Requests = frame.Requests
 	passwords.Pool.Busy = func() bool { return frame.Active() > passwords.Pool.Waiting() }
 	s.Handler = frame.Handler(s.Routes)
-	return nil
+	return s.measure(ctx, passwords, people.SignIns, frame)
 }
 
 // work makes the job queue and what is done by it alone.
@@ -238,33 +241,9 @@ func (s *Server) work(ctx context.Context, values *sealed.Service) (err error) {
 	if s.jobs, s.webhooks, err = outgoing(s.config, s.background, values, s.logger); err != nil {
 		return err
 	}
+	s.jobs.Tracer = s.export.Tracer
 	s.audit, err = auditing(ctx, s.config, s.background, s.jobs, values, s.logger)
 	return err
-}
-
-// limitAndMeasure makes the rate limits, and registers what the parts count.
-func (s *Server) limitAndMeasure(passwords *password.Service, now func() time.Time) error {
-	var err error
-	if s.limits, err = newLimits(s.config, s.db, s.jobs, s.logger, now); err != nil {
-		return err
-	}
-	parts := []prometheus.Collector{s.rotation, s.mail, s.gate}
-	if s.certificates != nil {
-		parts = append(parts, s.certificates)
-	}
-	if passwords.Breaches != nil {
-		parts = append(parts, passwords.Breaches)
-	}
-	if s.limits != nil {
-		parts = append(parts, s.limits.measured...)
-	}
-	s.metrics = telemetry.NewMetrics(Version)
-	for _, part := range parts {
-		if err := s.metrics.Register(part); err != nil {
-			return fmt.Errorf("registering metrics: %w", err)
-		}
-	}
-	return nil
 }
 
 // frame is the path of every request around its handler.
@@ -276,6 +255,7 @@ func (s *Server) frame(a *authn.Authenticator, now func() time.Time) *web.Server
 		LocalClients: s.config.Environment == config.Development,
 		Headers:      headers(s.config),
 		AllowOrigin:  origins(s.config),
+		Tracer:       s.export.Tracer, TrustTraceparent: s.config.Telemetry.TrustTraceparent,
 	}
 	if s.limits != nil {
 		frame.Limits = s.limits

@@ -127,15 +127,6 @@ func TestEdge(t *testing.T) {
 	}
 }
 
-// TestReadiness names the part that fails.
-func TestReadiness(t *testing.T) {
-	t.Parallel()
-	s := servertest.New(t)
-	if a := s.Do("GET", "/readyz", "", ""); a.Status != 200 {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
-}
-
 // TestNothingSecretIsLogged greps the log of a busy minute for every secret
 // that was used in it.
 func TestNothingSecretIsLogged(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,10 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/server"
+	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
 // Server is a running server.
@@ -61,7 +64,7 @@ func On(t *testing.T, db *pgtest.Database, options ...Option) *Server {
 	if c.PublicURL == "" {
 		c.PublicURL = s.URL
 	}
-	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(telemetry.InTrace(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if s.Server, err = server.New(context.Background(), c, db.OwnerURL, logger); err != nil {
 		t.Fatal(err)
 	}
@@ -85,12 +88,20 @@ func Config(t *testing.T, db *pgtest.Database, options ...Option) *config.Config
 	for _, o := range options {
 		o(settings)
 	}
+	for key, value := range settings {
+		if secretKey.MatchString(key) {
+			leaktest.Secret(leaktest.Credential, value)
+		}
+	}
 	c, err := config.Load(config.Sources{Flags: settings, Defaults: map[string]string{"environment": "development"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
+
+// secretKey matches the settings whose values are secrets.
+var secretKey = regexp.MustCompile(`password$|secret|token$|encryption.*key|redis\.url$|database\..*url$`)
 
 // Stop ends the server before the test does.
 func (s *Server) Stop() { s.stop() }
@@ -122,6 +133,7 @@ func (s *Server) key(kind apikey.Kind) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	leaktest.Secret(leaktest.Key, text)
 	return text
 }
 
@@ -170,6 +182,7 @@ func (s *Server) Do(method, path, bearer, body string, fields ...string) Answer 
 	for i := 0; i+1 < len(fields); i += 2 {
 		r.Header.Add(fields[i], fields[i+1])
 	}
+	leaktest.Traffic(path, r.Header, []byte(body))
 	response, err := client.Do(r)
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
@@ -179,6 +192,7 @@ func (s *Server) Do(method, path, bearer, body string, fields ...string) Answer 
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
+	leaktest.Traffic(path, response.Header, content)
 	return Answer{response.StatusCode, response.Header, string(content)}
 }
 

@@ -1,5 +1,5 @@
-// Package telemetry makes the logger, and answers whether the server lives and
-// is ready.
+// Package telemetry makes the logger, sends traces and metrics to whoever
+// collects them, and answers whether the server lives and is ready.
 //
 // Secrets are kept out of the log by not logging them; the redaction here is a
 // second fence, for attributes by their name and for text that looks like a key
@@ -7,19 +7,24 @@
 package telemetry
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // redacted stands for what is not logged.
 const redacted = "[redacted]"
 
 // NewLogger returns a logger of a level (debug, info, warn, error) and a format
-// (json, text).
+// (json, text). A record is one line of printable characters, whatever it is
+// about, and has the trace_id and span_id of its context, if that is traced.
 func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -27,10 +32,32 @@ func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	}
 	options := &slog.HandlerOptions{Level: l, ReplaceAttr: redact}
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(InTrace(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(InTrace(slog.NewTextHandler(w, options)))
 }
+
+// InTrace is a handler whose records name the trace that they belong to.
+func InTrace(h slog.Handler) slog.Handler { return inTrace{h} }
+
+type inTrace struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h inTrace) Handle(ctx context.Context, r slog.Record) error {
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		r = r.Clone()
+		r.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+	}
+	return h.Handler.Handle(ctx, r) //nolint:wrapcheck // slog's own
+}
+
+// WithAttrs implements slog.Handler.
+func (h inTrace) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return inTrace{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h inTrace) WithGroup(name string) slog.Handler { return inTrace{h.Handler.WithGroup(name)} }
 
 var secretNames = []string{"password", "secret", "token", "authorization", "apikey", "api_key", "cookie", "code_verifier"}
 
@@ -62,9 +89,32 @@ func secretName(name string) bool {
 	return slices.ContainsFunc(secretNames, func(s string) bool { return strings.Contains(name, s) })
 }
 
-func clean(text string) string {
+// clean redacts what looks like a secret, and escapes what a terminal would obey.
+func clean(text string) string { return printable(withoutSecrets(text)) }
+
+func withoutSecrets(text string) string {
 	if !strings.Contains(text, "fb_") && !strings.Contains(text, "eyJ") && !strings.Contains(text, "://") {
 		return text
 	}
 	return secretText.ReplaceAllString(text, redacted)
 }
+
+// printable escapes characters that are not printed, among them the control
+// characters of ISO 6429 beyond ASCII and those that turn the direction of text.
+// Those of ASCII are left to the format, which escapes them: all but delete.
+func printable(text string) string {
+	if !strings.ContainsFunc(text, obeyed) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if obeyed(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func obeyed(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }

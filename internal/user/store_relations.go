@@ -94,11 +94,11 @@ func selectLoose(ctx context.Context, q postgres.Querier, schemas []string) ([]f
 // quoted.
 func countQuery(k foreignKey, own []foreignKey) string {
 	var b strings.Builder
-	b.WriteString("select count(*) from " + quote(k.schema, k.table) + " f where exists (select from ")
+	b.WriteString("select count(*) from " + postgres.Quote(k.schema, k.table) + " f where exists (select from ")
 	if k.via == nil {
 		b.WriteString(`auth.users u where u.id = $1 and ` + pairs("f", k, "u") + ")")
 	} else {
-		b.WriteString(quote(k.via.schema, k.via.table) + ` d join auth.users u on ` + pairs("d", *k.via, "u") +
+		b.WriteString(postgres.Quote(k.via.schema, k.via.table) + ` d join auth.users u on ` + pairs("d", *k.via, "u") +
 			` where u.id = $1 and ` + pairs("f", k, "d") + ")")
 	}
 	for _, o := range own {
@@ -111,12 +111,10 @@ func countQuery(k foreignKey, own []foreignKey) string {
 func pairs(from string, k foreignKey, to string) string {
 	conditions := make([]string, len(k.columns))
 	for i := range k.columns {
-		conditions[i] = from + "." + quote(k.columns[i]) + " = " + to + "." + quote(k.referenced[i])
+		conditions[i] = from + "." + postgres.Quote(k.columns[i]) + " = " + to + "." + postgres.Quote(k.referenced[i])
 	}
 	return strings.Join(conditions, " and ")
 }
-
-func quote(names ...string) string { return pgx.Identifier(names).Sanitize() }
 
 // count runs a statement of countQuery; the empty one counts nothing.
 func count(ctx context.Context, q postgres.Querier, query string, userID id.User) (*int64, error) {

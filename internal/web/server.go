@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/principal"
@@ -46,14 +48,22 @@ type Server struct {
 	AllowOrigin    func(origin string) bool // never asked about null
 	Limits         Limits                   // nil is none
 
+	// Tracer makes the spans of requests; nil is none. TrustTraceparent lets
+	// whoever sends a request decide which trace it belongs to, and whether that
+	// is recorded.
+	Tracer           trace.Tracer
+	TrustTraceparent bool
+
 	requests atomic.Int64        // that have come
 	answered atomic.Int64        // of them
 	fields   map[string][]string // Headers as they are set; shared by all answers and never appended to
+	observed *observed
 }
 
 // Handler serves the routes. Two routes of one method and path, a pattern that
 // ServeMux refuses, or a subject that nobody asks for, are defects and panic.
 func (s *Server) Handler(routes []Route) http.Handler {
+	s.observed = s.newObserved()
 	s.fields = make(map[string][]string, len(s.Headers))
 	for name, values := range s.Headers {
 		s.fields[http.CanonicalHeaderKey(name)] = slices.Clip(slices.Clone(values))
@@ -131,12 +141,12 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 			route, ok = methods[""]
 		}
 		if !ok {
-			route = Route{Path: r.Pattern, Serve: func(http.ResponseWriter, *http.Request, *Call) error {
+			route = Route{Path: cmp.Or(r.Pattern, "/"), Serve: func(http.ResponseWriter, *http.Request, *Call) error {
 				return missing(w, len(methods) == 0, allow)
 			}}
 		}
 		route.SameOrigin = same
-		s.serve(w, r, route, allow)
+		s.serve(w, r, route, allow) //nolint:contextcheck // the span's is the request's
 	})
 }
 
@@ -153,6 +163,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 	began := s.Now()
 	s.requests.Add(1)
 	defer s.answered.Add(1)
+	r, span := s.begin(r, route)
 	c := &Call{
 		RequestID: id.New(began).String(), request: r,
 		Address: clientAddress(r, s.TrustedProxies), UserAgent: cut(r.UserAgent(), 512),
@@ -182,7 +193,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 		}
 		cancel()
 	}
-	s.log(r, route, c, answer, s.Now().Sub(began))
+	took := s.Now().Sub(began)
+	s.measure(r, route, answer.status, took)
+	s.log(r, route, c, answer, took)
+	c.end(span, answer.status)
 	if broken {
 		panic(http.ErrAbortHandler) // the one way to let the client see that the answer is not whole
 	}
@@ -274,7 +288,7 @@ func admit(access Access, p *principal.Principal) error {
 
 func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error, reports bool) {
 	f := fault.From(err)
-	c.code = f.Code
+	c.code = loggedCode(f.Code)
 	if f.Kind == fault.Internal && !errors.Is(err, context.Canceled) {
 		s.Logger.ErrorContext(ctx, "request failed", slog.String("request_id", c.RequestID), slog.Any("error", err))
 	}
@@ -283,19 +297,30 @@ func (s *Server) fail(ctx context.Context, w *recorder, c *Call, err error, repo
 	}
 }
 
+// loggedCode is a code as it is logged. Those of an application's SQL can be any
+// text, and say what is somebody's.
+func loggedCode(code string) string {
+	ours := func(r rune) bool {
+		return r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	}
+	if len(code) > maxCode || strings.ContainsFunc(code, func(r rune) bool { return !ours(r) }) {
+		return "other"
+	}
+	return code
+}
+
+const maxCode = 64
+
 func (s *Server) log(r *http.Request, route Route, c *Call, w *recorder, took time.Duration) {
 	if !s.Logger.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 10)
-	attrs = append(attrs, slog.String("request_id", c.RequestID), slog.String("method", r.Method),
+	attrs = append(attrs, slog.String("request_id", c.RequestID), slog.String("method", method(r.Method)),
 		slog.String("route", route.Path), slog.Int("status", w.status), slog.Int("bytes", w.bytes),
-		slog.Duration("duration", took), slog.String("remote_addr", c.Address.String()))
+		slog.Duration("duration", took), slog.String("remote_addr", c.Address.String()), slog.String("role", string(c.Principal.Role)))
 	if p := c.Principal; !p.User.IsZero() {
 		attrs = append(attrs, slog.String("user_id", p.User.String()), slog.String("session_id", p.Session.String()))
-	}
-	if w.status == http.StatusNotFound {
-		attrs = append(attrs, slog.String("path", cut(r.URL.Path, 200)))
 	}
 	if c.code != "" {
 		attrs = append(attrs, slog.String("error_code", c.code))

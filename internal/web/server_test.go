@@ -20,6 +20,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/web/problem"
 )
@@ -45,7 +46,7 @@ func site(t *testing.T) *testSite {
 	}
 	s.Server = &Server{
 		Authenticate: func(*http.Request) (*principal.Principal, error) { return s.caller, s.fail },
-		Logger:       slog.New(slog.NewJSONHandler(&s.out, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:       slog.New(slog.NewJSONHandler(leaktest.Tee(&s.out), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:          time.Now,
 		MaxBody:      100,
 		Deadline:     time.Minute,
@@ -483,13 +484,15 @@ func TestLogLine(t *testing.T) {
 	delete(e, "request_id")
 	want := map[string]any{
 		"level": "INFO", "msg": "request", "method": "GET", "route": "/things/{id}", "status": 200.0, "bytes": 11.0,
-		"remote_addr": "192.0.2.1", "user_id": s.caller.User.String(), "session_id": s.caller.Session.String(),
+		"remote_addr": "192.0.2.1", "role": "authenticated", "user_id": s.caller.User.String(), "session_id": s.caller.Session.String(),
 	}
 	if diff := cmp.Diff(want, e); diff != "" {
 		t.Error(diff)
 	}
-	if strings.Contains(s.out.String(), marker) {
-		t.Errorf("logged: %s", s.out.String())
+	s.get("/" + marker + "/" + marker) // which there is not
+	s.do(strings.ToUpper(marker), "/things/"+marker)
+	if n := len(s.logged(t, "request")); n != 3 || strings.Contains(strings.ToLower(s.out.String()), marker) {
+		t.Errorf("%d requests logged: %s", n, s.out.String())
 	}
 
 	s = site(t)
@@ -498,7 +501,7 @@ func TestLogLine(t *testing.T) {
 		t.Errorf("logged %v", e)
 	}
 	s = site(t)
-	s.Logger = slog.New(slog.NewJSONHandler(&s.out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s.Logger = slog.New(slog.NewJSONHandler(leaktest.Tee(&s.out), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s.get("/things/1")
 	if s.out.Len() != 0 {
 		t.Errorf("logged at level warn: %s", s.out.String())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/job"
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/outbound"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -61,6 +62,7 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{db: pgtest.New(t), log: &pgtest.Log{}, secret: webhook.NewSecret()}
+	leaktest.Secret(leaktest.WebhookSecret, h.secret)
 	var err error
 	if h.Service, h.jobs, err = instance(h.db.DB, h.log); err != nil {
 		t.Fatal(err)

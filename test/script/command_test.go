@@ -16,6 +16,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 )
 
 // state is what the commands of one script share.
@@ -181,12 +183,19 @@ type reply struct {
 }
 
 func send(r *http.Request) (reply, error) {
+	if r.GetBody != nil {
+		if sent, err := r.GetBody(); err == nil {
+			text, _ := io.ReadAll(sent)
+			leaktest.Traffic(r.URL.RequestURI(), r.Header, text)
+		}
+	}
 	response, err := client.Do(r)
 	if err != nil {
 		return reply{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
+	leaktest.Traffic(r.URL.RequestURI(), response.Header, body)
 	return reply{response.StatusCode, response.Header, body}, err
 }
 

@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 )
 
 // ready is the line that "fluxbase dev --json" prints.
@@ -57,6 +59,9 @@ func (p *process) start() error {
 	if err != nil {
 		return err
 	}
+	if from == 0 { // and not one that is started again
+		leaktest.File(p.log)
+	}
 	p.cmd = exec.CommandContext(context.Background(), program("fluxbase"), p.args...)
 	p.cmd.Env, p.cmd.Dir, p.cmd.Stderr = p.environ, p.dir, logFile
 	stdout, err := p.cmd.StdoutPipe()
@@ -94,6 +99,7 @@ func (p *process) awaitReady(line <-chan []byte, from int64) error {
 	for {
 		select {
 		case text := <-line:
+			leaktest.Traffic("", nil, text)
 			return json.Unmarshal(text, &p.ready)
 		case err := <-p.ended:
 			p.ended <- err

@@ -8,6 +8,7 @@
 package syslog
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -156,7 +157,18 @@ func (s *Server) message(e audit.Entry) []byte {
 	if e.Failed {
 		severity = warning
 	}
-	name := e.Name[:min(len(e.Name), 32)]
 	return fmt.Appendf(nil, "<%d>1 %s %s fluxbase - %s - %s",
-		facility*8+severity, e.At.UTC().Format("2006-01-02T15:04:05.000000Z"), s.host, name, e.Text)
+		facility*8+severity, e.At.UTC().Format("2006-01-02T15:04:05.000000Z"), s.host, messageID(e.Name), e.Text)
+}
+
+// messageID is the name of an action as a message may have it. A record may have
+// been written by somebody who means it to end its message and to begin another.
+func messageID(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, name)
+	return cmp.Or(name[:min(len(name), 32)], "-")
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // Arguments are what a function is called with: the members of a JSON object, or
@@ -113,14 +114,14 @@ func (b *builder) firstColumn(conditions []query.Cond) {
 
 // call writes the call, and what has to stand before it in FROM.
 func (b *builder) call(f *catalog.Function, a Arguments) (lateral, call string) {
-	name := Quote(f.Schema) + "." + Quote(f.Name)
+	name := postgres.Quote(f.Schema, f.Name)
 	if a.Whole != nil {
 		return "", name + "(" + b.arg(*a.Whole) + "::" + f.Arguments[0].Type.SQL + ")"
 	}
 	var given, definitions []string
 	unnamed := positional(f, a)
 	for _, arg := range f.Arguments {
-		written := Quote(arg.Name) + " => "
+		written := postgres.Quote(arg.Name) + " => "
 		if unnamed {
 			written = ""
 		}
@@ -136,8 +137,8 @@ func (b *builder) call(f *catalog.Function, a Arguments) (lateral, call string) 
 		case a.Texts != nil:
 			written += b.arg(text(arg, a.Texts[arg.Name])) + "::" + arg.Type.SQL
 		default:
-			written += "j." + Quote(arg.Name)
-			definitions = append(definitions, Quote(arg.Name)+" "+arg.Type.SQL)
+			written += "j." + postgres.Quote(arg.Name)
+			definitions = append(definitions, postgres.Quote(arg.Name)+" "+arg.Type.SQL)
 		}
 		given = append(given, written)
 	}

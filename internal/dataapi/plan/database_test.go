@@ -37,7 +37,7 @@ func open(t *testing.T) *base {
 		create table public.todos (id int8 primary key, title text, done bool, mood "my schema"."mood;",
 			tags text[], price numeric(10,2), code char(2), at timestamptz default now(), doc jsonb, short "my schema"."short", "from" uuid,
 			raw json, words tsvector, span int4range);
-		create table public.`+plan.Quote(evilTable)+` ("a""b" int4, "c' -- /*" text, "é;$1" text, "\" text, "*" text, """" text, primary key ("é;$1", "a""b"));
+		create table public.`+postgres.Quote(evilTable)+` ("a""b" int4, "c' -- /*" text, "é;$1" text, "\" text, "*" text, """" text, primary key ("é;$1", "a""b"));
 		insert into public.todos (id, title, done, mood) values (1, 'a', true, 'sad'), (2, 'b,c', false, 'happy'), (3, null, null, null), (4, 'NULL', true, 'sad'), (5, '{"x"}\', false, null);
 		update public.todos set tags = array['t' || id, 'all'], span = int4range(id::int, id::int + 2), words = to_tsvector('english', 'running ' || id),
 			doc = jsonb_build_object('n', id, 'deep', jsonb_build_array(jsonb_build_object('k', 'v' || id))), raw = json_build_object('n', id)`)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // An embedding is a subquery that yields one value of JSON, and a condition on
@@ -81,7 +82,7 @@ func (b *builder) target(item *query.Item, r *catalog.Relation) *level {
 	}
 	switch {
 	case r.Function != nil:
-		l.source = Quote(r.Function.Schema) + "." + Quote(r.Function.Name) + "(" + b.row() + ")"
+		l.source = postgres.Quote(r.Function.Schema, r.Function.Name) + "(" + b.row() + ")"
 	case r.Junction != nil:
 		l.junction = " cross join " + tableName(r.Junction.Table) + " as m" + n
 		l.joined = append(equal("m"+n, r.Junction.Columns, b.alias, r.Columns), equal("m"+n, r.Junction.Target, l.alias, r.Target)...)
@@ -95,7 +96,7 @@ func (b *builder) target(item *query.Item, r *catalog.Relation) *level {
 func equal(one string, columns []string, other string, others []string) []string {
 	conditions := make([]string, len(columns))
 	for i := range columns {
-		conditions[i] = one + "." + Quote(columns[i]) + " = " + other + "." + Quote(others[i])
+		conditions[i] = one + "." + postgres.Quote(columns[i]) + " = " + other + "." + postgres.Quote(others[i])
 	}
 	return conditions
 }
@@ -132,7 +133,7 @@ func (b *builder) embedded(item *query.Item, grouped bool) {
 			b.limit(&item.Embed.Query)
 		})
 	})
-	b.text(") ", alias, ") as ", Quote(item.Key()))
+	b.text(") ", alias, ") as ", postgres.Quote(item.Key()))
 }
 
 // lateral joins the rows that are spread: one of them, or all as arrays.
@@ -153,7 +154,7 @@ func (b *builder) spreadRows(s spread, r *catalog.Relation) {
 	if !r.ToOne() {
 		b.text("select ")
 		for i, o := range s.outputs {
-			b.text([]string{"", ", "}[min(i, 1)], "coalesce(json_agg(", alias, ".", Quote(o.key), "), '[]')", jsonb(s.grouped), " as ", Quote(o.key))
+			b.text([]string{"", ", "}[min(i, 1)], "coalesce(json_agg(", alias, ".", postgres.Quote(o.key), "), '[]')", jsonb(s.grouped), " as ", postgres.Quote(o.key))
 		}
 		b.text(" from (")
 	}

@@ -127,58 +127,40 @@ func FuzzShape(f *testing.F) {
 }
 
 // FuzzRequest plans whatever parses. No value that was sent may be in the SQL,
-// and no name but the catalog's and the aliases.
+// and no name but the catalog's, the aliases and the types that it is cast to: in
+// other values of the same kind a request is the same statement, byte by byte.
 func FuzzRequest(f *testing.F) {
 	for _, raw := range []string{
 		"select=id,x:title&id=eq.7&title=not.in.(a,%22b%22)&order=id.desc&limit=5", "id=is.null&done=is.true", "select=%22%5C%22;--%22:id",
 		"select=*&offset=1", "a=eq.1", "select=t:id&order=id", "title=in.(%22%5C%5C%22,%7B%7D)", "columns=id", "select=*,*:id",
-		"select=id,count(),title.max()::text,x:rel!inner(id)&x.id=eq.1&order=x(id)", "select=...rel(a)&rel=is.null", "select=id.count()&order=id",
+		"select=id,count(),title.max()::text,x:one!inner(id)&x.id=eq.1&order=x(id)", "select=...one(id)&one=is.null", "select=id.count()&order=id",
 		"select=doc->a->>0::numeric(1,2)[],x:raw->%22;--%22::%22s%22.%22t;--%22&or=(doc->>a.eq.1,not.and(tags.cs.{1},title.fts(x).y))", "title=like(any).{a}&order=doc->%22';%22",
+		"select=id,many(id,title,one(doc->a))&many.order=id.desc&many.limit=3&many.one.title=eq.x", "select=...many(id),y:between!inner(id.sum())&y.or=(id.eq.1,title.is.null)",
+		"select=function(*)&function.title=in.(a,b)&many=not.is.null", "select=id,many(count())&many.id=gt.1", "select=doc->%22%22", "on_conflict=id&columns=id,title", "title=match.(%5B",
+		"select=%22count%22,title::%22text%22&title=eq(all).%7B%22%5C%22,%27%7D", "select=*&id=in.()&limit=0&offset=9223372036854775807", "title=isdistinct.null&tags=ov.%7Ba%7D",
 	} {
 		f.Add(raw, "v")
+		f.Add(raw, `'"; drop table t; -- $1 \`)
 	}
+	w := wording{"public", "todos", "id", "title", "new", ""}
+	table := todos()
+	relate(table, w)
 	f.Fuzz(func(t *testing.T, raw, value string) {
 		q, err := query.Parse(raw)
 		if err != nil {
 			return
 		}
-		names := []string{"public", "todos", "my schema", "mood;", "new"}
-		for _, c := range todos().Columns {
+		names := append(namesIn(&q), "public", "todos", "my schema", "mood;", "new", "new_", "new__", "one", "many", "between", "function")
+		for _, c := range table.Columns {
 			names = append(names, c.Name)
 		}
-		for _, item := range q.Select {
-			names = append(names, item.Alias, item.Name(), item.Key())
-			if item.Cast != nil {
-				names = append(names, item.Cast.Schema, item.Cast.Name)
-			}
-			if item.Result != nil {
-				names = append(names, item.Result.Schema, item.Result.Name)
-			}
-		}
 		q.Where = append(q.Where, leaf(query.Filter{Field: query.Field{Column: "title"}, Op: query.Eq, Value: value}))
-		for _, plan := range []func() (Statement, error){
-			func() (Statement, error) { return Read(todos(), q, 10, Answer{Aggregates: true}) },
-			func() (Statement, error) { return Delete(todos(), q, Answer{Aggregates: true, Returning: Rows}) },
-			func() (Statement, error) {
-				return Update(todos(), q, []string{"done"}, value, Answer{Aggregates: true, Returning: Keys})
-			},
-			func() (Statement, error) {
-				return Upsert(todos(), q, q.Columns, value, true, Answer{Aggregates: true, Returning: Rows})
-			},
-			func() (Statement, error) {
-				return Insert(todos(), q, q.Columns, value, Answer{Aggregates: true, Returning: Rows})
-			},
-		} {
-			st, err := plan()
-			if err != nil {
-				switch err.(type) { //nolint:errorlint // the error itself, unwrapped, is the contract
-				case *UnknownColumnError, *RelationError, *NotNullError, *NotToOneError, *query.NotEmbeddedError:
-				default:
-					t.Fatalf("%+v, %v", st, err)
-				}
-				if st.SQL != "" {
-					t.Fatalf("%+v, %v", st, err)
-				}
+		statements, others := planned(t, table, q, value), planned(t, table, inOtherValues(q), "other")
+		for i, st := range statements {
+			if st.SQL != others[i].SQL {
+				t.Fatalf("in other values another statement:\n%s\n%s", st.SQL, others[i].SQL)
+			}
+			if st.SQL == "" {
 				continue
 			}
 			shape(t, st.SQL)
@@ -190,4 +172,104 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// planned returns the statement of each kind, which is empty where there is none.
+func planned(t *testing.T, table *catalog.Table, q query.Query, value string) []Statement {
+	t.Helper()
+	function := &catalog.Function{Schema: "public", Name: "function", Returns: catalog.Composite, Set: true, Result: table, Arguments: []catalog.Argument{
+		{Name: "id", Type: &catalog.Type{SQL: "pg_catalog.int4"}}, {Name: "tags", Type: &catalog.Type{SQL: "pg_catalog._text"}, Variadic: true},
+	}}
+	all := make([]Statement, 0, 8)
+	for _, plan := range []func() (Statement, error){
+		func() (Statement, error) { return Read(table, q, 10, Answer{Aggregates: true}) },
+		func() (Statement, error) { return Read(table, q, 0, Answer{Aggregates: true, Count: true, CSV: true}) },
+		func() (Statement, error) { return Delete(table, q, Answer{Aggregates: true, Returning: Rows}) },
+		func() (Statement, error) {
+			return Update(table, q, []string{"done"}, value, Answer{Aggregates: true, Returning: Keys})
+		},
+		func() (Statement, error) {
+			return Upsert(table, q, q.Columns, value, true, Answer{Aggregates: true, Returning: Rows})
+		},
+		func() (Statement, error) {
+			return Insert(table, q, q.Columns, value, Answer{Aggregates: true, Returning: Rows})
+		},
+		func() (Statement, error) {
+			return Call(function, Arguments{JSON: value, Names: []string{"id", "tags"}}, q, 10, Answer{Aggregates: true})
+		},
+		func() (Statement, error) {
+			return Call(function, Arguments{Texts: map[string][]string{"id": {value}, "tags": {value, value}}}, q, 0, Answer{Aggregates: true, Count: true})
+		},
+	} {
+		st, err := plan()
+		if err != nil {
+			switch err.(type) { //nolint:errorlint // the error itself, unwrapped, is the contract
+			case *UnknownColumnError, *RelationError, *NotNullError, *NotToOneError, *query.NotEmbeddedError:
+			default:
+				if err != ErrTooLarge { //nolint:errorlint // as above
+					t.Fatalf("%+v, %v", st, err)
+				}
+			}
+			if st.SQL != "" {
+				t.Fatalf("%+v, %v", st, err)
+			}
+		}
+		all = append(all, st)
+	}
+	return all
+}
+
+// namesIn are the names that a request chooses.
+func namesIn(q *query.Query) (names []string) {
+	for _, item := range q.Select {
+		names = append(names, item.Alias, item.Name(), item.Key())
+		for _, as := range []*query.Type{item.Cast, item.Result} {
+			if as != nil {
+				names = append(names, as.Schema, as.Name)
+			}
+		}
+		if item.Embed != nil {
+			names = append(names, namesIn(&item.Embed.Query)...)
+		}
+	}
+	return names
+}
+
+// inOtherValues is a query with another value in the place of each.
+func inOtherValues(q query.Query) query.Query {
+	number := func(n *int64) *int64 {
+		if n == nil {
+			return nil
+		}
+		return new(*n/2 + 1)
+	}
+	q.Limit, q.Offset, q.Where = number(q.Limit), number(q.Offset), others(q.Where)
+	q.Select = slices.Clone(q.Select)
+	for i, item := range q.Select {
+		if item.Embed != nil {
+			e := *item.Embed
+			e.Query = inOtherValues(e.Query)
+			q.Select[i].Embed = &e
+		}
+	}
+	return q
+}
+
+func others(conditions []query.Cond) []query.Cond {
+	changed := slices.Clone(conditions)
+	for i, c := range conditions {
+		changed[i].Members = others(c.Members)
+		if c.Filter == nil || c.Filter.Op == query.Is {
+			continue
+		}
+		f := *c.Filter
+		if f.Value = "other"; len(f.List) > 0 {
+			f.List = []string{"other", "others"}
+		}
+		if f.Language != "" {
+			f.Language = "other"
+		}
+		changed[i].Filter = &f
+	}
+	return changed
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // selection writes a SELECT without limit: what is asked of the level.
@@ -56,7 +57,7 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 		case isStar(item):
 			for _, c := range b.table.Columns {
 				next(false)
-				b.text(b.alias, ".", Quote(c.Name))
+				b.text(b.alias, ".", postgres.Quote(c.Name))
 			}
 		case item.Embed == nil:
 			next(item.Aggregate != "")
@@ -71,12 +72,12 @@ func (b *builder) items(items []query.Item) (spreads []spread, groups []int) {
 				next(false)
 				b.text("(")
 				b.apart(func() { b.spreadRows(s, r) })
-				b.text(") as ", Quote(s.outputs[0].key))
+				b.text(") as ", postgres.Quote(s.outputs[0].key))
 				continue
 			}
 			for _, o := range s.outputs {
 				next(o.item != nil)
-				b.text(b.spreadOutput(s.alias+"."+Quote(o.key), o), " as ", Quote(o.key))
+				b.text(b.spreadOutput(s.alias+"."+postgres.Quote(o.key), o), " as ", postgres.Quote(o.key))
 			}
 			spreads = append(spreads, s)
 		case len(item.Embed.Query.Select) > 0:
@@ -140,7 +141,7 @@ func (b *builder) item(item *query.Item) {
 	}
 	b.text(expression)
 	if _, plain := b.table.Column(item.Key()); !plain || item.Alias != "" || item.Aggregate != "" || item.Path != nil || item.Cast != nil {
-		b.text(" as ", Quote(item.Key()))
+		b.text(" as ", postgres.Quote(item.Key()))
 	}
 }
 

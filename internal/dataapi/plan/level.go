@@ -5,6 +5,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // level is a table within a statement: the one that it is about, or one that is
@@ -42,17 +43,17 @@ func (b *builder) name(name string) string {
 		b.fail(&UnknownColumnError{b.table.Name, name})
 		return ""
 	}
-	return Quote(name)
+	return postgres.Quote(name)
 }
 
 // column returns a column of the table as an expression, with its type. It is
 // qualified, because ORDER BY would take an alias of the answer for a plain name.
 func (b *builder) column(name string) (expression, base string) {
 	if c, ok := b.table.Column(name); ok {
-		return b.alias + "." + Quote(name), c.Type
+		return b.alias + "." + postgres.Quote(name), c.Type
 	}
 	if f := b.table.ComputedColumn(name); f != nil {
-		return Quote(f.Schema) + "." + Quote(f.Name) + "(" + b.row() + ")", f.Type.SQL
+		return postgres.Quote(f.Schema, f.Name) + "(" + b.row() + ")", f.Type.SQL
 	}
 	b.fail(&UnknownColumnError{b.table.Name, name})
 	return "", ""
@@ -65,12 +66,12 @@ func (b *builder) row() string {
 	}
 	fields := make([]string, len(b.table.Columns))
 	for i, c := range b.table.Columns {
-		fields[i] = b.alias + "." + Quote(c.Name)
+		fields[i] = b.alias + "." + postgres.Quote(c.Name)
 	}
 	return "row(" + strings.Join(fields, ", ") + ")::" + tableName(b.table)
 }
 
-func tableName(t *catalog.Table) string { return Quote(t.Schema) + "." + Quote(t.Name) }
+func tableName(t *catalog.Table) string { return postgres.Quote(t.Schema, t.Name) }
 
 // place is what stands in FROM for the level.
 func (l *level) place() string {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 )
 
 // Statement is a statement with its parameters. Where it returns rows it
@@ -153,11 +154,6 @@ func (b *builder) arg(value any) string {
 	return "$" + strconv.Itoa(len(b.args))
 }
 
-// Quote makes an SQL identifier of any text without NUL.
-func Quote(name string) string {
-	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
-}
-
 func (b *builder) statement(returns bool) (Statement, error) {
 	if b.err != nil {
 		return Statement{}, b.err
@@ -198,9 +194,9 @@ func (b *builder) count(q *query.Query) {
 func typeName(t *query.Type) string {
 	var s strings.Builder
 	if t.Schema != "" {
-		s.WriteString(Quote(t.Schema) + ".")
+		s.WriteString(postgres.Quote(t.Schema) + ".")
 	}
-	s.WriteString(Quote(t.Name))
+	s.WriteString(postgres.Quote(t.Name))
 	for i, n := range t.Modifiers {
 		s.WriteString([]string{"(", ", "}[min(i, 1)] + strconv.Itoa(n))
 	}

@@ -276,15 +276,6 @@ func TestArrayLiteral(t *testing.T) {
 	}
 }
 
-func TestQuote(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{"a": `"a"`, `a"b`: `"a""b"`, `"`: `""""`, "": `""`, `\"`: `"\"""`, "é;": `"é;"`} {
-		if got := Quote(name); got != want {
-			t.Errorf("%q: %s, want %s", name, got, want)
-		}
-	}
-}
-
 // A plan does not touch what it was made from: tables are shared by requests.
 func TestPlanningChangesNothing(t *testing.T) {
 	t.Parallel()

@@ -88,8 +88,8 @@ func (s *scanner) columnItem(item *Item) (err error) {
 	if item.Path, err = s.path(itemStops); err != nil {
 		return err
 	}
-	if len(item.Path) > 0 && len(item.Name()) > maxName && item.Alias == "" {
-		return s.fail("an alias, because the key is longer than " + strconv.Itoa(maxName) + " bytes")
+	if n := len(item.Name()); len(item.Path) > 0 && (n == 0 || n > maxName) && item.Alias == "" {
+		return s.fail("an alias, because the key is empty or longer than " + strconv.Itoa(maxName) + " bytes")
 	}
 	if s.take("::") {
 		if item.Cast, err = s.typeName(); err != nil {

@@ -27,3 +27,16 @@ func TestCountHasNoSign(t *testing.T) {
 		}
 	}
 }
+
+// A key of JSON may be empty, and the name of a column in an answer may not.
+func TestEmptyKeyWantsAnAlias(t *testing.T) {
+	t.Parallel()
+	if q, err := Parse(`select=doc->""`); err == nil {
+		t.Errorf("accepted as %+v", q)
+	}
+	for _, raw := range []string{`select=x:doc->""`, `doc->>""=eq.1`, `order=doc->""`, `select=doc->""->a`} {
+		if _, err := Parse(raw); err != nil {
+			t.Errorf("%s: %v", raw, err)
+		}
+	}
+}

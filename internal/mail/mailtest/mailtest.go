@@ -15,6 +15,8 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+
+	"github.com/fluxbase/fluxbase/internal/leaktest"
 )
 
 // The ways of a server to encrypt.
@@ -195,6 +197,7 @@ func (s *session) Data(r io.Reader) error {
 		return errors.New("reading")
 	}
 	s.m.Text = string(text)
+	leaktest.Mail(s.m.To, strings.NewReplacer("=\r\n", "", "=3D", "=").Replace(s.m.Text)) // quoted-printable
 	_, s.m.TLS = s.conn.TLSConnectionState()
 	s.m.TLS = s.m.TLS || s.server.options.Security == Implicit
 	n := int(s.server.Submitted.Add(1))

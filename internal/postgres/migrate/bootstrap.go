@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/schema"
 )
 
@@ -14,17 +15,17 @@ import (
 // superuser, and the roles of API traffic. It may be run any number of times.
 func Bootstrap(ctx context.Context, adminURL func(database string) string, database, owner, password string) error {
 	err := connected(ctx, adminURL("postgres"), func(conn *pgx.Conn) error {
-		name := pgx.Identifier{owner}.Sanitize()
+		name := postgres.Quote(owner)
 		verifier, err := scramVerifier(password)
 		if err != nil {
 			return err
 		}
-		if err := once(ctx, conn, "select 1 from pg_roles where rolname = $1", owner,
+		if err := once(ctx, conn, "select exists (select from pg_roles where rolname = $1)", owner,
 			"create role "+name+" login createrole createdb password '"+verifier+"'"); err != nil {
 			return err
 		}
-		return once(ctx, conn, "select 1 from pg_database where datname = $1", database,
-			"create database "+pgx.Identifier{database}.Sanitize()+" owner "+name)
+		return once(ctx, conn, "select exists (select from pg_database where datname = $1)", database,
+			"create database "+postgres.Quote(database)+" owner "+name)
 	})
 	if err != nil {
 		return err
@@ -41,14 +42,14 @@ func Bootstrap(ctx context.Context, adminURL func(database string) string, datab
 // schema, which only a superuser can. It comes after Up.
 func WatchCatalog(ctx context.Context, adminURL string) error {
 	return connected(ctx, adminURL, func(conn *pgx.Conn) error {
-		return once(ctx, conn, "select 1 from pg_event_trigger where evtname = $1", "fluxbase_drop", schema.CatalogWatch)
+		return once(ctx, conn, "select exists (select from pg_event_trigger where evtname = $1)", "fluxbase_drop", schema.CatalogWatch)
 	})
 }
 
-// once runs a statement unless a query finds something.
+// once runs a statement unless a query says that there is no need.
 func once(ctx context.Context, conn *pgx.Conn, query, name, statement string) error {
 	var exists bool
-	if err := conn.QueryRow(ctx, "select exists ("+query+")", name).Scan(&exists); err != nil {
+	if err := conn.QueryRow(ctx, query, name).Scan(&exists); err != nil {
 		return fmt.Errorf("looking for %s: %w", name, err)
 	}
 	if exists {

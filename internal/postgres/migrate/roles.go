@@ -74,7 +74,7 @@ func concurrent(err *pgconn.PgError) bool {
 // AdministratorSQL returns what an administrator runs for a server whose
 // database user is owner and may not create roles itself.
 func AdministratorSQL(owner string) string {
-	name := pgx.Identifier{owner}.Sanitize()
+	name := postgres.Quote(owner)
 	return schema.Roles + `
 grant fluxbase_user, fluxbase_service to ` + name + ` with admin option;
 `
@@ -125,8 +125,11 @@ func setPassword(ctx context.Context, conn *pgx.Conn, login, password string) er
 	if err != nil {
 		return err
 	}
-	name := pgx.Identifier{login}.Sanitize()
-	comment := strings.ReplaceAll(ownerComment+conn.Config().Database, "'", "''")
+	name := postgres.Quote(login)
+	comment, err := conn.PgConn().EscapeString(ownerComment + conn.Config().Database)
+	if err != nil {
+		return fmt.Errorf("writing the comment on %s: %w", login, err)
+	}
 	_, err = conn.Exec(ctx, "alter role "+name+" password '"+verifier+"'; comment on role "+name+" is '"+comment+"'")
 	if err != nil {
 		return fmt.Errorf("setting the password of %s (or set database.user_url and database.service_url): %w", login, err)
