@@ -36,6 +36,12 @@ type Options struct {
 	HeaderTimeout time.Duration
 }
 
+// The reasons for which connections are refused.
+const (
+	perAddress    = "per_address"
+	untrustedPeer = "untrusted_peer"
+)
+
 // Gate is what all listeners of a server have in common: an address that is
 // over its limit on one is over it on each. It is safe for concurrent use.
 type Gate struct {
@@ -49,7 +55,7 @@ type Gate struct {
 
 // New returns a gate.
 func New(o Options) *Gate {
-	return &Gate{
+	g := &Gate{
 		options: o, counts: map[netip.Addr]int{},
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "fluxbase_connections_open", Help: "Connections of clients that are open.",
@@ -58,6 +64,10 @@ func New(o Options) *Gate {
 			Name: "fluxbase_connections_refused_total", Help: "Connections that were closed at once, by reason: per_address, untrusted_peer.",
 		}, []string{"reason"}),
 	}
+	for _, reason := range []string{perAddress, untrustedPeer} { // there before the first of them
+		g.refused.WithLabelValues(reason)
+	}
+	return g
 }
 
 // Describe implements prometheus.Collector.
@@ -92,7 +102,7 @@ func (g *Gate) policy(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error)
 	if slices.ContainsFunc(g.options.Senders, func(p netip.Prefix) bool { return p.Contains(peer) }) {
 		return proxyproto.REQUIRE, nil
 	}
-	g.refused.WithLabelValues("untrusted_peer").Inc()
+	g.refused.WithLabelValues(untrustedPeer).Inc()
 	return proxyproto.REJECT, fmt.Errorf("%w: not one of server.trusted_proxies", proxyproto.ErrInvalidUpstream)
 }
 
@@ -142,7 +152,7 @@ func (g *Gate) enter(address netip.Addr) (leave func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.counts[key] >= g.options.PerAddress {
-		g.refused.WithLabelValues("per_address").Inc()
+		g.refused.WithLabelValues(perAddress).Inc()
 		return nil, false
 	}
 	g.counts[key]++

@@ -217,9 +217,6 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	sweepsGuests(s.jobs, operators, c.Auth.AnonymousRetention, s.logger)
 	transfers := &transfer.Service{DB: s.db, Desk: operators, Factors: factorDesk{factors}, Now: now}
 	s.linter = linter(c, s.db)
-	if err := s.openTransport(values, now); err != nil {
-		return err
-	}
 	s.health = s.healthOf(now)
 	if s.limits, err = newLimits(c, s.db, s.jobs, s.logger, now); err != nil {
 		return err
@@ -236,8 +233,12 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	return s.measure(ctx, passwords, people.SignIns, frame)
 }
 
-// work makes the job queue and what is done by it alone.
+// work makes what requests come through, and the job queue with what is done by
+// it alone.
 func (s *Server) work(ctx context.Context, values *sealed.Service) (err error) {
+	if err := s.openTransport(values, time.Now); err != nil {
+		return err
+	}
 	if s.jobs, s.webhooks, err = outgoing(s.config, s.background, values, s.logger); err != nil {
 		return err
 	}
