@@ -54,7 +54,7 @@ fuzz: ## Fuzz each parser for a while (TIME=30s)
 generate: ## Write the files that are generated from the code
 	@go test ./internal/config -run TestReference -update >/dev/null
 	@go test ./internal/audit -run TestReference -update >/dev/null
-	@go test ./internal/server -run 'TestOpenAPIDocument|TestMetricsReference' -update >/dev/null
+	@go test ./internal/server -run 'TestOpenAPIDocument|TestMetricsReference|TestErrorsReference' -update >/dev/null
 
 lint: $(LINTER) ## Format check and lint
 	@$(LINTER) fmt --diff ./... && $(LINTER) run ./...

@@ -179,15 +179,25 @@ func Database(cmd *cobra.Command) (*config.Config, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	if c.PublicURL == "" {
+		c.PublicURL = running.APIURL
+	}
 	return c, running.DatabaseURL, dev.FillSecrets(c)
 }
 
 // validated refuses a configuration that its environment does not allow.
 func validated(c *config.Config) error {
-	if problems := c.Validate(); len(problems) > 0 {
+	if problems := append(c.Validate(), dev.Made(c)...); len(problems) > 0 {
 		return &config.Error{Problems: problems}
 	}
 	return nil
+}
+
+// warn logs what a configuration should not stay with.
+func warn(ctx context.Context, c *config.Config, log *slog.Logger) {
+	for _, p := range c.Warnings() {
+		log.WarnContext(ctx, "a setting should not stay as it is", slog.String("problem", p.String()))
+	}
 }
 
 // Logger makes the logger that a configuration asks for: text on a terminal,

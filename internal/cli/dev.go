@@ -37,8 +37,10 @@ func devCommand() *cobra.Command {
 			if err := validated(c); err != nil {
 				return err
 			}
+			log := Logger(c, cmd.ErrOrStderr())
+			warn(cmd.Context(), c, log)
 			err = dev.Run(cmd.Context(), c, dev.Options{
-				BundleRoots: bundleRoots(), Settings: postgres, Logger: Logger(c, cmd.ErrOrStderr()),
+				BundleRoots: bundleRoots(), Settings: postgres, Logger: log,
 				Ready: func(r dev.Ready) error { return announce(cmd, r, asJSON) },
 			})
 			if interrupted(err) {

@@ -13,19 +13,21 @@ import (
 )
 
 func doctorCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, offline bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look for what is wrong with a configuration and its database, and say what to do",
-		Long: "Looks at the configuration, the database, the encryption keys, mail and policies, and changes nothing. The exit status is 0 if all is well, " +
-			"1 if something does not work, 2 if something should be looked after.",
+		Short: "Look for what is wrong with an installation, and say what to do",
+		Long: "Looks at the configuration, the database, its roles, settings and policies, keys, the audit log, the public URL and the mail server; it changes nothing, " +
+			"and sends no mail. Each check has at most 10 s. The exit status is 0 if all is well or there are only notes, 1 if something does not work, " +
+			"2 if something should be looked after, 3 if it could not look.",
 		Args: NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, url, err := Database(cmd)
 			if err != nil {
-				return err
+				_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "fluxbase: %s\n", sentence(err))
+				return couldNotLook
 			}
-			found := server.Diagnose(cmd.Context(), c, url)
+			found := server.Diagnose(cmd.Context(), c, url, offline)
 			if asJSON {
 				err = printFindingsJSON(cmd.OutOrStdout(), found)
 			} else {
@@ -39,8 +41,12 @@ func doctorCommand() *cobra.Command {
 	}
 	cmd.Flags().String("data-dir", "", "folder of the development server (default .fluxbase)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&offline, "offline", false, "leave the public URL and the mail server alone")
 	return cmd
 }
+
+// couldNotLook is the exit status of a doctor without a patient.
+const couldNotLook Status = 3
 
 func statusOf(found []telemetry.Finding) Status {
 	status := Status(0)
@@ -50,20 +56,28 @@ func statusOf(found []telemetry.Finding) Status {
 			return 1
 		case telemetry.Warning:
 			status = 2
-		case telemetry.Fine:
+		case telemetry.Fine, telemetry.Note:
 		}
 	}
 	return status
 }
 
-var marks = map[telemetry.Severity]string{telemetry.Fine: "✓", telemetry.Warning: "!", telemetry.Problem: "✗"}
+var marks = map[telemetry.Severity]string{telemetry.Fine: "✓", telemetry.Note: "·", telemetry.Warning: "!", telemetry.Problem: "✗"}
 
 func printFindings(w io.Writer, found []telemetry.Finding) {
 	for _, f := range found {
-		_, _ = fmt.Fprintf(w, "%s %-16s %s\n", marks[f.Severity], f.Subject, f.Detail)
+		detail := f.Detail
+		if f.Where != "" {
+			detail = f.Where + ": " + detail
+		}
+		_, _ = fmt.Fprintf(w, "%s %-16s %s\n", marks[f.Severity], f.Subject, detail)
+		if f.Severity == telemetry.Fine {
+			continue
+		}
 		if f.Fix != "" {
 			_, _ = fmt.Fprintf(w, "%19s%s\n", "→ ", f.Fix)
 		}
+		_, _ = fmt.Fprintf(w, "%19s%s\n", "  ", f.Docs)
 	}
 }
 

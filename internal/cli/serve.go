@@ -40,6 +40,7 @@ func serve(cmd *cobra.Command, _ []string) error {
 		return fmt.Errorf("fluxbase serve needs database.url and secret_key; fluxbase dev makes its own")
 	}
 	log := Logger(c, cmd.ErrOrStderr())
+	warn(ctx, c, log)
 	listener, err := server.Listen(ctx, c)
 	if err != nil {
 		return err

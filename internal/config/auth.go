@@ -76,8 +76,8 @@ type Auth struct {
 
 // JWT is the section auth.jwt.
 type JWT struct {
-	// Secret signs access tokens with HS256; empty by default, which is ES256 with a key of the server's own. At least 32 bytes outside development.
-	Secret Secret `key:"secret" alias:"auth.jwt_secret" secret:"all" example:"${JWT_SECRET}" doc:"When set, access tokens are signed with HS256 under it; it needs at least 32 random bytes outside development. When empty, they are signed with ES256 under a key that the server makes and publishes."`
+	// Secret signs access tokens with HS256; empty by default, which is ES256 with a key of the server's own. At least 32 bytes and 256 bits of entropy outside development.
+	Secret Secret `key:"secret" alias:"auth.jwt_secret" secret:"all" example:"${JWT_SECRET}" doc:"When set, access tokens are signed with HS256 under it; it needs at least 32 random bytes (openssl rand -base64 48) outside development. When empty, they are signed with ES256 under a key that the server makes and publishes."`
 	// Expiry is the life of an access token, 1m to 24h; default 15m.
 	Expiry time.Duration `key:"expiry" alias:"auth.jwt_expiry" default:"15m" min:"1m" max:"24h" doc:"How long an access token is valid."`
 	// RefreshExpiry is how long a refresh token may lie unused, 1m to 8760h; default 168h (7 days).

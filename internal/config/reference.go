@@ -22,9 +22,10 @@ The file is ` + "`fluxbase.yaml`" + ` in the working directory, or the one that 
 - **Other spellings** that a row names mean the same setting. Two names of one setting with different values, in the file
   or the environment, are an error.
 - **Staging and production** refuse a missing ` + "`public_url`, `secret_key` (or another key, or a provider of keys) or `database.url`" + `,
-  an ` + "`auth.jwt.secret`" + ` or key that is short, a pattern or a known example, ` + "`*` in `server.cors.allowed_origins`" + `, an
-  ` + "`auth.bcrypt_cost`" + ` under 10 or an argon2id as cheap, and http to Vault, to a ` + "`kms_endpoint`" + `, to a ` + "`notification_webhook`" + ` or to
+  an ` + "`auth.jwt.secret`" + ` or key that is short, a pattern, words or a known example, ` + "`*` in `server.cors.allowed_origins`" + `,
+  ` + "`sslmode=disable`" + ` to a database elsewhere, a public ` + "`server.admin_address`" + `, an ` + "`auth.bcrypt_cost`" + ` under 10 or an argon2id as cheap, and http to Vault, to a ` + "`kms_endpoint`" + `, to a ` + "`notification_webhook`" + ` or to
   the ` + "`password_breach_url`" + `. Production also refuses an http ` + "`public_url`" + `.
+  [All of it](../operations/environments.md).
 `
 
 var page = setting.Page{

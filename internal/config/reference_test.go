@@ -43,7 +43,7 @@ func TestReference(t *testing.T) {
 func TestReferenceExample(t *testing.T) {
 	t.Parallel()
 	environ := []string{
-		"SECRET_KEY=" + goodKey, "JWT_SECRET=" + goodSecret, "DATABASE_URL=postgres://owner:pw@db/app",
+		"SECRET_KEY=" + goodKey, "JWT_SECRET=" + goodToken, "DATABASE_URL=postgres://owner:pw@db/app",
 		"DATABASE_USER_URL=postgres://u:pw@db/app", "DATABASE_SERVICE_URL=postgres://s:pw@db/app",
 		"NEW_SECRET_KEY=" + otherKey, "VAULT_TOKEN=token", "WEBHOOK_SECRET=whsec_" + goodSecret, "SMTP_PASSWORD=pw", "REDIS_URL=rediss://:pw@redis.example.com:6379",
 	}

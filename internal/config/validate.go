@@ -1,13 +1,17 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 )
 
 const (
-	minSecret     = 32 // bytes of an HS256 secret: RFC 7518, section 3.2
+	minSecret     = 32  // bytes of an HS256 secret: RFC 7518, section 3.2
+	minSecretBits = 256 // of its entropy, as far as that can be estimated
+	minKeyBits    = 128 // of a key that is written as its 32 characters
+
 	minBcryptCost = 10
 
 	minArgon2Memory = 7168     // KiB
@@ -42,6 +46,7 @@ func (c *Config) Validate() []Problem {
 	if slices.ContainsFunc(c.Server.TrustedProxies, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
 		refuse("server.trusted_proxies", "believes everybody's forwarded headers: list the networks of your own proxies")
 	}
+	c.validateOpenings(refuse)
 	c.validatePasswords(refuse)
 	return problems
 }
@@ -70,7 +75,7 @@ func (c *Config) validateURL(refuse func(key, detail string)) {
 	case c.PublicURL == "":
 		refuse("public_url", "is not set: links in mail need it, such as https://api.example.com")
 	case c.Environment == Production && !strings.HasPrefix(c.PublicURL, "https://"):
-		refuse("public_url", "is not https")
+		refuse("public_url", "is not https: write the URL that people use, with TLS here or at a proxy before this server")
 	}
 }
 
@@ -92,7 +97,7 @@ func (c *Config) validateKeys(refuse func(place, key, detail string)) {
 		switch {
 		case err != nil:
 			refuse(place, name, checkMaterial(k.Material.Reveal()).Error())
-		case isTrivial(key) || isExample(k.Material.Reveal()):
+		case isTrivial(key) || isExample(k.Material.Reveal()) || len(k.Material) == keySize && bits(k.Material.Reveal()) < minKeyBits:
 			refuse(place, name, "is a pattern or a known example: make one with openssl rand -hex 32")
 		}
 	}
@@ -135,14 +140,26 @@ func (c *Config) vaultNeeds() []Problem {
 }
 
 func (c *Config) validateSecrets(refuse func(key, detail string)) {
-	secret := c.Auth.JWT.Secret.Reveal()
-	switch {
-	case secret == "": // ES256
-	case isExample(secret):
-		refuse("auth.jwt.secret", "is a known example: make one with openssl rand -base64 48, or leave it out")
-	case len(secret) < minSecret:
-		refuse("auth.jwt.secret", "is shorter than 32 bytes: make one with openssl rand -base64 48, or leave it out")
-	case isTrivial([]byte(secret)):
-		refuse("auth.jwt.secret", "is a pattern: make one with openssl rand -base64 48, or leave it out")
+	if weak := weakSecret(c.Auth.JWT.Secret.Reveal()); weak != "" {
+		refuse("auth.jwt.secret", weak+": make one with openssl rand -base64 48, or leave it out")
 	}
+}
+
+// weakSecret says what is wrong with a secret for HS256; "" for nothing, and for
+// none, which is ES256.
+func weakSecret(secret string) string {
+	switch {
+	case secret == "":
+		return ""
+	case isExample(secret):
+		return "is a known example"
+	case len(secret) < minSecret:
+		return "is shorter than 32 bytes"
+	case isTrivial([]byte(secret)):
+		return "is a pattern"
+	}
+	if n := bits(secret); n < minSecretBits {
+		return fmt.Sprintf("has about %d bits of entropy at most, and needs %d", n, minSecretBits)
+	}
+	return ""
 }

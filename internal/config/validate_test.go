@@ -11,7 +11,8 @@ import (
 const (
 	otherKey   = "d3079e5ab1c84f26906d7ffa13b28e4c5580ef1c97a24b3d6e02df7419c8ab60"
 	goodKey    = "6b1f0c52a8d94e7793be02c6f14d5a88e7209c3b5df64a1182ce97b0436dfa15"
-	goodSecret = "q7Vt2mXc9LwZ4rBk8HsN1dJf6GyP3aTe"
+	goodSecret = "q7Vt2mXc9LwZ4rBk8HsN1dJf6GyP3aTe"             // 190 bits: a key for encryption, too little for tokens
+	goodToken  = "Zk3vT9qLr7XwB2mNc8YdJ5hGs1PfUa4eKo6ViRtQx0Wb" // a secret for tokens
 )
 
 // sound is a configuration that production accepts, with changes.
@@ -19,7 +20,7 @@ func sound(t *testing.T, changes ...string) *Config {
 	t.Helper()
 	m := map[string]string{
 		"public_url": "https://api.example.com", "secret_key": goodKey,
-		"database.url": "postgres://owner:pw@db/app", "auth.jwt.secret": goodSecret,
+		"database.url": "postgres://owner:pw@db/app", "auth.jwt.secret": goodToken,
 	}
 	for i := 0; i+1 < len(changes); i += 2 {
 		m[changes[i]] = changes[i+1]
@@ -43,7 +44,7 @@ func TestValidate(t *testing.T) {
 		"no JWT secret":                        {[]string{"auth.jwt.secret", ""}, ""},
 		"https in staging":                     {[]string{"environment", "staging"}, ""},
 		"http in staging":                      {[]string{"environment", "staging", "public_url", "http://api.example.com"}, ""},
-		"http":                                 {[]string{"public_url", "http://api.example.com"}, "flag: public_url is not https; production refuses it"},
+		"http":                                 {[]string{"public_url", "http://api.example.com"}, "flag: public_url is not https: write the URL that people use, with TLS here or at a proxy before this server; production refuses it"},
 		"wildcard":                             {[]string{"server.cors.allowed_origins", "*"}, "flag: server.cors.allowed_origins lets every origin in with *: list the origins of your pages; production refuses it"},
 		"one origin":                           {[]string{"server.cors.allowed_origins", "https://a.example"}, ""},
 		"wildcard in staging":                  {[]string{"environment", "staging", "server.cors.allowed_origins", "*"}, "flag: server.cors.allowed_origins lets every origin in with *: list the origins of your pages; staging refuses it"},
@@ -61,7 +62,7 @@ func TestValidate(t *testing.T) {
 		"example, short":                       {[]string{"auth.jwt.secret", "your-secret-key"}, example},
 		"example, dev":                         {[]string{"auth.jwt.secret", "dev-secret-key"}, example},
 		"example, long":                        {[]string{"auth.jwt.secret", "super-secret-jwt-token-with-at-least-32-characters-long"}, example},
-		"example, within":                      {[]string{"auth.jwt.secret", "My-Dev-Secret-Key-" + goodSecret}, example},
+		"example, within":                      {[]string{"auth.jwt.secret", "My-Dev-Secret-Key-" + goodToken}, example},
 		"held-down key":                        {[]string{"auth.jwt.secret", strings.Repeat("ab", 32)}, "flag: auth.jwt.secret is a pattern: make one with openssl rand -base64 48, or leave it out; production refuses it"},
 		"zeros in hex":                         {[]string{"secret_key", strings.Repeat("0", 64)}, pattern},
 		"zeros in base64":                      {[]string{"secret_key", base64.StdEncoding.EncodeToString(make([]byte, 32))}, pattern},
@@ -69,6 +70,7 @@ func TestValidate(t *testing.T) {
 		"sequence":                             {[]string{"secret_key", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"}, pattern},
 		"repeated block":                       {[]string{"secret_key", strings.Repeat("0123456789abcdef", 4)}, pattern},
 		"example key":                          {[]string{"secret_key", "please-changeme-01234567890-abcd"}, pattern},
+		"words as a key":                       {[]string{"secret_key", "correct-horse-battery-staple-two"}, pattern},
 		"key as text":                          {[]string{"secret_key", goodSecret}, ""},
 		"few characters":                       {[]string{"secret_key", "aabcbaacbbcabccabacbbacbcaabcbca"}, pattern},
 	}

@@ -38,6 +38,7 @@ func repeats(secret []byte, period int) bool {
 var examples = []string{
 	"your-secret", "your_secret", "your-256-bit-secret", "your-super-secret", "super-secret", "supersecret",
 	"dev-secret", "dev_secret", "development-secret", "changeme", "change-me", "change_me", "replace-me", "replace_me",
+	"5f18273693329a32f853e75619c82a89428335669b8d865f8f6df75d102b60fa", // a digest in docs/audit.md
 	"a-string-secret-at-least-256-bits-long", "at-least-32-characters", "reallyreallyreallyreallyverysafe",
 }
 

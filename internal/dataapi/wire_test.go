@@ -315,7 +315,7 @@ func TestPreRequestIsThere(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		said := ""
-		for _, f := range server.Diagnose(t.Context(), c, db.OwnerURL) {
+		for _, f := range server.Diagnose(t.Context(), c, db.OwnerURL, true) {
 			if f.Subject == "data API" {
 				said = f.Detail
 			}

@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/doctor"
 )
 
 // folder is where a development server keeps what nobody has to type: files
@@ -53,6 +55,30 @@ const keyFile = "secret.key"
 // that has run before.
 func FillSecrets(c *config.Config) error { return folder(c.Database.DataDir).fillSecrets(c) }
 
+// Made returns what is wrong with a configuration that is not for development:
+// it has the key that a development server made for itself in the data
+// directory, which lies there for whoever works on the machine.
+func Made(c *config.Config) []config.Problem {
+	text, err := folder(c.Database.DataDir).read(keyFile)
+	if c.Environment == config.Development || err != nil {
+		return nil
+	}
+	made, err := config.DecodeKey(strings.TrimSpace(text))
+	if err != nil {
+		return nil
+	}
+	var problems []config.Problem
+	for _, k := range c.EncryptionKeys() {
+		if key, err := k.Bytes(); err == nil && subtle.ConstantTimeCompare(key, made) == 1 {
+			problems = append(problems, config.Problem{
+				Place: k.Place, Key: fmt.Sprintf("encryption key %d", k.Version),
+				Detail: fmt.Sprintf("is the one that fluxbase dev has made in %s: make one with openssl rand -hex 32; %s refuses it", c.Database.DataDir, c.Environment),
+			})
+		}
+	}
+	return problems
+}
+
 // secret returns the content of a file, which is 32 random bytes in
 // hexadecimal if it was not there.
 func (f folder) secret(name string) (string, error) {
@@ -87,7 +113,7 @@ func (f folder) keys(ctx context.Context, keeper *apikey.Keeper) (keyTexts, erro
 	for text, kind := range map[*string]apikey.Kind{&k.Client: apikey.Client, &k.Service: apikey.Service} {
 		_, err := keeper.Verify(ctx, *text)
 		if errors.Is(err, apikey.ErrInvalid) {
-			_, *text, err = keeper.Create(ctx, kind, "development")
+			_, *text, err = keeper.Create(ctx, kind, doctor.DevelopmentName)
 		}
 		if err != nil {
 			return k, fmt.Errorf("making the development keys: %w", err)

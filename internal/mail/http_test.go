@@ -287,7 +287,7 @@ func TestFindings(t *testing.T) {
 
 	c := servertest.Config(t, db)
 	said := ""
-	for _, f := range server.Diagnose(t.Context(), c, db.OwnerURL) {
+	for _, f := range server.Diagnose(t.Context(), c, db.OwnerURL, true) {
 		said += f.Subject + ": " + f.Detail + "\n"
 	}
 	if !strings.Contains(said, "mail: 1 messages have failed") {

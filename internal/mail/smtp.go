@@ -163,14 +163,19 @@ func isPermanent(err error) bool {
 	return r.step == NamingSender || r.step == NamingReceiver || r.step == Submitting
 }
 
-// send has one conversation. Report, if there is one, hears of each step that
-// has succeeded. It ends at the time-out of the whole, however slowly the server
+// send has one conversation, about one message. Report, if there is one, hears of
+// each step that has succeeded. It ends at the time-out of the whole, however slowly the server
 // goes on.
 func (s sender) send(ctx context.Context, r record, l letter, report func(Step, string)) error {
 	message, err := s.compose(r, l)
 	if err != nil {
 		return permanent{err}
 	}
+	return s.converse(ctx, report, func(t *talk) []exchange { return t.delivery(r.recipient, message) })
+}
+
+// converse has one conversation that has parts after the introduction.
+func (s sender) converse(ctx context.Context, report func(Step, string), further func(*talk) []exchange) error {
 	if report == nil {
 		report = func(Step, string) {}
 	}
@@ -185,7 +190,7 @@ func (s sender) send(ctx context.Context, r record, l letter, report func(Step, 
 	defer stop()
 	report(Connecting, conn.RemoteAddr().String())
 	t := &talk{sender: s, report: report}
-	err = t.run(ctx, conn, r.recipient, message)
+	err = t.run(ctx, conn, further)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = &refusal{t.step, fmt.Errorf("the mail server took too long (mail.smtp.timeout is %s): %w", s.smtp.Timeout, ctx.Err())}
 	}
@@ -211,26 +216,35 @@ type talk struct {
 	client *smtp.Client
 }
 
-func (t *talk) run(ctx context.Context, conn net.Conn, to string, message []byte) error {
-	for _, part := range []struct {
-		step Step
-		do   func() (string, error)
-	}{
+// exchange is a step and how it is taken.
+type exchange struct {
+	step Step
+	do   func() (string, error)
+}
+
+// delivery hands a message over.
+func (t *talk) delivery(to string, message []byte) []exchange {
+	return []exchange{
+		{NamingSender, func() (string, error) { return t.from.Address, t.client.Mail("<" + t.from.Address + ">") }},
+		{NamingReceiver, func() (string, error) { return to, t.client.Rcpt("<" + to + ">") }},
+		{Submitting, func() (string, error) { return t.submit(message) }},
+	}
+}
+
+func (t *talk) run(ctx context.Context, conn net.Conn, further func(*talk) []exchange) error {
+	for _, p := range append([]exchange{
 		{Encrypting, func() (string, error) { return t.implicitTLS(ctx, &conn) }},
 		{Greeting, func() (string, error) { return t.greet(conn) }},
 		{Encrypting, t.startTLS},
 		{Authenticating, t.authenticate},
-		{NamingSender, func() (string, error) { return t.from.Address, t.client.Mail("<" + t.from.Address + ">") }},
-		{NamingReceiver, func() (string, error) { return to, t.client.Rcpt("<" + to + ">") }},
-		{Submitting, func() (string, error) { return t.submit(message) }},
-	} {
-		t.step = part.step
-		said, err := part.do()
+	}, further(t)...) {
+		t.step = p.step
+		said, err := p.do()
 		if err != nil {
-			return &refusal{part.step, err}
+			return &refusal{p.step, err}
 		}
 		if said != "" {
-			t.report(part.step, said)
+			t.report(p.step, said)
 		}
 	}
 	t.quit(conn)
@@ -306,7 +320,7 @@ func (t *talk) submit(message []byte) (string, error) {
 	return cmp.Or(oneLine(said), "accepted"), nil
 }
 
-// quit takes leave. The message is accepted, so nothing that happens here
+// quit takes leave. What was to be done is done, so nothing that happens here
 // matters, and nothing is waited for.
 func (t *talk) quit(conn net.Conn) {
 	_, _ = t.client.Text.W.WriteString("QUIT\r\n")

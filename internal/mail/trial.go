@@ -24,3 +24,13 @@ func Test(ctx context.Context, c Config, to string, now time.Time, report func(S
 		html:    "<!doctype html><html lang=\"en\"><title>Fluxbase can send mail</title><p>This is a test: the mail server took this message, and it has reached you.</p></html>\n",
 	}, report)
 }
+
+// Probe has the beginning of a conversation, up to authentication, and sends
+// nothing. Report may be nil. Advise says what an error means.
+func Probe(ctx context.Context, c Config, report func(Step, string)) error {
+	s, err := newSender(c)
+	if err != nil {
+		return err
+	}
+	return s.converse(ctx, report, func(*talk) []exchange { return nil })
+}

@@ -3,10 +3,11 @@ package server
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/doctor"
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/postgres/migrate"
@@ -14,54 +15,81 @@ import (
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
-// Diagnose looks at a configuration and its database, and changes nothing. Each
-// part is found to be fine, or says what is wrong with it and what to do.
-func Diagnose(ctx context.Context, c *config.Config, ownerURL string) []telemetry.Finding {
-	found := diagnoseConfiguration(c)
+// Diagnose looks at a configuration, its database and the server at the public
+// URL, and changes nothing. Each check is bounded in time and fails alone.
+// Offline leaves out what needs a network besides that of the database.
+func Diagnose(ctx context.Context, c *config.Config, ownerURL string, offline bool) []telemetry.Finding {
+	found := examine(ctx, doctor.Check{Subject: "configuration", Fine: fmt.Sprintf("Fit for %s.", c.Environment), Run: func(context.Context) ([]telemetry.Finding, error) {
+		return diagnoseConfiguration(c), nil
+	}})
 	db, err := openBackground(ctx, c, ownerURL, false)
-	if err == nil {
-		defer db.Close()
-		err = db.Ping(ctx)
-	}
 	if err != nil {
-		down := telemetry.Finding{Severity: telemetry.Problem, Subject: "database", Detail: err.Error(), Fix: "Check database.url, and that PostgreSQL runs."}
-		if why, todo := postgres.Unreachable(err); why != "" {
-			down.Detail, down.Fix = why, todo
-		}
-		return append(found, down)
+		return append(found, examine(ctx, doctor.Check{Subject: "database", Run: func(context.Context) ([]telemetry.Finding, error) { return nil, err }})...)
 	}
-	found = append(found, telemetry.Finding{Severity: telemetry.Fine, Subject: "database", Detail: "PostgreSQL answers."})
-	schema, complete := diagnoseSchema(ctx, c, ownerURL)
-	found = append(found, schema)
+	defer db.Close()
+	up, complete := false, false
+	found = append(found, examine(ctx, doctor.Check{Subject: "database", Fine: "PostgreSQL answers.", Run: func(ctx context.Context) ([]telemetry.Finding, error) {
+		err := db.Ping(ctx)
+		up = err == nil
+		return unanswered(err), nil
+	}})...)
+	if up {
+		found = append(found, examine(ctx, doctor.Check{Subject: "schema", Fine: "Up to date.", Run: func(ctx context.Context) (f []telemetry.Finding, err error) {
+			f, complete, err = diagnoseSchema(ctx, c, ownerURL)
+			return f, err
+		}})...)
+	}
 	if !complete {
 		return found
 	}
-	found = append(found, diagnoseEncryption(ctx, c, db)...)
-	found = append(found, diagnoseMail(ctx, c, db)...)
-	found = append(found, diagnoseLimits(ctx, c, db))
-	found = append(found, diagnoseData(ctx, c, db)...)
-	return append(found, diagnosePolicies(ctx, c, db)...)
+	d := &diagnosis{config: c, db: db, ownerURL: ownerURL, offline: offline, now: time.Now}
+	return append(found, examine(ctx, d.checks()...)...)
 }
 
-func diagnoseConfiguration(c *config.Config) []telemetry.Finding {
-	problems := c.Validate()
-	if len(problems) == 0 {
-		return []telemetry.Finding{{Severity: telemetry.Fine, Subject: "configuration", Detail: fmt.Sprintf("Fit for %s.", c.Environment)}}
+func examine(ctx context.Context, checks ...doctor.Check) []telemetry.Finding {
+	return doctor.Examine(ctx, doctor.Limit, checks)
+}
+
+// unanswered is the finding of a database that does not answer.
+func unanswered(err error) []telemetry.Finding {
+	if err == nil {
+		return nil
 	}
+	down := telemetry.Finding{Severity: telemetry.Problem, Where: "database.url", Detail: "PostgreSQL does not answer.", Fix: "Check database.url, and that PostgreSQL runs."}
+	if why, todo := postgres.Unreachable(err); why != "" {
+		down.Detail, down.Fix = why, todo
+	}
+	return []telemetry.Finding{down}
+}
+
+// configurationPage says what each setting takes.
+const configurationPage = "docs/reference/configuration.md"
+
+func diagnoseConfiguration(c *config.Config) []telemetry.Finding {
 	var found []telemetry.Finding
-	for _, p := range problems {
-		found = append(found, telemetry.Finding{
-			Severity: telemetry.Problem, Subject: "configuration", Detail: p.Key + " " + p.Detail, Fix: "docs/reference/configuration.md says what it takes.",
-		})
+	add := func(severity telemetry.Severity, p config.Problem) {
+		detail, fix, hasFix := strings.Cut(p.Detail, ": ")
+		if !hasFix {
+			fix = configurationPage + " says what it takes."
+		}
+		found = append(found, telemetry.Finding{Severity: severity, Subject: "configuration", Where: strings.TrimPrefix(p.Place+": "+p.Key, ": "), Detail: "It " + detail + ".", Fix: fix})
+	}
+	for _, p := range c.Validate() {
+		add(telemetry.Problem, p)
+	}
+	for _, p := range c.Warnings() {
+		if p.Key != "mail.smtp.host" && p.Key != "ratelimit.enabled" { // subjects of their own
+			add(telemetry.Warning, p)
+		}
 	}
 	return found
 }
 
 // diagnoseSchema also says whether there is enough of a schema to look further.
-func diagnoseSchema(ctx context.Context, c *config.Config, ownerURL string) (telemetry.Finding, bool) {
+func diagnoseSchema(ctx context.Context, c *config.Config, ownerURL string) ([]telemetry.Finding, bool, error) {
 	steps, err := migrate.Status(ctx, ownerURL, migrate.Queue(), migrate.Server(), migrate.Project(c.Migrations.Dir))
 	if err != nil {
-		return telemetry.Finding{Severity: telemetry.Problem, Subject: "schema", Detail: err.Error(), Fix: "fluxbase migrate status"}, false
+		return nil, false, fmt.Errorf("reading the migrations: %w", err)
 	}
 	pending, complete := 0, true
 	for _, s := range steps {
@@ -70,19 +98,17 @@ func diagnoseSchema(ctx context.Context, c *config.Config, ownerURL string) (tel
 			complete = complete && s.Source == "project"
 		}
 	}
-	if pending > 0 {
-		return telemetry.Finding{
-			Severity: telemetry.Warning, Subject: "schema", Detail: fmt.Sprintf("%d migrations are pending.", pending), Fix: "fluxbase migrate up, or start the server.",
-		}, complete
+	if pending == 0 {
+		return nil, true, nil
 	}
-	return telemetry.Finding{Severity: telemetry.Fine, Subject: "schema", Detail: "Up to date."}, true
+	return []telemetry.Finding{{
+		Severity: telemetry.Warning, Detail: fmt.Sprintf("%d migrations are pending.", pending), Fix: "fluxbase migrate up, or start the server.",
+	}}, complete, nil
 }
 
-func diagnoseEncryption(ctx context.Context, c *config.Config, db *postgres.DB) []telemetry.Finding {
-	keys, err := newKeys(ctx, c, db, slog.New(slog.DiscardHandler))
-	if err == nil {
-		err = keys.Examine(ctx)
-	}
+func (d *diagnosis) encryption(ctx context.Context) []telemetry.Finding {
+	c, db := d.config, d.db
+	keys, err := d.keys(ctx)
 	if err != nil {
 		return []telemetry.Finding{{
 			Severity: telemetry.Problem, Subject: "encryption keys", Detail: err.Error(),

@@ -179,7 +179,7 @@ func get(t *testing.T, url string) string {
 
 func diagnose(t *testing.T, db *pgtest.Database) []telemetry.Finding {
 	t.Helper()
-	return server.Diagnose(t.Context(), servertest.Config(t, db), db.OwnerURL)
+	return server.Diagnose(t.Context(), servertest.Config(t, db), db.OwnerURL, true)
 }
 
 // startOn returns why a server does not start.
@@ -247,7 +247,7 @@ func TestKeyManagementService(t *testing.T) { //nolint:paralleltest // the AWS S
 	}
 	for id, warned := range map[string]bool{"alias/fluxbase-secrets": false, "arn:aws:kms:eu-west-1:111122223333:key/another": true} {
 		c := servertest.Config(t, db, append(with, servertest.With("secret_key", ""), encryption("kms_key_id", id))...)
-		if text := fmt.Sprintf("%+v", server.Diagnose(t.Context(), c, db.OwnerURL)); strings.Contains(text, "secrets rotate") != warned {
+		if text := fmt.Sprintf("%+v", server.Diagnose(t.Context(), c, db.OwnerURL, true)); strings.Contains(text, "secrets rotate") != warned {
 			t.Errorf("%s: %s", id, text)
 		}
 	}
@@ -259,7 +259,7 @@ func TestDoctorSaysWhatIsActive(t *testing.T) {
 	s := servertest.New(t)
 	with := encryption("keys", `[{"version":2,"key":"`+strings.Repeat("0123456789abcdef", 4)+`"}]`)
 	ahead := servertest.Config(t, s.DB, with, encryption("active_key_version", "2"))
-	text := fmt.Sprintf("%+v", server.Diagnose(t.Context(), ahead, s.DB.OwnerURL))
+	text := fmt.Sprintf("%+v", server.Diagnose(t.Context(), ahead, s.DB.OwnerURL, true))
 	if strings.Contains(text, "under version 2") || !strings.Contains(text, "Version 2 becomes active when the server starts") {
 		t.Error(text)
 	}

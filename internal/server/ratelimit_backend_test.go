@@ -121,7 +121,7 @@ func TestDoctorAsksTheBackend(t *testing.T) {
 	servertest.On(t, db).Stop()
 	finding := func(pairs ...string) telemetry.Finding {
 		t.Helper()
-		for _, f := range server.Diagnose(context.Background(), servertest.Config(t, db, limits(pairs...)...), db.OwnerURL) {
+		for _, f := range server.Diagnose(context.Background(), servertest.Config(t, db, limits(pairs...)...), db.OwnerURL, true) {
 			if f.Subject == "rate limits" {
 				return f
 			}

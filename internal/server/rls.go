@@ -82,11 +82,11 @@ func diagnosePolicies(ctx context.Context, c *config.Config, db *postgres.DB) []
 		if severity == "" {
 			continue
 		}
-		object := f.Object
+		where := f.Object
 		if f.Policy != "" {
-			object = f.Policy + " on " + f.Object
+			where = "policy " + f.Policy + " on " + f.Object
 		}
-		found = append(found, telemetry.Finding{Severity: severity, Subject: subject, Detail: object + ": " + f.Detail, Fix: f.SQL})
+		found = append(found, telemetry.Finding{Severity: severity, Subject: subject, Where: where, Detail: f.Detail, Fix: f.SQL})
 	}
 	if len(found) == 0 {
 		_, _, notices := lint.Summary(linted)

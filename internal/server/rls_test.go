@@ -15,7 +15,7 @@ func TestPoliciesAreLookedAt(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	servertest.On(t, db).Stop()
-	const past = "public.past: The view reads as its owner"
+	const past = "Where:public.past Detail:The view reads as its owner"
 	if text := fmt.Sprintf("%+v", diagnose(t, db)); strings.Contains(text, past) || !strings.Contains(text, "Nothing wrong with them") {
 		t.Errorf("nothing is wrong: %s", text)
 	}

@@ -10,7 +10,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/fluxbase/fluxbase/internal/admin"
+	"github.com/fluxbase/fluxbase/internal/doctor"
 	"github.com/fluxbase/fluxbase/internal/id"
+	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
@@ -18,7 +20,11 @@ import (
 )
 
 // describe adds the routes that describe the others.
-func describe(routes []web.Route) ([]web.Route, error) {
+func describe(ctx context.Context, db *postgres.DB, routes []web.Route) ([]web.Route, error) {
+	installation, err := doctor.Installation(ctx, db.Single())
+	if err != nil {
+		return nil, fmt.Errorf("identifying the installation: %w", err)
+	}
 	account, err := openapi.Describe[user.User](wireTypes())
 	if err != nil {
 		return nil, fmt.Errorf("describing a user: %w", err)
@@ -30,7 +36,7 @@ func describe(routes []web.Route) ([]web.Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	return concat(routes, openapi.Routes(document), []web.Route{index()}), nil
+	return concat(routes, openapi.Routes(document), []web.Route{index(installation)}), nil
 }
 
 // wireTypes says how types look in JSON that reflection gets wrong.
@@ -54,12 +60,15 @@ type about struct {
 	Version string `json:"version"`
 	Docs    string `json:"docs"`
 	OpenAPI string `json:"openapi"`
+
+	// Installation tells fluxbase doctor whether the public URL leads here.
+	Installation string `json:"installation"`
 }
 
-func index() web.Route {
+func index(installation string) web.Route {
 	return web.Typed(web.Route{Method: http.MethodGet, Path: "/{$}", Hidden: true},
 		func(context.Context, *web.Call, web.None) (about, error) {
-			return about{"Fluxbase", Version, "/docs", "/api/v1/openapi.json"}, nil
+			return about{"Fluxbase", Version, "/docs", "/api/v1/openapi.json", installation}, nil
 		})
 }
 

@@ -16,6 +16,9 @@ import (
 	"github.com/fluxbase/fluxbase/internal/session"
 )
 
+// maxHeader is the most bytes of the request line and the header of a request.
+const maxHeader = 32 << 10
+
 // Run serves on a listener and does what nobody waits for until ctx is done,
 // then lets requests and jobs finish for as long as the configuration grants,
 // and closes the database. The listener is closed in any case.

@@ -24,6 +24,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dataapi"
 	"github.com/fluxbase/fluxbase/internal/dataapi/rest"
+	"github.com/fluxbase/fluxbase/internal/doctor"
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/job"
 	"github.com/fluxbase/fluxbase/internal/listener"
@@ -121,11 +122,30 @@ func (s *Server) open(ctx context.Context, now func() time.Time) error {
 	if s.encryption, err = openKeys(ctx, c, s.background, false, s.logger); err != nil {
 		return err
 	}
+	if err := refuseDevelopmentKeys(ctx, c, s.background); err != nil {
+		return err
+	}
 	values := &sealed.Service{Keys: s.encryption, Now: now}
 	if err := openLogins(ctx, c, s.ownerURL, s.db, values); err != nil {
 		return err
 	}
 	return s.assemble(ctx, values, now)
+}
+
+// refuseDevelopmentKeys keeps production from a database in which the keys of a
+// development server are in force, which it prints at every start.
+func refuseDevelopmentKeys(ctx context.Context, c *config.Config, db *postgres.DB) error {
+	if c.Environment != config.Production {
+		return nil
+	}
+	made, err := doctor.DevelopmentKeys(ctx, db.Single())
+	if err != nil {
+		return fmt.Errorf("looking for development keys: %w", err)
+	}
+	if len(made) > 0 {
+		return fmt.Errorf("the database has keys that fluxbase dev has made and printed; production refuses them. Revoke each: fluxbase-cli keys revoke %s", strings.Join(made, ", "))
+	}
+	return nil
 }
 
 func pooled(c *config.Config) bool { return c.Database.Pooler == "transaction" }
@@ -222,7 +242,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	routes := concat(people.Routes(), own.Routes(), links.Routes(), rest.New(data, signer).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(s.health))
-	s.Routes, err = describe(routes)
+	s.Routes, err = describe(ctx, s.db, routes)
 	if err != nil {
 		return err
 	}

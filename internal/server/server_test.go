@@ -13,7 +13,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/servertest"
 )
 
-var update = flag.Bool("update", false, "write docs/reference/openapi.json")
+var update = flag.Bool("update", false, "write docs/reference/openapi.json and errors.md")
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -18,9 +18,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
-// maxHeader is the size of the request line and the fields, in bytes.
-const maxHeader = 32 << 10
-
 // newGate says whose connections are taken. An address that is nobody's on the
 // Internet may be a gateway's, with many behind it.
 func newGate(c config.Server) *listener.Gate {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/server"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
+	"github.com/fluxbase/fluxbase/internal/web/problem"
 )
 
 // Server is a running server.
@@ -193,7 +195,34 @@ func (s *Server) Do(method, path, bearer, body string, fields ...string) Answer 
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	leaktest.Traffic(path, response.Header, content)
-	return Answer{response.StatusCode, response.Header, string(content)}
+	a := Answer{response.StatusCode, response.Header, string(content)}
+	if why := Undocumented(path, a); why != "" {
+		s.t.Errorf("%s %s: %s", method, path, why)
+	}
+	return a
+}
+
+// Undocumented says what is wrong with the code of an answer: every error that a
+// test is answered with is on the page of errors, and its type leads there. Only
+// functions of the application, behind the data API, make up codes.
+func Undocumented(path string, a Answer) string {
+	if !strings.HasPrefix(a.Header.Get("Content-Type"), "application/problem+json") || a.Body == "" {
+		return ""
+	}
+	var p struct{ Type, Code string }
+	if err := json.Unmarshal([]byte(a.Body), &p); err != nil {
+		return "the problem cannot be read: " + err.Error()
+	}
+	entry, listed := problem.Entry(p.Code)
+	data := strings.HasPrefix(path, "/api/v1/tables/") || strings.HasPrefix(path, "/api/v1/rpc/") || strings.HasPrefix(path, "/rest/v1/")
+	switch {
+	case listed && p.Type != problem.Page+"#"+entry:
+		return fmt.Sprintf("the type of the code %s is %s", p.Code, p.Type)
+	case !listed && (!data || p.Type != "about:blank"):
+		return fmt.Sprintf("the code %s is not on the page of errors", p.Code)
+	default:
+		return ""
+	}
 }
 
 // Person is somebody who is signed in.

@@ -217,7 +217,7 @@ func TestPanicIsAProblemWithoutDetail(t *testing.T) {
 			w := s.get("/things/1")
 			doc := document(t, w)
 			want := problem.Document{
-				Type: "about:blank", Title: "Internal Server Error", Status: 500,
+				Type: "/docs/errors#internal_error", Title: "Internal Server Error", Status: 500,
 				Detail: "Something went wrong on our side.", Code: "internal_error", RequestID: doc.RequestID,
 			}
 			if diff := cmp.Diff(want, doc); diff != "" {

@@ -217,7 +217,7 @@ func ownCluster(t *testing.T) string {
 		t.Fatal(err)
 	}
 	c, err := embedded.Start(t.Context(), embedded.Options{
-		Dir: folder(t), BundleRoots: []string{bundle}, Settings: map[string]string{"fsync": "off"},
+		Dir: folder(t), BundleRoots: []string{bundle}, Settings: map[string]string{"synchronous_commit": "off"}, // what the doctor takes
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func Document(routes []web.Route, version string, types Schemas) ([]byte, error)
 		}
 		path.set(strings.ToLower(r.Method), operation)
 	}
-	if _, err := g.ref(reflect.TypeFor[problem.Document]()); err != nil {
+	if err := g.problems(); err != nil {
 		return nil, err
 	}
 	text, err := json.Marshal(object{
@@ -111,6 +111,31 @@ func Document(routes []web.Route, version string, types Schemas) ([]byte, error)
 		return nil, fmt.Errorf("encoding the API description: %w", err)
 	}
 	return text, nil
+}
+
+// problems adds the document of an error, and the codes that it may have.
+func (g *generator) problems() error {
+	ref, err := g.ref(reflect.TypeFor[problem.Document]())
+	if err != nil {
+		return err
+	}
+	codes := &jsonschema.Schema{Type: "string", Description: "The codes of errors; " + problem.Page + " has them as a page."}
+	for _, group := range problem.Groups() {
+		for _, c := range group.Codes {
+			if !c.Literal() {
+				continue // it stands for others
+			}
+			code := any(c.Code)
+			codes.OneOf = append(codes.OneOf, &jsonschema.Schema{Const: &code, Description: c.Summary()})
+		}
+	}
+	g.components["problem.Code"] = codes
+	document := g.components[strings.TrimPrefix(ref.Ref, "#/components/schemas/")]
+	document.Properties["code"] = &jsonschema.Schema{
+		Description: "One of the known codes; another SQLSTATE, or a code of the application's own, for requests for data; invalid_PARAMETER for a parameter.",
+		AnyOf:       []*jsonschema.Schema{{Ref: "#/components/schemas/problem.Code"}, {Type: "string"}},
+	}
+	return nil
 }
 
 // tags lists the tags in the order in which routes first use them.

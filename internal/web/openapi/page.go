@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/web"
+	"github.com/fluxbase/fluxbase/internal/web/problem"
 )
 
 // redoc is the browser of the reference page, as its authors publish it
@@ -41,6 +42,9 @@ const page = `<!doctype html>
 const policy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; " +
 	"font-src 'self'; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// plainPolicy is that of a page without scripts.
+const plainPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 // Routes returns the routes that serve the document and the page.
 func Routes(document []byte) []web.Route {
 	return []web.Route{
@@ -58,6 +62,13 @@ func Routes(document []byte) []web.Route {
 			},
 		},
 		{Method: http.MethodGet, Path: "/docs/redoc.js", Hidden: true, Serve: serveScript},
+		{
+			Method: http.MethodGet, Path: problem.Page, Hidden: true,
+			Serve: func(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
+				w.Header().Set("Content-Security-Policy", plainPolicy)
+				return send(w, "text/html; charset=utf-8", problem.HTML())
+			},
+		},
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // Document is the body of every error, as application/problem+json.
 type Document struct {
-	Type      string        `json:"type"`   // always about:blank: Code says which problem it is
+	Type      string        `json:"type"`   // where the page of errors has the code; about:blank for what an application has made up
 	Title     string        `json:"title"`  // the words of the status
 	Status    int           `json:"status"` // HTTP status
 	Detail    string        `json:"detail"` // one sentence for people
@@ -63,7 +63,7 @@ func Status(kind fault.Kind) int {
 // to try again.
 func Write(w http.ResponseWriter, f *fault.Error, requestID string, reports bool) {
 	doc := Document{
-		Type: "about:blank", Status: Status(f.Kind), Detail: f.Detail, Code: f.Code,
+		Status: Status(f.Kind), Detail: f.Detail, Code: f.Code,
 		RequestID: requestID, Reason: f.Reason, Errors: f.Fields,
 	}
 	if f.SQL != nil && f.SQL.Status != 0 {
@@ -80,6 +80,7 @@ func Write(w http.ResponseWriter, f *fault.Error, requestID string, reports bool
 			doc.Details = f.SQL.Details
 		}
 	}
+	doc.Type = typeOf(doc.Code)
 	if reports && doc.Message == nil {
 		doc.Message = &doc.Detail
 	}

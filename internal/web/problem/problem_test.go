@@ -95,7 +95,7 @@ func TestInternalFailureTellsNothing(t *testing.T) {
 	} {
 		w := written(f)
 		want := map[string]any{
-			"type": "about:blank", "title": "Internal Server Error", "status": 500.0, "code": "internal_error",
+			"type": "/docs/errors#internal_error", "title": "Internal Server Error", "status": 500.0, "code": "internal_error",
 			"detail": "Something went wrong on our side.", "request_id": "r1",
 		}
 		if diff := cmp.Diff(want, members(t, w)); diff != "" || strings.Contains(w.Body.String(), "hunter2") {

@@ -1,0 +1,36 @@
+package problem
+
+import "github.com/fluxbase/fluxbase/internal/fault"
+
+var dataAPI = Group{"Data API", "Codes that clients of PostgREST know. Answers have message, details and hint besides.", []Code{
+	{"PGRST100", []fault.Kind{fault.Invalid}, "A parameter of the query cannot be read, or asks for what the method does not take; errors names it.", ""},
+	{"PGRST101", []fault.Kind{fault.MethodNotAllowed}, "A function that may change something was called by GET, or by a method that there is not.", "Call it by POST."},
+	{"PGRST102", []fault.Kind{fault.Invalid}, "The body is malformed, or not of the shape that the method takes.", ""},
+	{"PGRST103", []fault.Kind{fault.OutOfRange}, "The range of rows is beyond the rows that there are.", ""},
+	{"PGRST105", []fault.Kind{fault.MethodNotAllowed}, "A PUT has other filters than the primary key by eq.", ""},
+	{"PGRST106", []fault.Kind{fault.NotAcceptable}, "The schema is not exposed.", "Name one of data.schemas in Accept-Profile or Content-Profile."},
+	{"PGRST107", []fault.Kind{fault.NotAcceptable, fault.UnsupportedMedia, fault.Invalid}, "There is no answer in a media type of Accept, or the body comes in one that is not read.", ""},
+	{"PGRST108", []fault.Kind{fault.Invalid}, "A filter, an order or a limit is about an embedding that select does not have.", ""},
+	{"PGRST111", []fault.Kind{fault.Misbehaved}, "response.headers, which a function has set, cannot be read.", "Correct the function."},
+	{"PGRST112", []fault.Kind{fault.Misbehaved}, "response.status, which a function has set, is no status from 200 to 599.", "Correct the function."},
+	{"PGRST114", []fault.Kind{fault.Invalid}, "A PUT has limit or offset.", ""},
+	{"PGRST115", []fault.Kind{fault.Invalid}, "The row of a PUT has another key than its filters.", ""},
+	{"PGRST116", []fault.Kind{fault.NotAcceptable}, "One row was asked for, and there are none or several.", ""},
+	{"PGRST117", []fault.Kind{fault.MethodNotAllowed}, "The method is none that tables have.", ""},
+	{"PGRST118", []fault.Kind{fault.Invalid}, "An order is by an embedding of many rows.", ""},
+	{"PGRST120", []fault.Kind{fault.Invalid}, "An embedding is compared with something else than null.", ""},
+	{"PGRST121", []fault.Kind{fault.Misbehaved}, "What a function has raised with SQLSTATE PGRST cannot be read.", "Correct the function."},
+	{"PGRST122", []fault.Kind{fault.Invalid}, "Prefer has a preference that is not known, with handling=strict.", ""},
+	{"PGRST123", []fault.Kind{fault.Invalid}, "select has functions over rows, which are not allowed.", "data.aggregates allows them."},
+	{"PGRST124", []fault.Kind{fault.Invalid}, "More rows would change than max-affected allows. Nothing was changed.", ""},
+	{"PGRST128", []fault.Kind{fault.Invalid}, "max-affected was said of a function that returns no rows.", ""},
+	{"PGRST200", []fault.Kind{fault.Invalid}, "There is no foreign key between two tables, or no such embedding.", ""},
+	{"PGRST201", []fault.Kind{fault.Ambiguous}, "Several foreign keys could be meant; details lists them.", "Name one, as the hint says."},
+	{"PGRST202", []fault.Kind{fault.NotFound}, "There is no such function with these arguments.", ""},
+	{"PGRST203", []fault.Kind{fault.Ambiguous}, "Several functions of the name take these arguments.", ""},
+	{"PGRST204", []fault.Kind{fault.Invalid}, "The body has a column that the table does not have.", ""},
+	{"PGRST205", []fault.Kind{fault.NotFound}, "There is no such table, or none that Row-Level Security guards.", "Enable Row-Level Security on the table: docs/rls.md."},
+	{"cost_limit", []fault.Kind{fault.Invalid}, "PostgreSQL expects the statement to cost more than the role may spend (data.limits).", "Ask for less, or have an index made."},
+	{"invalid_precondition", []fault.Kind{fault.Invalid}, "If-Match or If-None-Match cannot be read, or stands beside what it does not go with.", ""},
+	{"precondition_failed", []fault.Kind{fault.Precondition}, "The rows are not in the state that If-Match or If-None-Match names. Nothing was changed.", "Read them again."},
+}}

@@ -1,0 +1,36 @@
+package problem
+
+import "github.com/fluxbase/fluxbase/internal/fault"
+
+var requests = Group{"Requests", "What any route may answer.", []Code{
+	{"ambiguous_credentials", []fault.Kind{fault.Unauthenticated}, "More than one credential was sent: two of them in Authorization, apikey and X-API-Key, or one twice.", "Send one key of an application at most, and one token of a person or a service."},
+	{"body_too_large", []fault.Kind{fault.TooLarge}, "The body is longer than the route takes.", "Send less at once; the limits are below."},
+	{"credential_required", []fault.Kind{fault.Unauthenticated}, "The route is for people who are signed in, and no access token was sent.", "Sign in, and send Authorization: Bearer TOKEN."},
+	{"duplicate_key", []fault.Kind{fault.Invalid}, "An object in the body holds a key twice.", "Send each key once."},
+	{"incomplete_body", []fault.Kind{fault.Invalid}, "The body ended before it was complete: the connection broke, or it was not as long as was said.", "Send the request again."},
+	{"internal_error", []fault.Kind{fault.Internal}, "A defect of the server, or a failure of something that it needs. What it was is in its log under the request_id, and nowhere else.", "Try again later; tell whoever runs the server the request_id."},
+	{"invalid_form", []fault.Kind{fault.Invalid}, "The form of a page was sent malformed, with a field twice, or with a button that the page does not have.", "Open the page again."},
+	{"invalid_json", []fault.Kind{fault.Invalid}, "The body is no JSON, goes on after its end, or is no object.", "Send one JSON object."},
+	{"invalid_key", []fault.Kind{fault.Unauthenticated}, "The key of an application is unknown, malformed or revoked.", "Check that the key is whole, or have another one made."},
+	{"invalid_query", []fault.Kind{fault.Invalid}, "The query string is malformed.", "Encode it as the query of a URL."},
+	{"invalid_token", []fault.Kind{fault.Unauthenticated}, "The access token is malformed, its signature does not hold, it is for something else, or its session is not known.", "Sign in again."},
+	{"invalid_type", []fault.Kind{fault.Invalid}, "A value in the body or the query has another type than its place takes, or two members contradict each other.", ""},
+	{"invalid_value", []fault.Kind{fault.Invalid}, "The path or a text has a character that PostgreSQL does not hold: it is no UTF-8, or U+0000.", "Send UTF-8 without U+0000."},
+	{"json_too_deep", []fault.Kind{fault.Invalid}, "The body nests deeper than is read.", "Nest less."},
+	{"method_not_allowed", []fault.Kind{fault.MethodNotAllowed}, "The path exists, and takes another method.", "Use one of the field Allow."},
+	{"not_allowed", []fault.Kind{fault.Forbidden}, "The credential is a good one, and the route is for others.", "Use a credential that the route is for: a service key for /api/v1/admin."},
+	{"not_ready", []fault.Kind{fault.Unavailable}, "The server cannot do its work: the detail names the part. Only /readyz answers so.", "Wait; look at the part that it names."},
+	{"over_request_rate_limit", []fault.Kind{fault.TooMany}, "There were too many requests, or too many wrong codes.", "Wait for as long as Retry-After says."},
+	{"route_not_found", []fault.Kind{fault.NotFound}, "There is no such path.", "Look it up in /api/v1/openapi.json."},
+	{"token_expired", []fault.Kind{fault.Unauthenticated}, "The access token is past its time, or the account has changed since it was made.", "Refresh: POST /api/v1/auth/refresh."},
+	{"unknown_key", []fault.Kind{fault.Invalid}, "The body has a key that the route does not know.", ""},
+	{"unknown_parameter", []fault.Kind{fault.Invalid}, "The query has a parameter that the route does not know. Only routes of operators refuse that.", ""},
+	{"unsupported_media_type", []fault.Kind{fault.UnsupportedMedia}, "The body comes in a media type that the route does not read.", "Send the media type that the detail names."},
+	{"invalid_PARAMETER", []fault.Kind{fault.Invalid}, "A parameter of the query is empty, there twice, or has no value that its route takes. PARAMETER is its name.", ""},
+	{"duplicate_parameter", []fault.Kind{fault.Invalid}, "A parameter of the query is there twice.", "Send it once."},
+	{"database_unavailable", []fault.Kind{fault.Unavailable}, "The database does not answer, or takes no connection at the moment.", "Try again after Retry-After."},
+	{"statement_timeout", []fault.Kind{fault.Timeout}, "A statement took longer than it may.", "Ask for less at a time, or have an index made."},
+	{"serialization_failure", []fault.Kind{fault.Conflict}, "Two transactions were in each other's way. Nothing was done.", "Send the request again."},
+	{"lock_not_available", []fault.Kind{fault.Conflict}, "A lock was held by somebody else. Nothing was done.", "Send the request again."},
+	{"answer_too_large", []fault.Kind{fault.TooLarge}, "The answer, or one row of it, is larger than the server holds in memory.", "Ask for less at a time."},
+}}
