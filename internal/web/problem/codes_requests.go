@@ -5,6 +5,7 @@ import "github.com/fluxbase/fluxbase/internal/fault"
 var requests = Group{"Requests", "What any route may answer.", []Code{
 	{"ambiguous_credentials", []fault.Kind{fault.Unauthenticated}, "More than one credential was sent: two of them in Authorization, apikey and X-API-Key, or one twice.", "Send one key of an application at most, and one token of a person or a service."},
 	{"body_too_large", []fault.Kind{fault.TooLarge}, "The body is longer than the route takes.", "Send less at once; the limits are below."},
+	{"body_too_slow", []fault.Kind{fault.TooSlow}, "The body did not come in time, or too little of it.", "Send the request again, over a better connection or with less at once."},
 	{"credential_required", []fault.Kind{fault.Unauthenticated}, "The route is for people who are signed in, and no access token was sent.", "Sign in, and send Authorization: Bearer TOKEN."},
 	{"duplicate_key", []fault.Kind{fault.Invalid}, "An object in the body holds a key twice.", "Send each key once."},
 	{"incomplete_body", []fault.Kind{fault.Invalid}, "The body ended before it was complete: the connection broke, or it was not as long as was said.", "Send the request again."},
@@ -25,6 +26,7 @@ var requests = Group{"Requests", "What any route may answer.", []Code{
 	{"token_expired", []fault.Kind{fault.Unauthenticated}, "The access token is past its time, or the account has changed since it was made.", "Refresh: POST /api/v1/auth/refresh."},
 	{"unknown_key", []fault.Kind{fault.Invalid}, "The body has a key that the route does not know.", ""},
 	{"unknown_parameter", []fault.Kind{fault.Invalid}, "The query has a parameter that the route does not know. Only routes of operators refuse that.", ""},
+	{"unsupported_content_encoding", []fault.Kind{fault.UnsupportedMedia}, "The body is compressed, or encoded in another way.", "Send the body as it is, without the field Content-Encoding."},
 	{"unsupported_media_type", []fault.Kind{fault.UnsupportedMedia}, "The body comes in a media type that the route does not read.", "Send the media type that the detail names."},
 	{"invalid_PARAMETER", []fault.Kind{fault.Invalid}, "A parameter of the query is empty, there twice, or has no value that its route takes. PARAMETER is its name.", ""},
 	{"duplicate_parameter", []fault.Kind{fault.Invalid}, "A parameter of the query is there twice.", "Send it once."},
