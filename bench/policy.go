@@ -88,7 +88,7 @@ func (b *rig) sees(ctx context.Context, sql string, want int) error {
 	if err != nil {
 		return fmt.Errorf("counting rows: %w", err)
 	}
-	if _, err := tx.Exec(ctx, b.plans.settings, "authenticated", p.claims, p.id, p.email, p.session, "on", "10000"); err != nil {
+	if _, err := tx.Exec(ctx, b.plans.settings, "authenticated", p.claims, p.id, p.email, p.session, "on", "10000", ""); err != nil {
 		return fmt.Errorf("counting rows: %w", err)
 	}
 	var got int

@@ -30,7 +30,7 @@ func known() []string {
 		names = append(names, s.name)
 	}
 	return append(names, "storm", "slow", "wrong-passwords", "scale", "clean-up",
-		"policy-helper", "planning", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption", "limits")
+		"policy-helper", "api-key", "planning", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption", "limits")
 }
 
 // sample is how many answers one body is read of. The status is always checked.
@@ -138,9 +138,12 @@ func currentUsers(b *rig, w *worker, p *person) func() error {
 }
 
 // oneRow reads a random row of the person's.
-func oneRow(b *rig, w *worker, p *person) func() error {
+func oneRow(b *rig, w *worker, p *person) func() error { return oneRowAs(b, w, p, p.access) }
+
+// oneRowAs is oneRow with a credential of the person's.
+func oneRowAs(b *rig, w *worker, p *person, credential string) func() error {
 	const digits = 9
-	request := b.request("GET", "/api/v1/tables/bench_rows?id=eq.000000000", p.access, "")
+	request := b.request("GET", "/api/v1/tables/bench_rows?id=eq.000000000", credential, "")
 	at := bytes.Index(request, []byte("000000000"))
 	people := len(b.people)
 	chance, id := random(p.index), 0 //nolint:gosec // a small number

@@ -73,7 +73,7 @@ func (b *rig) callerScript(way string, st plan.Statement, readOnly bool, first .
 	}
 	s.add("begin")
 	s.add(b.plans.settings, s.bind("role", "authenticated"), s.bind("claims", p.claims), s.bind("uid", p.id),
-		s.bind("email", p.email), s.bind("session", p.session), s.bind("read_only", onOff), s.bind("timeout", 10000))
+		s.bind("email", p.email), s.bind("session", p.session), s.bind("read_only", onOff), s.bind("timeout", 10000), "''")
 	s.add(st.SQL, args...)
 	s.add("commit")
 	if way == pipelined {

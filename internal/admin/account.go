@@ -141,7 +141,7 @@ func (s *Service) Update(ctx context.Context, by By, userID id.User, c Change) (
 func (s *Service) update(ctx context.Context, q postgres.Querier, by By, userID id.User, c Change,
 	set func(postgres.Querier, id.User) error,
 ) (version int64, ended []id.Session, err error) {
-	changed := Changed{Password: c.Password != nil || c.PasswordDigest != nil, KeepSessions: c.KeepSessions}
+	changed := Changed{By: by.Actor, Password: c.Password != nil || c.PasswordDigest != nil, KeepSessions: c.KeepSessions}
 	if changed.Before, err = s.Users.Contact(ctx, q, userID); err != nil {
 		return 0, nil, err
 	}

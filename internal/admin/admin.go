@@ -10,6 +10,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/mail"
@@ -64,6 +65,7 @@ type Service struct {
 	DB        Database
 	Users     *user.Service
 	Sessions  *session.Service
+	Keys      *apikey.Keeper // of users
 	Passwords Passwords
 	Digests   Digests // nil: none are taken
 	Factors   *totp.Service

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 
+	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/mail"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -12,6 +13,7 @@ import (
 
 // Changed is what an operator has changed of how a user signs in.
 type Changed struct {
+	By           audit.Actor
 	Before       user.Contact
 	Email        string    // the address that it is now; empty: as before
 	Password     bool      // there is another one
@@ -22,7 +24,7 @@ type Changed struct {
 
 // CredentialsChanged does what is the same whoever changes how a user signs in,
 // and by whichever route: what was mailed before is worthless, the sessions end,
-// which it returns, and the owner of the address there was is told. It is part
+// which it returns, API keys end with them, and the owner of the address there was is told. It is part
 // of the transaction that makes the change; tell session.Revoked afterwards.
 func (s *Service) CredentialsChanged(ctx context.Context, q postgres.Querier, userID id.User, c Changed) (ended []id.Session, err error) {
 	moved := c.Email != "" && c.Email != c.Before.Email
@@ -45,6 +47,9 @@ func (s *Service) CredentialsChanged(ctx context.Context, q postgres.Querier, us
 			return nil, err
 		}
 	}
+	if err := s.revokeKeys(ctx, q, userID, c, moved); err != nil {
+		return nil, err
+	}
 	if moved {
 		if err := s.notify(ctx, q, mail.EmailChanged, c.Before.Email, mail.Vars{OldEmail: c.Before.Email, NewEmail: c.Email}); err != nil {
 			return nil, err
@@ -59,6 +64,21 @@ func (s *Service) CredentialsChanged(ctx context.Context, q postgres.Querier, us
 		err = s.notify(ctx, q, c.Factor, c.Before.Email, mail.Vars{FactorType: "totp"})
 	}
 	return ended, err
+}
+
+// revokeKeys ends the API keys of an account that may be somebody else's from now
+// on. A second factor that is added or lost is not that.
+func (s *Service) revokeKeys(ctx context.Context, q postgres.Querier, userID id.User, c Changed, moved bool) error {
+	switch {
+	case moved:
+		return s.Keys.RevokeAllOwn(ctx, q, userID, audit.UserUpdated, c.By)
+	case c.Reset:
+		return s.Keys.RevokeAllOwn(ctx, q, userID, audit.CredentialsWiped, c.By)
+	case c.Password && !c.KeepSessions:
+		return s.Keys.RevokeAllOwn(ctx, q, userID, audit.PasswordSet, c.By)
+	default:
+		return nil
+	}
 }
 
 // notify tells the owner of an account what was done to it. From where the

@@ -71,7 +71,7 @@ func (s *Service) ResetFactors(ctx context.Context, by By, userID id.User, facto
 		if n == 0 {
 			return nil, totp.ErrNoFactor
 		}
-		return s.CredentialsChanged(ctx, q, userID, Changed{Before: before, Factor: mail.FactorRemoved})
+		return s.CredentialsChanged(ctx, q, userID, Changed{By: by.Actor, Before: before, Factor: mail.FactorRemoved})
 	})
 	if err != nil {
 		return Factors{}, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/admin"
+	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -71,7 +72,7 @@ func service(t *testing.T) (*pgtest.Database, *admin.Service, *mailroom) {
 	t.Helper()
 	db, m := pgtest.New(t), &mailroom{}
 	return db, &admin.Service{
-		DB: db, Users: &user.Service{DB: db, Now: time.Now},
+		DB: db, Users: &user.Service{DB: db, Now: time.Now}, Keys: &apikey.Keeper{DB: db, Now: time.Now},
 		Sessions:  &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now)},
 		Passwords: plainPasswords{}, Inviter: m, Links: m, Notices: m, Schemas: []string{"public"}, Now: time.Now,
 	}, m

@@ -28,6 +28,9 @@ const (
 	PasswordReset            Action = "user.password_reset"
 	Reauthenticated          Action = "user.reauthenticated"
 	SecondFactorRejected     Action = "user.second_factor_rejected"
+	APIKeyCreated            Action = "user.api_key_created"  //nolint:gosec // the name of an action
+	APIKeyRevoked            Action = "user.api_key_revoked"  //nolint:gosec // the name of an action
+	APIKeysRevoked           Action = "user.api_keys_revoked" //nolint:gosec // the name of an action
 	FactorEnrolled           Action = "user.factor_enrolled"
 	FactorAdded              Action = "user.factor_added"
 	FactorRemoved            Action = "user.factor_removed"
@@ -46,6 +49,7 @@ const (
 	SessionIdle              Action = "session.idle"
 	SessionReused            Action = "session.reuse_detected"
 	KeyCreated               Action = "key.created"
+	KeyRotated               Action = "key.rotated"
 	KeyRevoked               Action = "key.revoked"
 	SecretSet                Action = "secret.set"
 	SecretRead               Action = "secret.read"
@@ -86,6 +90,9 @@ var sentences = map[Action]string{ //nolint:gosec // sentences about credentials
 	PasswordReset:            "A password was set by means of a mailed link or code.",
 	Reauthenticated:          "A user proved again to be there; a failure is a wrong password or code.",
 	SecondFactorRejected:     "A code of a second factor was wrong, used before, or came after too many tries.",
+	APIKeyCreated:            "A user made an API key.",
+	APIKeyRevoked:            "A user revoked an API key of theirs.",
+	APIKeysRevoked:           "All API keys of a user were revoked, with the change of the account that the same request has recorded.",
 	FactorEnrolled:           "A second factor was begun; it does not count until it is confirmed.",
 	FactorAdded:              "A second factor was confirmed.",
 	FactorRemoved:            "A second factor was removed, by its owner or an operator.",
@@ -103,8 +110,9 @@ var sentences = map[Action]string{ //nolint:gosec // sentences about credentials
 	SessionExpired:           "A refresh token was presented after its session had expired.",
 	SessionIdle:              "A refresh token was presented after its session had been idle for too long.",
 	SessionReused:            "A refresh token was presented that had been used before: the session ended, since somebody else may have it.",
-	KeyCreated:               "A client or service key was made, at the database.",
-	KeyRevoked:               "A client or service key was revoked, at the database.",
+	KeyCreated:               "A client or service key was made, by a service key or at the database.",
+	KeyRotated:               "A client or service key was replaced by another, and goes on until the instant in the details.",
+	KeyRevoked:               "A client or service key was revoked, by a service key or at the database.",
 	SecretSet:                "A secret was given a value.",
 	SecretRead:               "The value of a secret was read.",
 	SecretDeleted:            "A secret was deleted; it can be restored.",

@@ -37,7 +37,7 @@ func By(p *principal.Principal, address netip.Addr, requestID string) Actor {
 	case p.Operator:
 		a.Kind = "system"
 	case !p.Key.IsZero():
-		a.Kind, a.ID = "key", id.UUID(p.Key)
+		a.Kind, a.ID, a.OnBehalfOf = "key", id.UUID(p.Key), p.User
 	case p.Impersonated():
 		a.Kind, a.OnBehalfOf = "system", p.User
 		if key, err := id.Parse(p.Actor); err == nil {

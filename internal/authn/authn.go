@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/principal"
@@ -28,12 +29,14 @@ type Tokens interface {
 
 // Keys verifies keys; see internal/apikey.
 type Keys interface {
-	Verify(ctx context.Context, text string) (*principal.Principal, error)
+	Verify(ctx context.Context, text string) (apikey.Verified, error)
+	Used(keyID id.Key)
 }
 
 // Revoked is the local set of revoked things; see internal/session.
 type Revoked interface {
 	Contains(kind string, subject id.UUID) (revoked, known bool)
+	Overtaken(userID id.User, number int64) bool
 }
 
 // Authenticator makes principals. It is safe for concurrent use.
@@ -41,10 +44,12 @@ type Authenticator struct {
 	Tokens  Tokens
 	Keys    Keys
 	Revoked Revoked
+	Origin  string // of this server's own pages; see apikey.Sender
 	Now     func() time.Time
 
 	// Of their own, so that what was verified as one is never taken for the other.
-	tokens, keys cache
+	tokens cache[verified]
+	keys   cache[verifiedKey]
 }
 
 // Token returns the principal of an access token.
@@ -65,33 +70,50 @@ func (a *Authenticator) Token(ctx context.Context, token string) (*principal.Pri
 	return known.principal, a.Tokens.Check(ctx, known.principal)
 }
 
+// verified is a token whose signature has been checked.
+type verified struct {
+	principal *principal.Principal
+	until     time.Time // when it is over
+}
+
+// verifiedKey is a key that has been looked up.
+type verifiedKey struct {
+	apikey.Verified
+
+	until time.Time // when it has to be looked up again
+}
+
 // keyLife is how long a key that has been verified is not looked up again. It
 // is far below the time for which revocations are remembered: a key that the
 // set of revoked things has forgotten is in nobody's memory either.
 const keyLife = 30 * time.Second
 
-// Key returns the principal of a client or service key.
-func (a *Authenticator) Key(ctx context.Context, text string) (*principal.Principal, error) {
+// Key returns the principal of a key of any kind, as it is sent by somebody. What
+// does not hold is not remembered: whoever tries keys fills no memory.
+func (a *Authenticator) Key(ctx context.Context, text string, from apikey.Sender) (*principal.Principal, error) {
 	digest := sha256.Sum256([]byte(text))
 	known, ok := a.keys.get(digest)
-	if ok {
-		revoked, complete := a.Revoked.Contains("key", id.UUID(keyOf(known.principal)))
-		ok = !revoked && complete && a.Now().Before(known.until)
-	}
-	if !ok {
-		p, err := a.Keys.Verify(ctx, text)
+	if !ok || !a.stands(&known) {
+		v, err := a.Keys.Verify(ctx, text)
 		if err != nil {
 			return nil, err
 		}
-		known = verified{p, a.Now().Add(keyLife)}
+		known = verifiedKey{v, a.Now().Add(keyLife)}
+		if !v.ExpiresAt.IsZero() && v.ExpiresAt.Before(known.until) {
+			known.until = v.ExpiresAt
+		}
 		a.keys.put(digest, known)
 	}
-	return known.principal, nil
+	if err := known.Admits(from); err != nil {
+		return nil, err
+	}
+	a.Keys.Used(known.ID)
+	return known.Principal, nil
 }
 
-func keyOf(p *principal.Principal) id.Key {
-	if p.Key.IsZero() {
-		return p.AppKey
-	}
-	return p.Key
+// stands says that a key which has been looked up need not be looked up again:
+// it is not revoked, and its user is who it says.
+func (a *Authenticator) stands(k *verifiedKey) bool {
+	revoked, complete := a.Revoked.Contains("key", id.UUID(k.ID))
+	return !revoked && complete && a.Now().Before(k.until) && !a.Revoked.Overtaken(k.Principal.User, k.Principal.Version)
 }

@@ -3,16 +3,7 @@ package authn
 import (
 	"crypto/sha256"
 	"sync"
-	"time"
-
-	"github.com/fluxbase/fluxbase/internal/principal"
 )
-
-// verified is a credential whose signature or digest has been checked.
-type verified struct {
-	principal *principal.Principal
-	until     time.Time // when it has to be verified again
-}
 
 // generation is how many credentials one generation of the cache holds.
 const generation = 8192
@@ -20,12 +11,12 @@ const generation = 8192
 // cache remembers verified credentials by their SHA-256, in two generations:
 // when the younger is full it becomes the older, and the older is forgotten.
 // It holds at most two generations, some 10 MB, whatever is thrown at it.
-type cache struct {
+type cache[V any] struct {
 	mu           sync.RWMutex
-	young, older map[[sha256.Size]byte]verified
+	young, older map[[sha256.Size]byte]V
 }
 
-func (c *cache) get(digest [sha256.Size]byte) (verified, bool) {
+func (c *cache[V]) get(digest [sha256.Size]byte) (V, bool) {
 	c.mu.RLock()
 	v, ok := c.young[digest]
 	if ok {
@@ -40,11 +31,11 @@ func (c *cache) get(digest [sha256.Size]byte) (verified, bool) {
 	return v, ok
 }
 
-func (c *cache) put(digest [sha256.Size]byte, v verified) {
+func (c *cache[V]) put(digest [sha256.Size]byte, v V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.young) >= generation || c.young == nil {
-		c.older, c.young = c.young, make(map[[sha256.Size]byte]verified, 64)
+		c.older, c.young = c.young, make(map[[sha256.Size]byte]V, 64)
 	}
 	c.young[digest] = v
 }

@@ -16,7 +16,7 @@ import (
 
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
-	var c cache
+	var c cache[verified]
 	digest := func(n int) [sha256.Size]byte {
 		return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
 	}
@@ -66,23 +66,30 @@ func TestRememberedTokensExpire(t *testing.T) {
 
 // keys verifies anything until it is told not to.
 type keys struct {
-	revoked  bool
-	verified int
+	revoked        bool
+	verified, used int
+	version        int64
+	expires        time.Time
 }
 
-func (k *keys) Verify(context.Context, string) (*principal.Principal, error) {
+func (k *keys) Verify(context.Context, string) (apikey.Verified, error) {
 	k.verified++
 	if k.revoked {
-		return nil, apikey.ErrInvalid
+		return apikey.Verified{}, apikey.ErrInvalid
 	}
-	return &principal.Principal{Role: principal.Service, Key: id.Key{1}}, nil
+	return apikey.Verified{
+		ID: id.Key{1}, ExpiresAt: k.expires,
+		Principal: &principal.Principal{Role: principal.Authenticated, User: id.User{1}, Key: id.Key{1}, Version: k.version},
+	}, nil
 }
+func (k *keys) Used(id.Key) { k.used++ }
 
 // forgetful knows of nothing, and is sure of it: a set of revoked things that
 // has swept a key out, or never heard of it.
 type forgetful struct{}
 
 func (forgetful) Contains(string, id.UUID) (revoked, known bool) { return false, true }
+func (forgetful) Overtaken(id.User, int64) bool                  { return false }
 
 // TestRevokedKeyIsNotRevived revokes a key of which no revocation is known here
 // any more: it is refused all the same, because a verified key is looked up
@@ -93,7 +100,7 @@ func TestRevokedKeyIsNotRevived(t *testing.T) {
 	keeper := &keys{}
 	a := &Authenticator{Keys: keeper, Revoked: forgetful{}, Now: func() time.Time { return now }}
 	for range 3 {
-		if _, err := a.Key(context.Background(), "key"); err != nil {
+		if _, err := a.Key(context.Background(), "key", apikey.Sender{}); err != nil {
 			t.Fatalf("control: %v", err)
 		}
 	}
@@ -102,7 +109,69 @@ func TestRevokedKeyIsNotRevived(t *testing.T) {
 	}
 	keeper.revoked = true
 	now = now.Add(time.Minute)
-	if _, err := a.Key(context.Background(), "key"); !errors.Is(err, apikey.ErrInvalid) {
+	if _, err := a.Key(context.Background(), "key", apikey.Sender{}); !errors.Is(err, apikey.ErrInvalid) {
 		t.Errorf("a minute after its revocation: %v", err)
+	}
+}
+
+// TestRememberedKeys counts how often a key is looked up: once, until it
+// expires, is rotated out of its time, or its user is another than it says.
+func TestRememberedKeys(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	keeper := &keys{expires: time.Unix(10, 0)}
+	changed := &overtaking{}
+	a := &Authenticator{Keys: keeper, Revoked: changed, Now: func() time.Time { return now }}
+	ask := func(what string, lookedUp int) {
+		t.Helper()
+		for range 3 {
+			if _, err := a.Key(context.Background(), "key", apikey.Sender{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if keeper.verified != lookedUp {
+			t.Errorf("%s: looked up %d times", what, keeper.verified)
+		}
+	}
+	ask("first", 1)
+	now = time.Unix(9, 0)
+	ask("before it expires", 1)
+	now = time.Unix(10, 0)
+	keeper.expires = time.Unix(100, 0)
+	ask("when it has expired", 2)
+	changed.least = 1
+	keeper.version = 1
+	ask("when its user has changed", 3)
+	now = time.Unix(39, 0)
+	ask("within 30 s", 3)
+	now = time.Unix(40, 0)
+	ask("after 30 s", 4)
+	if keeper.used != 18 {
+		t.Errorf("%d uses noted", keeper.used)
+	}
+}
+
+// overtaking is a set of revoked things that knows of a change of every user.
+type overtaking struct{ least int64 }
+
+func (*overtaking) Contains(string, id.UUID) (revoked, known bool) { return false, true }
+func (o *overtaking) Overtaken(_ id.User, number int64) bool       { return number < o.least }
+
+// TestWhatDoesNotHoldIsNotRemembered tries many keys: they take no memory.
+func TestWhatDoesNotHoldIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	keeper := &keys{revoked: true}
+	a := &Authenticator{Keys: keeper, Revoked: forgetful{}, Now: time.Now}
+	for n := range 1000 {
+		if _, err := a.Key(context.Background(), string(binary.BigEndian.AppendUint64(nil, uint64(n))), apikey.Sender{}); !errors.Is(err, apikey.ErrInvalid) {
+			t.Fatal(err)
+		}
+	}
+	if held := len(a.keys.young) + len(a.keys.older); held != 0 || keeper.used != 0 {
+		t.Errorf("%d are remembered, %d used", held, keeper.used)
+	}
+	keeper.revoked = false
+	if _, err := a.Key(context.Background(), "key", apikey.Sender{}); err != nil || len(a.keys.young) != 1 {
+		t.Errorf("control: %v, %d remembered", err, len(a.keys.young))
 	}
 }

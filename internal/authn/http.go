@@ -6,7 +6,6 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/fault"
-	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/principal"
 )
 
@@ -39,13 +38,18 @@ func (a *Authenticator) Request(r *http.Request) (*principal.Principal, error) {
 	if bearer == "" {
 		return principal.Nobody(), nil
 	}
-	return a.Key(r.Context(), bearer)
+	return a.key(r, bearer)
+}
+
+// key returns the principal of a key that a request carries.
+func (a *Authenticator) key(r *http.Request, text string) (*principal.Principal, error) {
+	return a.Key(r.Context(), text, a.sender(r.Header))
 }
 
 // withApplication adds the application to a principal. A key that stands for a
-// service besides a token would be a second credential.
+// service or a user besides a token would be a second credential.
 func (a *Authenticator) withApplication(r *http.Request, p *principal.Principal, key string) (*principal.Principal, error) {
-	app, err := a.Key(r.Context(), key)
+	app, err := a.key(r, key)
 	if err != nil {
 		return nil, err
 	}
@@ -59,14 +63,32 @@ func (a *Authenticator) withApplication(r *http.Request, p *principal.Principal,
 
 // two takes two different keys, of which one must be an application's.
 func (a *Authenticator) two(r *http.Request, bearer, key string) (*principal.Principal, error) {
-	p, err := a.Key(r.Context(), bearer)
+	p, err := a.key(r, bearer)
 	if err != nil {
 		return nil, err
 	}
-	if p.AppKey != (id.Key{}) {
+	if !p.AppKey.IsZero() {
 		return nil, ErrAmbiguous
 	}
 	return a.withApplication(r, p, key)
+}
+
+// sender says whether a browser sends a request, and from which page. Browsers
+// send Origin with every request to another origin that can carry a key, and
+// Sec-Fetch-Site and -Dest with all; Sec-Fetch-Mode alone is no sign of one: Node's
+// fetch sends it too. Of two origins neither is believed.
+func (a *Authenticator) sender(h http.Header) apikey.Sender {
+	origins, site := h["Origin"], h["Sec-Fetch-Site"]
+	switch {
+	case len(origins) == 1:
+		return apikey.Sender{Browser: true, Origin: origins[0]}
+	case len(origins) > 1:
+		return apikey.Sender{Browser: true}
+	case len(site) == 1 && site[0] == "same-origin": // which needs no Origin to read
+		return apikey.Sender{Browser: true, Origin: a.Origin}
+	default:
+		return apikey.Sender{Browser: len(site) > 0 || len(h["Sec-Fetch-Dest"]) > 0}
+	}
 }
 
 func bearerOf(r *http.Request) (string, error) {

@@ -65,7 +65,7 @@ type Auth struct {
 	// SessionRetention is how long sessions are kept that are over, 1h to 87600h; default 720h (30 days).
 	SessionRetention time.Duration `key:"session_retention" default:"720h" min:"1h" max:"87600h" doc:"How long sessions that are over are kept, with the reason."`
 	// ReauthenticationWindow is 1m to 24h; default 15m.
-	ReauthenticationWindow time.Duration `key:"reauthentication_window" default:"15m" min:"1m" max:"24h" doc:"How old the last proof of identity may be for what changes how one signs in: address, password, second factors, the end of the account."`
+	ReauthenticationWindow time.Duration `key:"reauthentication_window" default:"15m" min:"1m" max:"24h" doc:"How old the last proof of identity may be for what changes how one signs in: address, password, second factors, a new API key, the end of the account."`
 	// TOTPIssuer is what authenticator apps show; default Fluxbase.
 	TOTPIssuer string `key:"totp_issuer" default:"Fluxbase" check:"required" doc:"The name of the application as authenticator apps and the pages of mailed links show it."`
 	// HashWorkers is how many passwords are hashed at once, 0 to 1024; default 0, which is one for each core.

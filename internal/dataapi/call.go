@@ -17,6 +17,8 @@ import (
 	"github.com/fluxbase/fluxbase/internal/dataapi/query"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/principal"
+	"github.com/fluxbase/fluxbase/internal/web"
 )
 
 // Call is a request to run a function.
@@ -62,6 +64,11 @@ func (s *Service) Call(ctx context.Context, c Call) (Answer, error) {
 	q, err := parse(rest)
 	if err != nil {
 		return Answer{}, err
+	}
+	if slices.ContainsFunc(q.Select, func(i query.Item) bool { return i.Embed != nil }) { // rows of tables beside what the function returns
+		if err := web.NeedScope(c.Principal, principal.ReadTables); err != nil {
+			return Answer{}, err
+		}
 	}
 	if q.Columns != nil && !c.Read {
 		given.Names = q.Columns

@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/doctor"
 )
@@ -113,7 +114,9 @@ func (f folder) keys(ctx context.Context, keeper *apikey.Keeper) (keyTexts, erro
 	for text, kind := range map[*string]apikey.Kind{&k.Client: apikey.Client, &k.Service: apikey.Service} {
 		_, err := keeper.Verify(ctx, *text)
 		if errors.Is(err, apikey.ErrInvalid) {
-			_, *text, err = keeper.Create(ctx, kind, doctor.DevelopmentName)
+			var made apikey.Made
+			made, err = keeper.Create(ctx, kind, apikey.New{Name: doctor.DevelopmentName}, audit.Actor{})
+			*text = made.Text
 		}
 		if err != nil {
 			return k, fmt.Errorf("making the development keys: %w", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/otp"
+	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/ratelimit"
 	"github.com/fluxbase/fluxbase/internal/session"
 	"github.com/fluxbase/fluxbase/internal/user"
@@ -78,6 +79,8 @@ func (s *Service) doors() []web.Route {
 		func(in refreshBody) string { return s.Sessions.Subject(in.RefreshToken) })
 	signOut := route(http.MethodPost, "/signout", "End this session, all, or all others", web.SignedIn)
 	signOut.OptionalBody = true
+	settings := route(http.MethodGet, "/settings", "Which ways in there are, for a sign-in page", web.Public)
+	settings.Scope = principal.AnyScope
 	return []web.Route{
 		web.Typed(signUp, with(counted(s, bySignUp, s.SignUp))),
 		web.Typed(signIn, with(counted(s, byPassword, s.SignIn))),
@@ -91,7 +94,7 @@ func (s *Service) doors() []web.Route {
 			}),
 		web.Typed(second, with(counted(s, bySecondFactor, s.VerifySecondFactor))),
 		web.Typed(anonymous, with(counted(s, byNobody, s.SignInAnonymously))),
-		web.Typed(route(http.MethodGet, "/settings", "Which ways in there are, for a sign-in page", web.Public),
+		web.Typed(settings,
 			func(context.Context, *web.Call, web.None) (Settings, error) { return s.Settings(), nil }),
 	}
 }

@@ -37,6 +37,7 @@ var routes = []route{
 	{"POST", "/2fa/enroll/verify", true, []string{"code", "id"}},
 	{"POST", "/2fa/disable", true, []string{"password", "code", "id"}},
 	{"POST", "/2fa/recovery-codes", true, []string{"password", "code"}},
+	{"POST", "/api-keys", true, []string{"name"}},
 	{"POST", "/signout", true, []string{"scope"}},
 }
 

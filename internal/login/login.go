@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -60,7 +61,8 @@ type Service struct {
 	Flows     *otp.Service
 	Mail      *mail.Service
 	Sessions  *session.Service
-	SignIns   *SignIns // nil counts nothing
+	Keys      *apikey.Keeper // of users
+	SignIns   *SignIns       // nil counts nothing
 	Config    Config
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/mail/mailtest"
 	"github.com/fluxbase/fluxbase/internal/servertest"
 )
@@ -148,15 +149,15 @@ func TestKeyTakesItsSessionsAlong(t *testing.T) {
 	s := servertest.New(t)
 	p := s.SignUp()
 	ctx := context.Background()
-	key, text, err := s.Keys.Create(ctx, apikey.Service, "leaked")
+	key, err := s.Keys.Create(ctx, apikey.Service, apikey.New{Name: "leaked"}, audit.Actor{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	disguised := func(key string) servertest.Person {
 		return s.Person(p.Email, want(t, s.Do("POST", "/api/v1/admin/users/"+p.ID+"/impersonate", key, `{"reason":"a test"}`), 201, ""))
 	}
-	theirs, other := disguised(text), disguised(s.ServiceKey)
-	if err := s.Keys.Revoke(ctx, key.ID); err != nil {
+	theirs, other := disguised(key.Text), disguised(s.ServiceKey)
+	if err := s.Keys.Revoke(ctx, apikey.Service, key.ID, audit.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	want(t, post(s, "/refresh", "refresh_token", theirs.Refresh), 401, "session_ended")

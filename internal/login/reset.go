@@ -89,6 +89,9 @@ func (s *Service) SetPassword(ctx context.Context, q postgres.Querier, userID id
 		if err := s.dropChange(ctx, q, userID); err != nil {
 			return err
 		}
+		if err := s.Keys.RevokeAllOwn(ctx, q, userID, action, By(userID, from)); err != nil {
+			return err
+		}
 	}
 	if err := s.Notify(ctx, q, mail.PasswordChanged, account.Email, mail.Vars{}, from); err != nil {
 		return err

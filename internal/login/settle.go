@@ -136,6 +136,9 @@ func (s *Service) wipe(ctx context.Context, q postgres.Querier, userID id.User, 
 	if _, err := s.Sessions.EndAll(ctx, q, userID, id.Session{}, reason); err != nil {
 		return err
 	}
+	if err := s.Keys.RevokeAllOwn(ctx, q, userID, audit.CredentialsWiped, By(userID, from)); err != nil {
+		return err
+	}
 	if err := s.dropChange(ctx, q, userID); err != nil {
 		return err
 	}

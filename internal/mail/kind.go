@@ -27,14 +27,15 @@ const (
 	FactorRemoved     Kind = "factor_removed"
 	RecoveryCodesUsed Kind = "recovery_codes_used"
 	RecoveryCodesMade Kind = "recovery_codes_made" // new ones, in the place of those before
-	AccountDeleted    Kind = "account_deleted"     // its recipient is forgotten with it
-	AccountExists     Kind = "account_exists"      // somebody tried to sign up with the address
+	APIKeyCreated     Kind = "api_key_created"
+	AccountDeleted    Kind = "account_deleted" // its recipient is forgotten with it
+	AccountExists     Kind = "account_exists"  // somebody tried to sign up with the address
 	SignInElsewhere   Kind = "sign_in_elsewhere"
 )
 
 var kinds = []Kind{
 	Confirmation, Invite, Recovery, MagicLink, EmailChange, EmailChangeCurrent, Reauthentication,
-	PasswordChanged, EmailChanged, FactorAdded, FactorRemoved, RecoveryCodesUsed, RecoveryCodesMade, AccountDeleted, AccountExists, SignInElsewhere,
+	PasswordChanged, EmailChanged, FactorAdded, FactorRemoved, RecoveryCodesUsed, RecoveryCodesMade, APIKeyCreated, AccountDeleted, AccountExists, SignInElsewhere,
 }
 
 func (k Kind) known() bool { return slices.Contains(kinds, k) }

@@ -77,6 +77,7 @@ const settingsSQL = `select where concat(
 	set_config('app.user_id', $3, true),
 	set_config('app.user_email', $4, true),
 	set_config('app.session_id', $5, true),
+	set_config('app.api_key_id', $8, true),
 	set_config('app.sub_tenant_id', '', true),
 	set_config('transaction_read_only', $6, true),
 	set_config('statement_timeout', $7, true)) is null`
@@ -118,8 +119,16 @@ func (db *DB) settings(p *principal.Principal, readOnly bool, timeout time.Durat
 	}
 	return [][]byte{
 		[]byte(p.Role), []byte(p.Claims), []byte(p.User.String()), []byte(p.Email), []byte(p.Session.String()),
-		[]byte(onOff(readOnly)), limit,
+		[]byte(onOff(readOnly)), limit, []byte(apiKey(p)),
 	}
+}
+
+// apiKey is what auth.api_key_id answers with: the key of a user, and no other.
+func apiKey(p *principal.Principal) string {
+	if !p.ByAPIKey() {
+		return ""
+	}
+	return p.Key.String()
 }
 
 // stale says that a prepared statement no longer fits the schema, or is gone.

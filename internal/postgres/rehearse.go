@@ -89,6 +89,7 @@ select set_config('role', $8, true),
 	set_config('app.user_id', $3, true),
 	set_config('app.user_email', $4, true),
 	set_config('app.session_id', $5, true),
+	set_config('app.api_key_id', $9, true),
 	set_config('app.sub_tenant_id', '', true),
 	set_config('transaction_read_only', $6, true),
 	set_config('statement_timeout', $7, true)`
@@ -97,7 +98,7 @@ select set_config('role', $8, true),
 // role that the login can become.
 func (r *Rehearsal) Become(ctx context.Context, p *principal.Principal, role principal.Role) error {
 	_, err := r.Exec(ctx, becomeSQL, pgx.QueryExecModeExec, string(p.Role), p.Claims, p.User.String(), p.Email, p.Session.String(),
-		"off", r.timeout, string(role))
+		"off", r.timeout, string(role), apiKey(p))
 	return Fault(err)
 }
 

@@ -24,7 +24,8 @@ type Principal struct {
 	Role      Role
 	User      id.User    // zero unless Role is Authenticated
 	Session   id.Session // zero unless the credential was an access token
-	Key       id.Key     // the key used as the credential; zero for access tokens
+	Key       id.Key     // the service key, or the API key of the user, used as the credential; zero for access tokens
+	Scopes    []Scope    // what an API key is good for; nil for other credentials, which are not limited
 	Email     string     // may be empty
 	AAL       string     // authenticator assurance level, "aal1" or "aal2" (NIST SP 800-63B)
 	AMR       []string   // authentication methods (RFC 8176)

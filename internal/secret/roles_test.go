@@ -87,7 +87,7 @@ func TestAPIRolesHaveNoPrivilege(t *testing.T) {
 	if tables != "" {
 		t.Error(tables)
 	}
-	if functions != "email has_permission has_role jwt role session_id sub_tenant_id uid" {
+	if functions != "api_key_id email has_permission has_role jwt role session_id sub_tenant_id uid" {
 		t.Errorf("functions: %s", functions)
 	}
 	var escalations int

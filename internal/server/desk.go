@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/fault"
@@ -72,12 +73,24 @@ func (d *Desk) assemble(ctx context.Context, c *config.Config, logger *slog.Logg
 		return err
 	}
 	secrets := &secret.Service{DB: d.db, Values: values, Now: time.Now}
-	frame := &web.Server{
-		Authenticate: func(*http.Request) (*principal.Principal, error) { return principal.OfOperator(), nil },
-		Logger:       logger, Now: time.Now, MaxBody: int64(c.Server.MaxBodySize), Deadline: time.Minute,
-	}
+	frame := operatorsFrame(logger)
+	frame.MaxBody = int64(c.Server.MaxBodySize)
 	d.Handler = frame.Handler(concat(secrets.Routes(), auditOf(c, d.db, values, logger).Routes(), d.Rotation.Routes(), testing(c, d.db).Routes(), linter(c, d.db).Routes(), describing(c, d.db).Routes()))
 	return nil
+}
+
+// KeyDesk is the part of the admin API that keeps client and service keys, for
+// whoever has the database: the first of them can be made in no other way.
+func KeyDesk(db *postgres.DB, logger *slog.Logger) http.Handler {
+	return operatorsFrame(logger).Handler((&apikey.Keeper{DB: db, Now: time.Now}).Routes())
+}
+
+// operatorsFrame takes every request for one of whoever has the database.
+func operatorsFrame(logger *slog.Logger) *web.Server {
+	return &web.Server{
+		Authenticate: func(*http.Request) (*principal.Principal, error) { return principal.OfOperator(), nil },
+		Logger:       logger, Now: time.Now, MaxBody: 1 << 20, Deadline: time.Minute,
+	}
 }
 
 // Close lets go of the database.

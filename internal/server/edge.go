@@ -56,6 +56,15 @@ func origins(c *config.Config) func(string) bool {
 	}
 }
 
+// originOf is the origin of the pages under a URL, as browsers write it.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
+}
+
 func loopback(origin string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {

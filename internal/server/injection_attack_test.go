@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/audit"
+	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
 	"github.com/fluxbase/fluxbase/internal/servertest"
 	"github.com/fluxbase/fluxbase/internal/web"
@@ -62,6 +66,7 @@ var variable = regexp.MustCompile(`\{([a-z]+)(\.\.\.)?\}`)
 // route attacks one route at each of its places.
 func (a *attack) route(r web.Route) {
 	a.written = strings.HasPrefix(r.Path, "/api/v1/admin/rls/")
+	var key string
 	path := func(name, value string) string {
 		return variable.ReplaceAllStringFunc(strings.ReplaceAll(r.Path, "{$}", ""), func(v string) string {
 			if v = v[1 : len(v)-1]; v == name {
@@ -70,14 +75,47 @@ func (a *attack) route(r web.Route) {
 			if v == "id" && strings.Contains(r.Path, "/sessions/{id}") {
 				return a.person.Session
 			}
+			if v == "id" && key != "" {
+				return key
+			}
 			return map[string]string{"table": "items", "function": "echo", "id": a.person.ID, "name": "NAME", "version": "1"}[v]
 		})
 	}
 	a.alive()
+	key = a.key(r.Path)
 	for _, body := range a.bodies(r) {
 		a.with(r, path, body)
 	}
 	a.check(r.Method + " " + r.Path)
+}
+
+// key is one that a route about keys can rotate or revoke; "" for other routes.
+func (a *attack) key(path string) string {
+	a.t.Helper()
+	ctx := context.Background()
+	var made id.Key
+	var err error
+	switch {
+	case strings.Contains(path, "/api-keys/{id}"):
+		var userID id.UUID
+		if userID, err = id.Parse(a.person.ID); err == nil {
+			var own apikey.MadeOwn
+			own, err = a.s.Keys.CreateOwn(ctx, a.s.DB.Single(), id.User(userID), apikey.NewOwn{Name: "k"})
+			made = own.ID
+		}
+	case strings.Contains(path, "/client-keys/{id}"), strings.Contains(path, "/service-keys/{id}"):
+		kind := apikey.Client
+		if strings.Contains(path, "service") {
+			kind = apikey.Service
+		}
+		var key apikey.Made
+		key, err = a.s.Keys.Create(ctx, kind, apikey.New{Name: "k"}, audit.Actor{})
+		made = key.ID
+	}
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return made.String()
 }
 
 // with attacks a route around one body.

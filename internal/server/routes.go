@@ -13,6 +13,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/doctor"
 	"github.com/fluxbase/fluxbase/internal/id"
 	"github.com/fluxbase/fluxbase/internal/postgres"
+	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 	"github.com/fluxbase/fluxbase/internal/user"
 	"github.com/fluxbase/fluxbase/internal/web"
@@ -66,7 +67,7 @@ type about struct {
 }
 
 func index(installation string) web.Route {
-	return web.Typed(web.Route{Method: http.MethodGet, Path: "/{$}", Hidden: true},
+	return web.Typed(web.Route{Method: http.MethodGet, Path: "/{$}", Hidden: true, Scope: principal.AnyScope},
 		func(context.Context, *web.Call, web.None) (about, error) {
 			return about{"Fluxbase", Version, "/docs", "/api/v1/openapi.json", installation}, nil
 		})
@@ -74,12 +75,12 @@ func index(installation string) web.Route {
 
 func healthRoutes(h *telemetry.Health) []web.Route {
 	return []web.Route{
-		web.Typed(web.Route{Method: http.MethodGet, Path: "/livez", Tag: "Operations", Summary: "Whether the process answers", Unlimited: true},
+		web.Typed(web.Route{Method: http.MethodGet, Path: "/livez", Tag: "Operations", Summary: "Whether the process answers", Unlimited: true, Scope: principal.AnyScope},
 			func(context.Context, *web.Call, web.None) (telemetry.Status, error) {
 				return telemetry.Status{Status: "ok"}, nil
 			}),
 		web.Typed(web.Route{
-			Method: http.MethodGet, Path: "/readyz", Tag: "Operations", Unlimited: true,
+			Method: http.MethodGet, Path: "/readyz", Tag: "Operations", Unlimited: true, Scope: principal.AnyScope,
 			Summary: "Whether the server can do its work; names the part that cannot",
 		},
 			func(ctx context.Context, _ *web.Call, _ web.None) (telemetry.Status, error) {

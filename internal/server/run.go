@@ -38,6 +38,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	background.Go(func() { s.watch(watching) })
 	background.Go(func() { s.jobs.Run(working) })
 	background.Go(func() { s.audit.Run(watching) })
+	background.Go(func() { s.Keys.Run(watching, s.logger) })
 	background.Go(func() {
 		s.encryption.Run(watching, func(turn context.Context) {
 			if working.Err() == nil {

@@ -197,7 +197,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if err != nil {
 		return err
 	}
-	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Now: now}
+	authenticator := &authn.Authenticator{Tokens: sessions, Keys: s.Keys, Revoked: s.revoked, Origin: originOf(c.PublicURL), Now: now}
 	if err := dataapi.CheckPreRequest(ctx, s.db.Single(), c.Data.PreRequest); err != nil {
 		return err //nolint:wrapcheck // says what it is about
 	}
@@ -219,8 +219,8 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	flows := &otp.Service{DB: s.db, MAC: signer, Now: now}
 	factors := &totp.Service{DB: s.db, Values: values, MAC: signer, Issuer: c.Auth.TOTPIssuer, Now: now}
 	people := &login.Service{
-		DB: s.db, Users: users, Passwords: passwords, Factors: factors, Flows: flows, Mail: s.mail, Sessions: sessions, SignIns: login.NewSignIns(),
-		Config: loginConfig(c),
+		DB: s.db, Users: users, Passwords: passwords, Factors: factors, Flows: flows, Mail: s.mail, Sessions: sessions, Keys: s.Keys,
+		SignIns: login.NewSignIns(), Config: loginConfig(c),
 	}
 	users.Farewell = farewell{s.mail, people}
 	own := &account.Service{Service: people, Window: c.Auth.ReauthenticationWindow}
@@ -230,7 +230,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 		return err
 	}
 	operators := &admin.Service{
-		DB: s.db, Users: users, Sessions: sessions, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords}, Factors: factors,
+		DB: s.db, Users: users, Sessions: sessions, Keys: s.Keys, Passwords: passwordDesk{passwords}, Digests: passwordDesk{passwords}, Factors: factors,
 		Inviter: people, Links: linkDesk{flows}, Notices: people,
 		Schemas: c.Data.Schemas, Now: now,
 	}
@@ -241,7 +241,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if s.limits, err = newLimits(c, s.db, s.jobs, s.logger, now); err != nil {
 		return err
 	}
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), rest.New(data, signer).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(s.health))
+	routes := concat(people.Routes(), own.Routes(), links.Routes(), rest.New(data, signer).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), s.Keys.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(s.health))
 	s.Routes, err = describe(ctx, s.db, routes)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/fluxbase/fluxbase/internal/apikey"
+	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/leaktest"
 	"github.com/fluxbase/fluxbase/internal/pgtest"
@@ -131,12 +132,12 @@ func (s *Server) run(listener net.Listener) {
 
 func (s *Server) key(kind apikey.Kind) string {
 	s.t.Helper()
-	_, text, err := s.Keys.Create(context.Background(), kind, "test")
+	made, err := s.Keys.Create(context.Background(), kind, apikey.New{Name: "test"}, audit.Actor{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	leaktest.Secret(leaktest.Key, text)
-	return text
+	leaktest.Secret(leaktest.Key, made.Text)
+	return made.Text
 }
 
 // Answer is an answer of the server.

@@ -99,7 +99,7 @@ func (s *Service) Amend(ctx context.Context, q postgres.Querier, userID id.User,
 }
 
 // Unproven returns those of some accounts that somebody can come into, with a
-// password or by a session, who has never proven that the address is theirs.
+// password, by a session or as an API key, who has never proven that the address is theirs.
 func (s *Service) Unproven(ctx context.Context, q postgres.Querier, ids ...id.User) (map[id.User]bool, error) {
 	return selectUnproven(ctx, q, ids)
 }

@@ -130,7 +130,8 @@ const selectUnprovenSQL = `
 select u.id from auth.users u
 where u.id = any ($1) and u.email is not null and u.email_verified_at is null
 	and (exists (select from auth.passwords p where p.user_id = u.id)
-		or exists (select from auth.sessions s where s.user_id = u.id and s.ended_at is null and s.expires_at > now()))`
+		or exists (select from auth.sessions s where s.user_id = u.id and s.ended_at is null and s.expires_at > now())
+		or exists (select from auth.api_keys k where k.user_id = u.id and k.revoked_at is null))`
 
 func selectUnproven(ctx context.Context, q postgres.Querier, ids []id.User) (map[id.User]bool, error) {
 	rows, err := q.Query(ctx, selectUnprovenSQL, ids)

@@ -58,6 +58,11 @@ type Route struct {
 	Media   string       // media type of the answer where it is not JSON
 	Hidden  bool         // not part of the API: a page or the description itself
 
+	// Scope is what an API key of a user has to be good for to call the route. Where
+	// there is none, API keys are refused: what wants the person, and what nobody
+	// has thought about.
+	Scope principal.Scope
+
 	// Reports gives every error a message, as those of PostgreSQL have one.
 	Reports bool
 

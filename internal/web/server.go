@@ -141,7 +141,7 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 			route, ok = methods[""]
 		}
 		if !ok {
-			route = Route{Path: cmp.Or(r.Pattern, "/"), Serve: func(http.ResponseWriter, *http.Request, *Call) error {
+			route = Route{Path: cmp.Or(r.Pattern, "/"), Scope: principal.AnyScope, Serve: func(http.ResponseWriter, *http.Request, *Call) error {
 				return missing(w, len(methods) == 0, allow)
 			}}
 		}
@@ -270,11 +270,15 @@ func (s *Server) identify(r *http.Request, route Route, c *Call) error {
 		return errors.New("authenticating returned nobody and no error")
 	}
 	c.Principal = p
-	return admit(route.Access, p)
+	return admit(route, p)
 }
 
-func admit(access Access, p *principal.Principal) error {
-	switch {
+// admit is the one place that decides whether somebody may call a route.
+func admit(route Route, p *principal.Principal) error {
+	if p.ByAPIKey() {
+		return admitKey(route, p)
+	}
+	switch access := route.Access; {
 	case access == Public:
 		return nil
 	case access == SignedIn && p.SignedIn(), access == Service && p.Role == principal.Service:
@@ -321,6 +325,9 @@ func (s *Server) log(r *http.Request, route Route, c *Call, w *recorder, took ti
 		slog.Duration("duration", took), slog.String("remote_addr", c.Address.String()), slog.String("role", string(c.Principal.Role)))
 	if p := c.Principal; !p.User.IsZero() {
 		attrs = append(attrs, slog.String("user_id", p.User.String()), slog.String("session_id", p.Session.String()))
+	}
+	if p := c.Principal; !p.Key.IsZero() {
+		attrs = append(attrs, slog.String("key_id", p.Key.String()))
 	}
 	if c.code != "" {
 		attrs = append(attrs, slog.String("error_code", c.code))

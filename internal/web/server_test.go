@@ -339,7 +339,7 @@ func TestAdmit(t *testing.T) {
 		{"the zero value", &principal.Principal{}, map[Access]error{Public: nil, SignedIn: refused, Service: refused, unknown: refused}},
 	} {
 		for access, want := range c.want {
-			if got := admit(access, c.p); !errors.Is(got, want) || (got == nil) != (want == nil) {
+			if got := admit(Route{Access: access}, c.p); !errors.Is(got, want) || (got == nil) != (want == nil) {
 				t.Errorf("%s, access %d: %v, want %v", c.caller, access, got, want)
 			}
 		}

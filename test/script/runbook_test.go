@@ -63,6 +63,33 @@ API=$server/api/v1/tables`})
 	}
 }
 
+// TestKeysPage runs docs/keys.md as somebody who has signed up.
+func TestKeysPage(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.run(t, "before", fence{text: `
+export FLUXBASE_SECRET_KEY=$(openssl rand -hex 32) FLUXBASE_DATABASE_URL=$DATABASE_URL FLUXBASE_AUTH_EMAIL_VERIFICATION=off
+export FLUXBASE_PUBLIC_URL=https://api.example.com
+mkdir -p migrations
+cat > migrations/00001_todos.sql <<'SQL'
+-- +goose Up
+create table todos (id bigint generated always as identity primary key, owner uuid not null default auth.uid(), title text not null);
+alter table todos enable row level security;
+create policy own on todos using (owner = (select auth.uid()));
+SQL
+systemctl restart fluxbase
+API=http://$(grep -o '"address":"[^"]*"' server.log | head -1 | cut -d'"' -f4)
+TOKEN=$(curl -sS $API/api/v1/auth/signup -H 'Content-Type: application/json' \
+  -d '{"email":"carol@example.com","password":"correct horse battery"}' | grep -o '"access_token":"[^"]*"' | cut -d'"' -f4)
+curl -sS $API/api/v1/tables/todos -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"title":"Read about keys"}'`})
+	if ran := b.read(t, "keys.md"); ran < 6 {
+		t.Errorf("%d blocks were followed; the page was read wrong", ran)
+	}
+	if left := b.ask(t, "fluxbase-cli keys list --kind client | wc -l"); left != "4" { // the heading, website, app and what it was rotated into
+		t.Errorf("%s lines of keys", left)
+	}
+}
+
 // read follows a page of docs from top to bottom and returns how many blocks
 // that were.
 func (b *book) read(t *testing.T, path ...string) int {

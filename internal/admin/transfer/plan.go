@@ -209,7 +209,7 @@ func (r *run) update(ctx context.Context, q postgres.Querier, records []record) 
 }
 
 func (r *run) updateOne(ctx context.Context, q postgres.Querier, rec record) (version int64, ended []id.Session, err error) {
-	var changed admin.Changed
+	changed := admin.Changed{By: r.by.Actor}
 	if changed.Before, err = r.Desk.Users.Contact(ctx, q, rec.target); err != nil {
 		return 0, nil, err
 	}

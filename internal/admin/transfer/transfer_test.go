@@ -18,6 +18,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/admin"
 	"github.com/fluxbase/fluxbase/internal/admin/transfer"
+	"github.com/fluxbase/fluxbase/internal/apikey"
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/id"
@@ -70,7 +71,7 @@ func service(t *testing.T) (*pgtest.Database, *transfer.Service) {
 	return db, &transfer.Service{
 		DB: db, Factors: &seeds{kept: map[id.User][]transfer.Seed{}}, Now: time.Now,
 		Desk: &admin.Service{
-			DB: db, Users: &user.Service{DB: db, Now: time.Now}, Digests: digests{}, Now: time.Now,
+			DB: db, Users: &user.Service{DB: db, Now: time.Now}, Keys: &apikey.Keeper{DB: db, Now: time.Now}, Digests: digests{}, Now: time.Now,
 			Sessions: &session.Service{DB: db, Now: time.Now, Revoked: session.NewRevoked(time.Minute, time.Now), Config: session.Config{MaxLifetime: time.Hour}},
 		},
 	}

@@ -33,20 +33,12 @@ type desk struct {
 // database of the configuration. A flag that names a database wins over an
 // environment that names a server.
 func openDesk(cmd *cobra.Command, changes bool) (*desk, error) {
-	address, err := cmd.Flags().GetString("url")
+	served, err := remote(cmd)
 	if err != nil {
-		return nil, fmt.Errorf("reading flags: %w", err)
+		return nil, err
 	}
-	database := cmd.Flags().Changed("data-dir") || cmd.Flags().Changed("config")
-	if database && cmd.Flags().Changed("url") {
-		return nil, errors.New("a server or a database? --url names the one, --config and --data-dir the other")
-	}
-	if address != "" && !database {
-		c, err := connect(cmd)
-		if err != nil {
-			return nil, err
-		}
-		return &desk{client: c, do: c.await, close: func() {}}, nil
+	if served != nil {
+		return &desk{client: served, do: served.await, close: func() {}}, nil
 	}
 	c, databaseURL, err := cli.Database(cmd)
 	if err != nil {
@@ -57,11 +49,32 @@ func openDesk(cmd *cobra.Command, changes bool) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	inProcess := &client{url: "http://fluxbase", http: &http.Client{Transport: handler{d.Handler}}}
 	do := func(ctx context.Context, run rotation.Run, progress func(rotation.Run)) (rotation.Run, error) {
 		return d.Rotation.Do(ctx, run.ID, progress)
 	}
-	return &desk{client: inProcess, do: do, close: d.Close}, nil
+	return &desk{client: inProcess(d.Handler), do: do, close: d.Close}, nil
+}
+
+// remote returns a client of the server that the flags or the environment name, or
+// nil if a database is meant.
+func remote(cmd *cobra.Command) (*client, error) {
+	address, err := cmd.Flags().GetString("url")
+	if err != nil {
+		return nil, fmt.Errorf("reading flags: %w", err)
+	}
+	database := cmd.Flags().Changed("data-dir") || cmd.Flags().Changed("config")
+	if database && cmd.Flags().Changed("url") {
+		return nil, errors.New("a server or a database? --url names the one, --config and --data-dir the other")
+	}
+	if address == "" || database {
+		return nil, nil //nolint:nilnil // a database is meant
+	}
+	return connect(cmd)
+}
+
+// inProcess returns a client of a handler of this process.
+func inProcess(h http.Handler) *client {
+	return &client{url: "http://fluxbase", http: &http.Client{Transport: handler{h}}}
 }
 
 // withDesk runs f with a desk that uses the encryption keys as they are.

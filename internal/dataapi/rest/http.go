@@ -17,6 +17,7 @@ import (
 	"github.com/fluxbase/fluxbase/internal/dataapi"
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
@@ -54,9 +55,9 @@ func (s *API) Routes() []web.Route {
 	}
 	var routes []web.Route
 	for _, path := range []string{"/api/v1/tables/{table}", "/rest/v1/{table}"} {
-		route := func(method, summary string, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
+		route := func(method, summary string, scope principal.Scope, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
 			r := web.Route{
-				Method: method, Path: path, Tag: "Data", Summary: summary, Params: params,
+				Method: method, Path: path, Tag: "Data", Summary: summary, Params: params, Scope: scope,
 				Media: "application/json", Serve: serve, Hidden: path != "/api/v1/tables/{table}", Reports: true,
 			}
 			if method == http.MethodPost {
@@ -64,13 +65,13 @@ func (s *API) Routes() []web.Route {
 			}
 			routes = append(routes, r)
 		}
-		route(http.MethodGet, "Read rows", s.read)
-		route(http.MethodPost, "Insert rows", s.insert)
-		route(http.MethodPatch, "Update rows", s.update)
-		route(http.MethodPut, "Write the row of a primary key", s.put)
-		route(http.MethodDelete, "Delete rows", s.delete)
+		route(http.MethodGet, "Read rows", principal.ReadTables, s.read)
+		route(http.MethodPost, "Insert rows", principal.WriteTables, s.insert)
+		route(http.MethodPatch, "Update rows", principal.WriteTables, s.update)
+		route(http.MethodPut, "Write the row of a primary key", principal.WriteTables, s.put)
+		route(http.MethodDelete, "Delete rows", principal.WriteTables, s.delete)
 		for method, serve := range map[string]func(http.ResponseWriter, *http.Request, *web.Call) error{http.MethodOptions: s.options, "": refuseMethod} {
-			routes = append(routes, web.Route{Method: method, Path: path, Tag: "Data", Hidden: true, Serve: serve, Reports: true})
+			routes = append(routes, web.Route{Method: method, Path: path, Tag: "Data", Hidden: true, Serve: serve, Reports: true, Scope: principal.AnyScope})
 		}
 	}
 	return append(routes, s.callRoutes()...)
@@ -160,6 +161,11 @@ func (s *API) change(w http.ResponseWriter, r *http.Request, c *web.Call, do fun
 	request, media, err := s.request(w, r, c, p, "Content-Profile")
 	if err != nil {
 		return err
+	}
+	if p.returning == plan.Rows { // an update that changes nothing would otherwise read a whole table
+		if err := web.NeedScope(c.Principal, principal.ReadTables); err != nil {
+			return err
+		}
 	}
 	request.Answer.Returning = p.returning
 	if request.Condition, err = s.condition(r, media); err != nil {

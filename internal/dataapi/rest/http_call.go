@@ -12,6 +12,7 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/web"
 )
 
@@ -30,15 +31,15 @@ func (s *API) callRoutes() []web.Route {
 	var routes []web.Route
 	for _, path := range []string{"/api/v1/rpc/{function}", "/rest/v1/rpc/{function}"} {
 		hidden := path != "/api/v1/rpc/{function}"
-		route := func(method, summary string, hidden bool, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
+		route := func(method, summary string, hidden bool, scope principal.Scope, serve func(http.ResponseWriter, *http.Request, *web.Call) error) {
 			routes = append(routes, web.Route{
-				Method: method, Path: path, Tag: "Data", Summary: summary, Media: "application/json", Hidden: hidden, Serve: serve, Reports: true, Params: params,
+				Method: method, Path: path, Tag: "Data", Summary: summary, Media: "application/json", Hidden: hidden, Serve: serve, Reports: true, Params: params, Scope: scope,
 			})
 		}
-		route(http.MethodGet, "Call a function that changes nothing, with arguments from the query", hidden, s.callByGet)
-		route(http.MethodPost, "Call a function, with arguments from the members of a JSON object", hidden, s.callByPost)
-		route(http.MethodOptions, "The methods of a function", true, s.callOptions)
-		route("", "Not for functions", true, refuseCall)
+		route(http.MethodGet, "Call a function that changes nothing, with arguments from the query", hidden, principal.CallFunctions, s.callByGet)
+		route(http.MethodPost, "Call a function, with arguments from the members of a JSON object", hidden, principal.CallFunctions, s.callByPost)
+		route(http.MethodOptions, "The methods of a function", true, principal.AnyScope, s.callOptions)
+		route("", "Not for functions", true, principal.AnyScope, refuseCall)
 	}
 	return routes
 }

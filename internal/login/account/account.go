@@ -70,6 +70,7 @@ func (s *Service) change(ctx context.Context, p *principal.Principal, from sessi
 type NewPassword struct {
 	CurrentPassword string `json:"current_password,omitzero"`
 	NewPassword     string `json:"new_password"`
+	RevokeAPIKeys   bool   `json:"revoke_api_keys,omitzero"` // true: the API keys end too; else they go on
 }
 
 // ChangePassword sets a new password; all other sessions end.
@@ -97,6 +98,11 @@ func (s *Service) ChangePassword(ctx context.Context, p *principal.Principal, n 
 	return s.change(ctx, p, from, "", func(q postgres.Querier) error {
 		if err := s.still(ctx, q, p); err != nil {
 			return err
+		}
+		if n.RevokeAPIKeys {
+			if err := s.Keys.RevokeAllOwn(ctx, q, p.User, audit.PasswordChanged, login.By(p.User, from)); err != nil {
+				return err
+			}
 		}
 		return s.SetPassword(ctx, q, p.User, digest, p.Session, audit.PasswordChanged, from)
 	})

@@ -18,11 +18,12 @@ type updateBody struct {
 	Data user.Metadata `json:"data"`
 }
 
+func route(method, path, summary string) web.Route {
+	return web.Route{Method: method, Path: "/api/v1/auth" + path, Tag: "Account", Summary: summary, Access: web.SignedIn}
+}
+
 // Routes returns the routes of one's own account under /api/v1/auth.
 func (s *Service) Routes() []web.Route {
-	route := func(method, path, summary string) web.Route {
-		return web.Route{Method: method, Path: "/api/v1/auth" + path, Tag: "Account", Summary: summary, Access: web.SignedIn}
-	}
 	proving := func(method, path, summary string) web.Route {
 		r := route(method, path, summary)
 		r.Limits = ratelimit.Proving
@@ -45,8 +46,10 @@ func (s *Service) Routes() []web.Route {
 	remove.OptionalBody = true
 	again := proving(http.MethodPost, "/reauthenticate", "Prove once more who you are; without a proof, have a code mailed (202)")
 	again.Body, again.Answer, again.Serve = reflect.TypeFor[Proof](), reflect.TypeFor[Fresh](), s.reauthenticate
-	return []web.Route{
-		web.Typed(route(http.MethodGet, "/user", "The signed-in user"),
+	whoami := route(http.MethodGet, "/user", "The signed-in user, or the user of an API key")
+	whoami.Scope = principal.AnyScope
+	return append(s.keyRoutes(),
+		web.Typed(whoami,
 			func(ctx context.Context, c *web.Call, _ web.None) (user.Document, error) {
 				return s.Users.Get(ctx, c.Principal.User)
 			}),
@@ -65,7 +68,7 @@ func (s *Service) Routes() []web.Route {
 		web.Typed(proving(http.MethodPost, "/2fa/disable", "Remove your second factors, or one"), with(nothing(s.Disable))),
 		web.Typed(codes, with(s.NewCodes)),
 		again,
-	}
+	)
 }
 
 // with makes a handler of what somebody who is signed in does.

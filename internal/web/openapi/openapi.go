@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/web"
 	"github.com/fluxbase/fluxbase/internal/web/problem"
 )
@@ -102,8 +103,8 @@ func Document(routes []web.Route, version string, types Schemas) ([]byte, error)
 		"components": object{
 			"schemas": g.components,
 			"securitySchemes": object{
-				"bearer": object{"type": "http", "scheme": "bearer", "description": "An access token, or a service key"},
-				"apikey": object{"type": "apiKey", "in": "header", "name": "apikey", "description": "A client key, or a service key"},
+				"bearer": object{"type": "http", "scheme": "bearer", "description": "An access token, an API key, or a service key"},
+				"apikey": object{"type": "apiKey", "in": "header", "name": "apikey", "description": "A client key; or an API key or a service key, when there is no bearer"},
 			},
 		},
 	}, json.Deterministic(true))
@@ -154,7 +155,7 @@ func tags(routes []web.Route) list {
 func (g *generator) operation(r web.Route) (object, error) {
 	op := object{
 		"tags": list{r.Tag}, "summary": r.Summary, "operationId": operationID(r),
-		"description": "Access: " + r.Access.String() + ".",
+		"description": "Access: " + r.Access.String() + "." + scopeOf(r),
 		"security":    security(r.Access),
 	}
 	if len(r.Params) > 0 {
@@ -203,6 +204,20 @@ func operationID(r web.Route) string {
 		b.WriteString(strings.ToUpper(part[:1]) + part[1:])
 	}
 	return b.String()
+}
+
+// scopeOf says what an API key of a user needs.
+func scopeOf(r web.Route) string {
+	switch {
+	case r.Access == web.Service:
+		return ""
+	case r.Scope == "":
+		return " API keys of users: not open to them."
+	case r.Scope == principal.AnyScope:
+		return " API keys of users: any."
+	default:
+		return " API keys of users: with the scope " + string(r.Scope) + "."
+	}
 }
 
 func security(access web.Access) list {

@@ -73,7 +73,7 @@ func TestDocumentDescribesRoutes(t *testing.T) {
 		t.Errorf("%v", doc)
 	}
 	create := at(t, doc, "paths", "/api/v1/things", "post")
-	if at(t, create, "operationId") != "postThings" || at(t, create, "summary") != "Make" || at(t, create, "description") != "Access: signed in." {
+	if at(t, create, "operationId") != "postThings" || at(t, create, "summary") != "Make" || at(t, create, "description") != "Access: signed in. API keys of users: not open to them." {
 		t.Errorf("%v", create)
 	}
 	ref := map[string]any{"$ref": "#/components/schemas/openapi.thing"}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/web"
 	"github.com/fluxbase/fluxbase/internal/web/problem"
 )
@@ -49,21 +50,21 @@ const plainPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data
 func Routes(document []byte) []web.Route {
 	return []web.Route{
 		{
-			Method: http.MethodGet, Path: "/api/v1/openapi.json", Hidden: true,
+			Method: http.MethodGet, Path: "/api/v1/openapi.json", Hidden: true, Scope: principal.AnyScope,
 			Serve: func(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
 				return web.WriteJSON(w, http.StatusOK, document)
 			},
 		},
 		{
-			Method: http.MethodGet, Path: "/docs", Hidden: true,
+			Method: http.MethodGet, Path: "/docs", Hidden: true, Scope: principal.AnyScope,
 			Serve: func(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
 				w.Header().Set("Content-Security-Policy", policy)
 				return send(w, "text/html; charset=utf-8", []byte(page))
 			},
 		},
-		{Method: http.MethodGet, Path: "/docs/redoc.js", Hidden: true, Serve: serveScript},
+		{Method: http.MethodGet, Path: "/docs/redoc.js", Hidden: true, Scope: principal.AnyScope, Serve: serveScript},
 		{
-			Method: http.MethodGet, Path: problem.Page, Hidden: true,
+			Method: http.MethodGet, Path: problem.Page, Hidden: true, Scope: principal.AnyScope,
 			Serve: func(w http.ResponseWriter, _ *http.Request, _ *web.Call) error {
 				w.Header().Set("Content-Security-Policy", plainPolicy)
 				return send(w, "text/html; charset=utf-8", problem.HTML())

@@ -3,6 +3,10 @@ package problem
 import "github.com/fluxbase/fluxbase/internal/fault"
 
 var requests = Group{"Requests", "What any route may answer.", []Code{
+	{"api_key_not_allowed", []fault.Kind{fault.Forbidden}, "The credential is an API key of a user, and the route wants the person.", "Sign in."},
+	{"insufficient_scope", []fault.Kind{fault.Forbidden}, "The API key does not have the scope that the request needs; the detail names it.", "Make a key with that scope."},
+	{"origin_not_allowed", []fault.Kind{fault.Forbidden}, "A page sent a client key that is for pages of other origins.", "Make a key for the origin of the page."},
+	{"service_key_in_browser", []fault.Kind{fault.Forbidden}, "A browser sent a service key.", "Revoke the key: whoever has had the page has it. Use a client key in pages."},
 	{"ambiguous_credentials", []fault.Kind{fault.Unauthenticated}, "More than one credential was sent: two of them in Authorization, apikey and X-API-Key, or one twice.", "Send one key of an application at most, and one token of a person or a service."},
 	{"body_too_large", []fault.Kind{fault.TooLarge}, "The body is longer than the route takes.", "Send less at once; the limits are below."},
 	{"body_too_slow", []fault.Kind{fault.TooSlow}, "The body did not come in time, or too little of it.", "Send the request again, over a better connection or with less at once."},
@@ -12,7 +16,7 @@ var requests = Group{"Requests", "What any route may answer.", []Code{
 	{"internal_error", []fault.Kind{fault.Internal}, "A defect of the server, or a failure of something that it needs. What it was is in its log under the request_id, and nowhere else.", "Try again later; tell whoever runs the server the request_id."},
 	{"invalid_form", []fault.Kind{fault.Invalid}, "The form of a page was sent malformed, with a field twice, or with a button that the page does not have.", "Open the page again."},
 	{"invalid_json", []fault.Kind{fault.Invalid}, "The body is no JSON, goes on after its end, or is no object.", "Send one JSON object."},
-	{"invalid_key", []fault.Kind{fault.Unauthenticated}, "The key of an application is unknown, malformed or revoked.", "Check that the key is whole, or have another one made."},
+	{"invalid_key", []fault.Kind{fault.Unauthenticated}, "The key is unknown, malformed, expired or revoked.", "Check that the key is whole, or have another one made."},
 	{"invalid_query", []fault.Kind{fault.Invalid}, "The query string is malformed.", "Encode it as the query of a URL."},
 	{"invalid_token", []fault.Kind{fault.Unauthenticated}, "The access token is malformed, its signature does not hold, it is for something else, or its session is not known.", "Sign in again."},
 	{"invalid_type", []fault.Kind{fault.Invalid}, "A value in the body or the query has another type than its place takes, or two members contradict each other.", ""},

@@ -15,7 +15,7 @@ var signIn = Group{"Signing in", "Sign-up, sign-in, sessions and the own account
 	{"invalid_credentials", []fault.Kind{fault.Invalid, fault.Unauthenticated}, "The address or the password is wrong. Which of them, and whether there is an account, is not told.", ""},
 	{"invalid_email", []fault.Kind{fault.Invalid}, "The address is none that mail can be sent to.", ""},
 	{"invalid_name", []fault.Kind{fault.Invalid}, "A name is too long, empty, or has characters that it may not have.", ""},
-	{"invalid_scope", []fault.Kind{fault.Invalid}, "The scope of a sign-out is none of local, global and others.", ""},
+	{"invalid_scope", []fault.Kind{fault.Invalid}, "A scope is none that there is: of a sign-out local, global or others; of an API key one of those in docs/keys.md, each once.", ""},
 	{"mfa_factor_not_found", []fault.Kind{fault.NotFound}, "There is no such second factor, or it is somebody else's.", ""},
 	{"mfa_verification_failed", []fault.Kind{fault.Forbidden}, "The code of the second factor is wrong, or was used before.", "Wait for the next code."},
 	{"mfa_verification_rejected", []fault.Kind{fault.Forbidden}, "There were so many wrong codes that those of an authenticator are no longer taken.", "Use a recovery code, or have an administrator unlock the account."},

@@ -3,6 +3,7 @@
  * {@link FluxbaseClient} returns values and throws; {@link createClient} returns `{data, error}` and never throws.
  */
 
+export type { KeyFilter, KeyRotation, MadeKey, ManagedKey, NewKey, RotatedKey } from "./admin/keys.js";
 export type { AdminUserAttributes, Ban, Removal, UserFactors, UserFilter, WithReason } from "./admin/users.js";
 export type * from "./auth/requests.js";
 export type * from "./auth/types.js";

@@ -7,10 +7,7 @@ import { readTokens } from "../auth/desk.js";
 import type { MailRequest, WithData } from "../auth/requests.js";
 import type { Factor, ListedSession, Page, User, UserAndSession, UserMetadata } from "../auth/types.js";
 import type { Gateway } from "../core/gateway.js";
-import type { Call } from "../core/http.js";
-
-const BASE = "/api/v1/admin";
-const TIMEOUT_MS = 30_000;
+import { queryOf, type Send, sendBy } from "./send.js";
 
 /** Which users to list: newest first, or by address with `q`. Instants are RFC 3339. */
 export interface UserFilter {
@@ -89,21 +86,15 @@ export interface WithReason {
 
 /** `client.admin`. Codes: `user_not_found`, `not_authenticated`, `insufficient_permissions`, `validation_failed`. */
 export class AdminUsers {
-  readonly #gateway: Gateway;
+  readonly #send: Send;
 
   constructor(gateway: Gateway) {
-    this.#gateway = gateway;
+    this.#send = sendBy(gateway);
   }
 
   /** One page of users. */
-  readonly listUsers = async (filter: UserFilter = {}): Promise<Page<User>> => {
-    const words = new URLSearchParams();
-    for (const [name, value] of Object.entries(filter)) {
-      if (value === undefined || value === null) continue;
-      words.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
-    }
-    return (await this.#send("GET", "/users", undefined, words.toString())) as Page<User>;
-  };
+  readonly listUsers = async (filter: UserFilter = {}): Promise<Page<User>> =>
+    (await this.#send("GET", "/users", undefined, queryOf(filter))) as Page<User>;
 
   readonly getUser = async (id: string): Promise<User> => (await this.#send("GET", one(id))) as User;
 
@@ -179,17 +170,6 @@ export class AdminUsers {
 
   async #resetFactors(id: string, reason: string, query?: string): Promise<UserFactors> {
     return (await this.#send("DELETE", `${one(id)}/factors`, { reason }, query)) as UserFactors;
-  }
-
-  #send(method: Call["method"], path: string, body?: unknown, query?: string): Promise<unknown> {
-    return this.#gateway.request({
-      family: "auth",
-      method,
-      path: `${BASE}${path}`,
-      query,
-      body,
-      timeoutMs: TIMEOUT_MS,
-    });
   }
 }
 

@@ -58,15 +58,17 @@ export class Account {
   };
 
   /**
-   * Changes the password (`USER_UPDATED`); the user's other sessions end. A user who has none yet leaves
-   * `current_password` out. Codes: `weak_password`, `same_password`, `invalid_credentials`, `reauthentication_needed`.
+   * Changes the password (`USER_UPDATED`); the user's other sessions end, and with `revoke_api_keys` the API keys too,
+   * which go on otherwise. A user who has none yet leaves `current_password` out. Codes: `weak_password`, `same_password`, `invalid_credentials`, `reauthentication_needed`.
    */
   readonly updatePassword = async (change: {
     readonly current_password?: string | undefined;
     readonly new_password: string;
+    readonly revoke_api_keys?: boolean | undefined;
   }): Promise<User> => {
-    const { current_password, new_password } = change;
-    return this.#desk.learn(await this.#desk.sendAsCaller("PUT", "/user/password", { current_password, new_password }));
+    const { current_password, new_password, revoke_api_keys } = change;
+    const body = { current_password, new_password, revoke_api_keys };
+    return this.#desk.learn(await this.#desk.sendAsCaller("PUT", "/user/password", body));
   };
 
   /**

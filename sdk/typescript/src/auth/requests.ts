@@ -1,6 +1,6 @@
 /** What the auth calls take. */
 
-import type { UserMetadata } from "./types.js";
+import type { ApiKeyScope, UserMetadata } from "./types.js";
 
 /** E-mail and password. */
 export interface PasswordCredentials {
@@ -93,4 +93,14 @@ export interface UserAttributes {
 export interface TokenPair {
   readonly access_token: string;
   readonly refresh_token: string;
+}
+
+/** An API key to be made. */
+export interface NewApiKey {
+  /** What it is for. */
+  readonly name: string;
+  /** Seconds; until it is revoked when absent. */
+  readonly expires_in?: number | undefined;
+  /** Default: `tables:read`, `tables:write` and `rpc:execute`. */
+  readonly scopes?: readonly ApiKeyScope[] | undefined;
 }

@@ -172,3 +172,25 @@ export interface Page<Item> {
   /** Asks for the next page; null on the last one. */
   readonly next_cursor: string | null;
 }
+
+/** Something that an API key may be good for. */
+export type ApiKeyScope = "tables:read" | "tables:write" | "rpc:execute" | "realtime" | "functions:invoke";
+
+/** An API key of a user, without its text. Instants are RFC 3339. */
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  /** The beginning of its text, to recognise it by. */
+  readonly prefix: string;
+  readonly scopes: readonly ApiKeyScope[];
+  readonly created_at: string;
+  /** Up to half a minute late. */
+  readonly last_used_at: string | null;
+  /** Null: until it is revoked. */
+  readonly expires_at: string | null;
+}
+
+/** An API key that has just been made, with its text, which is shown once. */
+export interface MadeApiKey extends ApiKey {
+  readonly key: string;
+}

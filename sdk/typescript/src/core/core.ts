@@ -3,10 +3,12 @@
  * only how outcomes are handed over.
  */
 
+import { AdminKeys } from "../admin/keys.js";
 import { AdminUsers } from "../admin/users.js";
 import { Account } from "../auth/account.js";
 import { AskedMails } from "../auth/asked.js";
 import { Desk } from "../auth/desk.js";
+import { ApiKeys } from "../auth/keys.js";
 import { Landing, takeArrival } from "../auth/landing.js";
 import { MailedLinks } from "../auth/links.js";
 import { SecondFactors } from "../auth/mfa.js";
@@ -37,13 +39,17 @@ export interface Auth
     Calls<MailedLinks>,
     Calls<SecondFactors>,
     Calls<Account>,
+    Calls<ApiKeys>,
     Calls<Sessions>,
     Pick<Landing, "initialize"> {}
+
+/** All calls of operators. */
+export interface Admin extends Calls<AdminUsers>, Calls<AdminKeys> {}
 
 /** What a face builds on. */
 export interface Core {
   readonly auth: Auth;
-  readonly admin: Calls<AdminUsers>;
+  readonly admin: Admin;
   readonly desk: Desk;
   readonly gateway: Gateway;
   /** Stops timers and waits, leaves the other tabs, forgets listeners. The session stays stored. May be called twice. */
@@ -87,10 +93,11 @@ export function createCore(options: FluxbaseClientOptions): Core {
       ...links,
       ...new SecondFactors(desk),
       ...new Account(desk, links),
+      ...new ApiKeys(desk),
       ...new Sessions(desk, ticker),
       initialize: landing.initialize,
     },
-    admin: { ...new AdminUsers(gateway) },
+    admin: { ...new AdminUsers(gateway), ...new AdminKeys(gateway) },
     desk,
     gateway,
     dispose() {

@@ -1,9 +1,8 @@
 /** The second face: calls return `{data, error}` and never throw, in the shapes of supabase-js. */
 
-import type { AdminUsers } from "../admin/users.js";
 import type { SignOutScope, UserAttributes } from "../auth/requests.js";
 import type { Session, User } from "../auth/types.js";
-import { type Auth, type Calls, type Core, createCore } from "../core/core.js";
+import { type Admin, type Auth, type Calls, type Core, createCore } from "../core/core.js";
 import { type FluxbaseError, sessionMissing } from "../core/errors.js";
 import type { AuthListener, Subscribe, Subscription } from "../core/events.js";
 import { type ClientOptions, keyOption } from "../core/options.js";
@@ -70,7 +69,7 @@ class Shapes {
 export interface ResultAuth extends Omit<Settled<Auth>, keyof Shapes>, Calls<Shapes>, Calls<SupabaseNames> {}
 
 /** `client.admin` of {@link ResultClient}. */
-export interface ResultAdmin extends Settled<Calls<AdminUsers>> {}
+export interface ResultAdmin extends Settled<Admin> {}
 
 function resultAuth(core: Core): ResultAuth {
   const ours = settled(core.auth, {
@@ -87,7 +86,7 @@ function resultAuth(core: Core): ResultAuth {
  */
 export class ResultClient<DB = Loose> extends SchemaClient<Schema<DB, "public">, "results"> {
   readonly auth: ResultAuth;
-  /** What operators do to accounts; needs a service key, or a user with the permission. */
+  /** What operators do to accounts and keys; needs a service key, or a user with the permission. */
   readonly admin: ResultAdmin;
   readonly #core: Core;
 

@@ -1,7 +1,6 @@
 /** The first face: calls return values and throw typed errors. They are the core's own. */
 
-import type { AdminUsers } from "../admin/users.js";
-import { type Auth, type Calls, type Core, createCore } from "../core/core.js";
+import { type Admin, type Auth, type Core, createCore } from "../core/core.js";
 import type { FluxbaseClientOptions } from "../core/options.js";
 import { SchemaClient } from "../data/builder.js";
 import { run } from "../data/run.js";
@@ -12,7 +11,7 @@ import type { Loose, Schema, SchemaName } from "../data/types.js";
 export interface ValueAuth extends Auth {}
 
 /** `client.admin` of {@link FluxbaseClient}. */
-export interface ValueAdmin extends Calls<AdminUsers> {}
+export interface ValueAdmin extends Admin {}
 
 /**
  * A connection to a Fluxbase server. Methods return values and throw {@link FluxbaseError}s. `from` and `rpc` are about
@@ -21,7 +20,7 @@ export interface ValueAdmin extends Calls<AdminUsers> {}
  */
 export class FluxbaseClient<DB = Loose> extends SchemaClient<Schema<DB, "public">, "values"> {
   readonly auth: ValueAuth;
-  /** What operators do to accounts; needs a `serviceKey`, or a user with the permission. */
+  /** What operators do to accounts and keys; needs a `serviceKey`, or a user with the permission. */
   readonly admin: ValueAdmin;
   readonly #core: Core;
 

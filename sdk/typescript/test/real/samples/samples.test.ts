@@ -166,6 +166,28 @@ describe("the authentication page's service key", () => {
     expect(await connect().from("users").select("*")).toEqual([]);
     expect(await connect({ clientKey: undefined }).from("users").select("*")).toEqual([]);
   });
+
+  it("makes an API key, acts with it, and revokes it", async () => {
+    const client = await pageClient();
+    const words = placeholders();
+    const { user } = (await runSample("authentication/02-sign-up.ts", words, { client }, [
+      "user",
+    ])) as unknown as Signed;
+    const { key, id } = await runSample("authentication/23-create-api-key.ts", words, { client }, ["key", "id"]);
+    const first = await runSample("authentication/01-client.ts", placeholders(), {}, ["FluxbaseClient", "client"]);
+    made.push(first["client"] as FluxbaseClient);
+    const bound = { FluxbaseClient: first["FluxbaseClient"] };
+    const used = await runSample("authentication/24-use-api-key.ts", { ...words, "your-api-key": String(key) }, bound, [
+      "client",
+    ]);
+    const job = used["client"] as FluxbaseClient;
+    made.push(job);
+    expect((await job.auth.getCurrentUser())?.id).toBe(user.id);
+    const bindings = { client, key_id: id };
+    const { keys } = await runSample("authentication/25-manage-api-keys.ts", words, bindings, ["keys"]);
+    expect(keys).toMatchObject([{ id, name: "Production API" }]);
+    expect(await refusal(() => job.auth.getCurrentUser())).toMatchObject({ code: "invalid_key" });
+  });
 });
 
 const DIGEST_OF_PASSWORD = "$2a$10$whk.qkFLdvrhNZWtKZDlu.mAe24Macwn2sdThCWSMfEfkfB.F9AZq";

@@ -1,0 +1,3 @@
+// Manage keys
+const keys = await client.auth.listApiKeys();
+await client.auth.revokeApiKey(key_id);
