@@ -201,13 +201,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if err := dataapi.CheckPreRequest(ctx, s.db.Single(), c.Data.PreRequest); err != nil {
 		return err //nolint:wrapcheck // says what it is about
 	}
-	data := &dataapi.Service{
-		DB: s.db, Catalog: s.catalog, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
-		Limits: limits(c.Data), PreRequest: c.Data.PreRequest, MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
-		Aggregates: c.Data.Aggregates, Development: c.Environment == config.Development,
-		Rollback: strings.HasPrefix(c.Data.TxEnd, "rollback"), TxOverride: strings.HasSuffix(c.Data.TxEnd, "allow-override"),
-		IsolationOverride: c.Data.IsolationOverride, PlanEnabled: c.Data.PlanEnabled,
-	}
+	data := dataOf(c, s.db, s.catalog)
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
 	if err := s.work(ctx, values); err != nil {
 		return err
@@ -241,7 +235,11 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if s.limits, err = newLimits(c, s.db, s.jobs, s.logger, now); err != nil {
 		return err
 	}
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), rest.New(data, signer).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), s.Keys.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(s.health))
+	routes := concat(
+		people.Routes(), own.Routes(), links.Routes(), rest.New(data, signer).Routes(),
+		operators.Routes(), transfers.Routes(), s.Keys.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(),
+		explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), signer.Routes(), healthRoutes(s.health),
+	)
 	s.Routes, err = describe(ctx, s.db, routes)
 	if err != nil {
 		return err
