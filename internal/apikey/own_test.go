@@ -219,6 +219,11 @@ func TestSomebodyElsesKey(t *testing.T) {
 	expect(t, "again", s.Do("DELETE", path, p.Access, ""), 404, "key_not_found")
 	var actors string
 	s.DB.Scan(t, `select string_agg(action || ' ' || actor_kind || ' ' || actor_id, ', ' order by sequence) from auth.audit_log where target_id = $1`, []any{made.ID}, &actors)
+	var scopes string
+	s.DB.Scan(t, `select details->>'scopes' from auth.audit_log where target_id = $1 and action = 'user.api_key_created'`, []any{made.ID}, &scopes)
+	if scopes != "tables:read tables:write rpc:execute" {
+		t.Errorf("recorded scopes: %q", scopes)
+	}
 	if want := "user.api_key_created user " + p.ID + ", user.api_key_revoked user " + p.ID; actors != want {
 		t.Errorf("%s", actors)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -82,7 +81,7 @@ type claims struct {
 	UserID      id.User        `json:"user_id"`
 	TokenType   string         `json:"token_type"` // "api_key"
 	KeyID       id.Key         `json:"api_key_id"`
-	Scope       string         `json:"scope"` // separated by spaces (RFC 6749, section 3.3)
+	Scope       string         `json:"scope"` // principal.ScopeText
 	Email       string         `json:"email,omitzero"`
 	Role        principal.Role `json:"role"`
 	AAL         string         `json:"aal"`
@@ -104,12 +103,8 @@ func (f *found) principal() (*principal.Principal, error) {
 		return p, nil
 	case API:
 	}
-	words := make([]string, len(f.scopes))
-	for i, scope := range f.scopes {
-		words[i] = string(scope)
-	}
 	payload, err := json.Marshal(claims{
-		Subject: f.user, UserID: f.user, TokenType: "api_key", KeyID: f.id, Scope: strings.Join(words, " "), Email: f.email,
+		Subject: f.user, UserID: f.user, TokenType: "api_key", KeyID: f.id, Scope: principal.ScopeText(f.scopes), Email: f.email,
 		Role: principal.Authenticated, AAL: apiAAL, AMR: []string{}, IsAnonymous: f.anonymous, AppMetadata: f.appMetadata,
 	})
 	if err != nil {

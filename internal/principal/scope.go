@@ -1,6 +1,9 @@
 package principal
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Scope is something that an API key of a user may be good for.
 type Scope string
@@ -20,6 +23,15 @@ const AnyScope Scope = "*"
 // Scopes returns every scope there is.
 func Scopes() []Scope {
 	return []Scope{ReadTables, WriteTables, CallFunctions, Realtime, InvokeFunctions}
+}
+
+// ScopeText is scopes separated by spaces (RFC 6749, section 3.3).
+func ScopeText(scopes []Scope) string {
+	words := make([]string, len(scopes))
+	for i, s := range scopes {
+		words[i] = string(s)
+	}
+	return strings.Join(words, " ")
 }
 
 // ByAPIKey says that the principal is a user by an API key of theirs, and not by

@@ -37,7 +37,7 @@ func (s *Service) CreateKey(ctx context.Context, p *principal.Principal, n apike
 		if err := s.noticeOf(ctx, q, p, mail.APIKeyCreated, from); err != nil {
 			return err
 		}
-		return audit.Write(ctx, q, login.By(p.User, from).Did(audit.APIKeyCreated, "key", id.UUID(made.ID), "name", made.Name))
+		return audit.Write(ctx, q, login.By(p.User, from).Did(audit.APIKeyCreated, "key", id.UUID(made.ID), "name", made.Name, "scopes", principal.ScopeText(made.Scopes)))
 	})
 	return made, err
 }
