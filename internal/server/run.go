@@ -55,6 +55,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		background.Go(func() { s.certificates.Run(working) })
 	}
 
+	s.begin(ctx)
 	h := s.httpServer()
 	failed := make(chan error, 1)
 	go func() { failed <- s.serve(h, listener) }()
@@ -104,4 +105,17 @@ func (s *Server) watch(ctx context.Context) {
 		postgres.Watcher{Channel: encryption.Channel, Notified: s.encryption.Notified},
 		postgres.Watcher{Channel: catalog.Channel, Notified: s.catalog.Notified, Poll: s.catalog.Poll, Every: time.Second},
 	)
+}
+
+// beginning is how long the first requests wait for the job queue.
+const beginning = 2 * time.Second
+
+// begin waits until the server is ready, so that the first answer does not say
+// that it is not. Where that takes too long the answers say so.
+func (s *Server) begin(ctx context.Context) {
+	select {
+	case <-s.jobs.Begun():
+	case <-ctx.Done():
+	case <-time.After(beginning):
+	}
 }
