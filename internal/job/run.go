@@ -80,6 +80,7 @@ func (s *Service) Run(ctx context.Context) {
 		}
 	}
 	s.measured.started.Store(true)
+	s.began.Do(func() { close(s.begun) })
 	defer s.measured.started.Store(false)
 	<-ctx.Done()
 	select {
@@ -88,6 +89,9 @@ func (s *Service) Run(ctx context.Context) {
 		s.logger.ErrorContext(ctx, "jobs do not end; another instance will run them again")
 	}
 }
+
+// Begun is closed once Run works the queue.
+func (s *Service) Begun() <-chan struct{} { return s.begun }
 
 // quiet passes on what River logs, with its news lowered to the level of
 // debugging.
