@@ -90,7 +90,7 @@ func diagnosePolicies(ctx context.Context, c *config.Config, db *postgres.DB) []
 	}
 	if len(found) == 0 {
 		_, _, notices := lint.Summary(linted)
-		found = append(found, telemetry.Finding{Severity: telemetry.Fine, Subject: subject, Detail: fmt.Sprintf("Nothing wrong with them; %d notices (fluxbase-cli rls lint).", notices)})
+		found = append(found, telemetry.Finding{Severity: telemetry.Fine, Subject: subject, Detail: fmt.Sprintf("Nothing wrong with them; notices: %d (fluxbase-cli rls lint).", notices)})
 	}
 	return found
 }
