@@ -6,6 +6,7 @@ STEP := sh scripts/step
 SDK := sdk/typescript
 LINTER := .cache/golangci-lint
 VAULT := .cache/vault
+PEBBLE := .cache/pebble
 BOUNDED := $(shell command -v timeout >/dev/null 2>&1 && echo timeout 1800)
 
 .PHONY: help run build sdk test check bench fuzz generate lint vuln sdk-deps clean
@@ -30,6 +31,7 @@ test: ## Install what tests need and run everything that CI runs
 	@$(STEP) "Redis" sh scripts/need-redis
 	@$(STEP) "build" $(MAKE) --no-print-directory build
 	@$(STEP) "Vault" $(MAKE) --no-print-directory $(VAULT)
+	@$(STEP) "Pebble" $(MAKE) --no-print-directory $(PEBBLE)
 	@$(STEP) "generated files are up to date" sh scripts/generated
 	@$(STEP) "lint" $(MAKE) --no-print-directory lint
 	@$(STEP) "Go tests" sh scripts/test-go
@@ -68,6 +70,12 @@ $(VAULT): tools/vault/go.mod tools/vault/go.sum tools/vault/main.go
 	@mkdir -p .cache
 	@CGO_ENABLED=0 $(BOUNDED) go build -C tools/vault -trimpath -ldflags "-s -w" -o ../../$(VAULT) .
 	@touch $(VAULT)
+
+$(PEBBLE): tools/pebble/go.mod tools/pebble/go.sum tools/pebble/main.go
+	@echo "    building Pebble (once)"
+	@mkdir -p .cache
+	@CGO_ENABLED=0 $(BOUNDED) go build -C tools/pebble -trimpath -ldflags "-s -w" -o ../../$(PEBBLE) .
+	@touch $(PEBBLE)
 
 vuln: ## Look for known vulnerabilities (needs the network)
 	@go tool -modfile=tools/go.mod govulncheck ./...

@@ -132,7 +132,7 @@ func (b *rig) measure(ctx context.Context, out io.Writer, results *Results) erro
 		}
 	}
 	for _, step := range []func(context.Context, io.Writer, *Results) error{
-		b.storms, b.policyHelper, b.apiKeys, b.planning, b.footprint, b.wrongPasswords, b.scale, b.cleanUp, b.sealing, b.reEncryption, b.requestsMeanwhile, b.limits,
+		b.storms, b.slow, b.policyHelper, b.apiKeys, b.planning, b.footprint, b.wrongPasswords, b.scale, b.cleanUp, b.sealing, b.reEncryption, b.requestsMeanwhile, b.limits,
 	} {
 		if err := step(ctx, out, results); err != nil {
 			return err

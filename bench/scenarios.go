@@ -29,7 +29,7 @@ func known() []string {
 	for _, s := range scenarios {
 		names = append(names, s.name)
 	}
-	return append(names, "storm", "wrong-passwords", "scale", "clean-up",
+	return append(names, "storm", "slow", "wrong-passwords", "scale", "clean-up",
 		"policy-helper", "api-key", "planning", "transactions", "idle", "sealing", "re-encryption", "requests-during-re-encryption", "limits")
 }
 

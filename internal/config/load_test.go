@@ -87,7 +87,8 @@ func TestDefaults(t *testing.T) {
 		Environment: Production,
 		Log:         Log{Level: "info", Format: "auto"},
 		Server: Server{
-			Address: "127.0.0.1:8080", MaxBodySize: 1 << 20, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+			Address: "127.0.0.1:8080", MaxBodySize: 1 << 20, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, MinBodyRate: 1 << 10, MaxConnectionsPerAddress: 1000,
+			TLS:          TLS{ACME: ACME{DirectoryURL: "https://acme-v02.api.letsencrypt.org/directory"}},
 			WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, ShutdownTimeout: 15 * time.Second,
 		},
 		Database: Database{MaxConnections: 10, DataDir: ".fluxbase", StatementTimeout: 10 * time.Second, Pooler: "none"},

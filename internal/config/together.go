@@ -1,7 +1,9 @@
 package config
 
 import (
+	"net/url"
 	"regexp"
+	"slices"
 
 	"github.com/fluxbase/fluxbase/internal/config/setting"
 )
@@ -33,6 +35,7 @@ func (c *Config) together(r *setting.Reading) {
 	if e.ActiveKeyVersion != 0 && e.Provider == ProviderLocal && !e.KeyRotation.Enabled && !c.hasVersion(e.ActiveKeyVersion) {
 		r.Refuse(c.place(active), active, "has no key: no place gives a key of that version, and key_rotation, which could have generated one, is not enabled")
 	}
+	c.listening(r)
 	if c.RateLimit.Backend == BackendRedis {
 		if p, wrong := r.Unfit["ratelimit.redis.url"]; wrong && c.Source("ratelimit.redis.url") == setting.FromDefault {
 			r.Problems = append(r.Problems, p)
@@ -45,6 +48,37 @@ func (c *Config) together(r *setting.Reading) {
 				r.Problems = append(r.Problems, p)
 			}
 		}
+	}
+}
+
+// listening refuses a listener that could not work, or that would believe everybody.
+func (c *Config) listening(r *setting.Reading) {
+	s := c.Server
+	refuse := func(key, detail string) { r.Refuse(c.place(key), key, detail) }
+	if s.ProxyProtocol && len(s.TrustedProxies) == 0 {
+		refuse("server.proxy_protocol", "needs server.trusted_proxies: nobody else may say whose a connection is")
+	}
+	if (s.TLS.CertFile == "") != (s.TLS.KeyFile == "") {
+		refuse("server.tls.cert_file", "and server.tls.key_file go together")
+	}
+	if !s.TLS.Enabled() {
+		if s.TLS.RedirectAddress != "" {
+			refuse("server.tls.redirect_address", "leads to https, which needs server.tls.cert_file or server.tls.acme.domains")
+		}
+		return
+	}
+	if isPlainHTTP(c.PublicURL) {
+		refuse("public_url", "is http, and server.tls makes it https")
+	}
+	a := s.TLS.ACME
+	if len(a.Domains) == 0 {
+		return
+	}
+	if !a.AcceptTerms {
+		refuse("server.tls.acme.accept_terms", "is not true: read the authority's terms of service and accept them")
+	}
+	if u, err := url.Parse(c.PublicURL); err == nil && c.PublicURL != "" && !slices.Contains(a.Domains, u.Hostname()) {
+		refuse("server.tls.acme.domains", "lacks the name in public_url")
 	}
 }
 

@@ -211,7 +211,7 @@ func TestMediaOfBodies(t *testing.T) {
 		{`{"id":1}`, []string{"Content-Encoding", "identity", "Content-Type", "application/vnd.api+json;charset=utf-8"}, 201},
 	} {
 		a := s.Do("POST", notes, p.Access, c.body, c.fields...)
-		if a.Status != c.status || c.status == 415 && a.Code() != "PGRST107" {
+		if a.Status != c.status || c.status == 415 && a.Code() != "PGRST107" && a.Code() != "unsupported_content_encoding" {
 			t.Errorf("%q: %d %s", c.fields, a.Status, a.Body)
 		}
 	}

@@ -255,7 +255,7 @@ func TestSlowClientsHoldNothing(t *testing.T) {
 	if s.DB.Scan(t, `select count(*) from pg_stat_activity where datname = current_database() and usename = 'fluxbase_user' and xact_start is not null`, nil, &open); open != 0 {
 		t.Errorf("%d transactions are open", open)
 	}
-	if a := <-slow; a.Status != 400 || a.Code() != "PGRST102" { // read_timeout
+	if a := <-slow; a.Status != 408 || a.Code() != "body_too_slow" { // read_timeout
 		t.Errorf("the one who stalls: %d %s", a.Status, a.Body)
 	}
 	_ = finish.Close()
@@ -295,9 +295,9 @@ func TestBodiesThatAreNotWhatTheySay(t *testing.T) {
 	p := s.SignUp()
 	head := head(p)
 	for name, c := range map[string]struct{ text, want string }{
-		"shorter than it says":      {head + "Content-Length: 100\r\n\r\n{\"id\":1}", "HTTP/1.1 400 Bad Request"},
+		"shorter than it says":      {head + "Content-Length: 100\r\n\r\n{\"id\":1}", "HTTP/1.1 408 Request Timeout"},
 		"longer than it says":       {head + "Content-Length: 8\r\n\r\n{\"id\":1},{\"id\":2}", "HTTP/1.1 201 Created"},
-		"cut chunks":                {head + "Transfer-Encoding: chunked\r\n\r\n8\r\n{\"id\":2}\r\nz", "HTTP/1.1 400 Bad Request"},
+		"cut chunks":                {head + "Transfer-Encoding: chunked\r\n\r\n8\r\n{\"id\":2}\r\nz", "HTTP/1.1 408 Request Timeout"},
 		"chunks":                    {head + "Transfer-Encoding: chunked\r\n\r\n4\r\n{\"id\r\n4\r\n\":3}\r\n0\r\n\r\n", "HTTP/1.1 201 Created"},
 		"spaces":                    {head + "Content-Length: 2000000000\r\n\r\n" + strings.Repeat(" ", 1<<20), "HTTP/1.1 413 Request Entity Too Large"},
 		"a row":                     {head + "Content-Length: 30000000\r\n\r\n{\"body\":\"" + strings.Repeat("x", 1<<20), "HTTP/1.1 413 Request Entity Too Large"},

@@ -35,6 +35,7 @@ const (
 	Timeout                      // the work took longer than it may
 	OutOfRange                   // a range of rows that there are not
 	Precondition                 // the resource is not in the state that the request names
+	TooSlow                      // the caller did not send what it announced in time
 )
 
 // Field is one fault in the input: Pointer is an RFC 6901 JSON pointer into

@@ -11,6 +11,8 @@ package outbound
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -25,10 +27,11 @@ import (
 // Options are what one client may do. The zero value is a client that may do
 // little: its fields say how little.
 type Options struct {
-	AllowPrivate bool          // reach addresses that are not of the public Internet, this machine's included
-	Timeout      time.Duration // of a request, until its body has been read. Default 10 s
-	MaxBody      int64         // of an answer, in bytes, decompressed. Default 1 MiB
-	Redirects    int           // to follow, never from https to http. Default none: the redirect is the answer
+	AllowPrivate bool           // reach addresses that are not of the public Internet, this machine's included
+	Timeout      time.Duration  // of a request, until its body has been read. Default 10 s
+	MaxBody      int64          // of an answer, in bytes, decompressed. Default 1 MiB
+	Roots        *x509.CertPool // that servers are trusted by. Default the system's
+	Redirects    int            // to follow, never from https to http. Default none: the redirect is the answer
 }
 
 // ErrAddress means that an address is not one that the client may reach.
@@ -59,6 +62,7 @@ func newClient(o Options, resolver *net.Resolver) *http.Client {
 		Timeout: o.Timeout,
 		Transport: &transport{maxBody: o.MaxBody, next: &http.Transport{
 			DialContext: dialer.DialContext, Proxy: nil,
+			TLSClientConfig:     &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 			MaxIdleConns: 16, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
 		}},

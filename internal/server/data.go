@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"strings"
 
+	"github.com/fluxbase/fluxbase/internal/catalog"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dataapi"
 	"github.com/fluxbase/fluxbase/internal/postgres"
@@ -32,4 +34,15 @@ func diagnoseData(ctx context.Context, c *config.Config, db *postgres.DB) []tele
 		return []telemetry.Finding{{Severity: telemetry.Problem, Subject: subject, Detail: err.Error(), Fix: "Create the function, or change data.pre_request."}}
 	}
 	return nil
+}
+
+// dataOf is the data API as it is configured.
+func dataOf(c *config.Config, db *postgres.DB, tables *catalog.Service) *dataapi.Service {
+	return &dataapi.Service{
+		DB: db, Catalog: tables, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
+		Limits: limits(c.Data), PreRequest: c.Data.PreRequest, MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
+		Aggregates: c.Data.Aggregates, Development: c.Environment == config.Development,
+		Rollback: strings.HasPrefix(c.Data.TxEnd, "rollback"), TxOverride: strings.HasSuffix(c.Data.TxEnd, "allow-override"),
+		IsolationOverride: c.Data.IsolationOverride, PlanEnabled: c.Data.PlanEnabled,
+	}
 }

@@ -29,7 +29,7 @@ var kinds = map[string]fault.Kind{
 	"Internal": fault.Internal, "Invalid": fault.Invalid, "Unauthenticated": fault.Unauthenticated, "Forbidden": fault.Forbidden,
 	"NotFound": fault.NotFound, "Conflict": fault.Conflict, "MethodNotAllowed": fault.MethodNotAllowed, "NotAcceptable": fault.NotAcceptable,
 	"Ambiguous": fault.Ambiguous, "Misbehaved": fault.Misbehaved, "TooLarge": fault.TooLarge, "UnsupportedMedia": fault.UnsupportedMedia,
-	"TooMany": fault.TooMany, "Unavailable": fault.Unavailable, "Timeout": fault.Timeout, "OutOfRange": fault.OutOfRange, "Precondition": fault.Precondition,
+	"TooMany": fault.TooMany, "Unavailable": fault.Unavailable, "Timeout": fault.Timeout, "OutOfRange": fault.OutOfRange, "Precondition": fault.Precondition, "TooSlow": fault.TooSlow,
 }
 
 // codesIn returns the codes that the sources make faults of, each with its kinds.

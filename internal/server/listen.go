@@ -18,7 +18,11 @@ func Listen(ctx context.Context, c *config.Config) (net.Listener, error) {
 		return nil, fmt.Errorf("listening: %w (another address: --address 127.0.0.1:0 picks a free port)", err)
 	}
 	if c.PublicURL == "" {
-		c.PublicURL = (&url.URL{Scheme: "http", Host: reachable(listener.Addr())}).String()
+		scheme := "http"
+		if c.Server.TLS.Enabled() {
+			scheme = "https"
+		}
+		c.PublicURL = (&url.URL{Scheme: scheme, Host: reachable(listener.Addr())}).String()
 	}
 	return listener, nil
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/session"
-	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
 
 // maxHeader is the most bytes of the request line and the header of a request.
@@ -25,7 +24,7 @@ const maxHeader = 32 << 10
 // and closes the database. The listener is closed in any case.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	defer s.close(ctx)
-	admin, err := s.listenAdmin(ctx)
+	besides, err := s.openBeside(ctx)
 	if err != nil {
 		_ = listener.Close()
 		return err
@@ -48,23 +47,35 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		})
 		s.rotation.Wait()
 	})
-	background.Go(func() { s.serveAdmin(watching, admin) })
-	background.Go(func() { logPolicies(working, s.linter, s.logger) })
-
-	c := s.config.Server
-	h := &http.Server{
-		Handler: s.Handler, ReadHeaderTimeout: c.ReadHeaderTimeout, ReadTimeout: c.ReadTimeout,
-		WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	for _, b := range besides {
+		background.Go(func() { b.serve(watching, s.logger) })
 	}
+	background.Go(func() { logPolicies(working, s.linter, s.logger) })
+	if s.certificates != nil {
+		background.Go(func() { s.certificates.Run(working) })
+	}
+
+	h := s.httpServer()
 	failed := make(chan error, 1)
-	go func() { failed <- h.Serve(listener) }()
+	go func() { failed <- s.serve(h, listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
 	s.health.Drain()
+	if err := s.drain(ctx, h, failed); err != nil {
+		return err
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+// drain goes on serving for a while, and then lets requests in flight finish.
+func (s *Server) drain(ctx context.Context, h *http.Server, failed chan error) error {
+	c := s.config.Server
 	s.logger.InfoContext(ctx, "stopping", slog.Duration("delay", c.ShutdownDelay), slog.Duration("grace", c.ShutdownTimeout))
 	s.linger(failed)
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
@@ -72,9 +83,6 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	if err := h.Shutdown(draining); err != nil {
 		_ = h.Close()
 		return fmt.Errorf("requests were still running after %s: %w", c.ShutdownTimeout, err)
-	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving: %w", err)
 	}
 	return nil
 }
@@ -86,36 +94,6 @@ func (s *Server) linger(failed chan error) {
 	case err := <-failed:
 		failed <- err
 	case <-time.After(s.config.Server.ShutdownDelay):
-	}
-}
-
-// listenAdmin opens the admin listener; nil if there is to be none.
-func (s *Server) listenAdmin(ctx context.Context) (net.Listener, error) {
-	address := s.config.Server.AdminAddress
-	if address == "" {
-		return nil, nil //nolint:nilnil // none was asked for
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listening for the admin: %w", err)
-	}
-	s.logger.InfoContext(ctx, "admin listener", slog.String("address", l.Addr().String()))
-	return l, nil
-}
-
-// serveAdmin serves whoever runs the server, on a listener of its own.
-func (s *Server) serveAdmin(ctx context.Context, listener net.Listener) {
-	if listener == nil {
-		return
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", telemetry.MetricsHandler(s.metrics, s.logger))
-	mux.Handle("GET /livez", s.Handler)
-	mux.Handle("GET /readyz", s.Handler)
-	h := &http.Server{Handler: mux, ReadHeaderTimeout: s.config.Server.ReadHeaderTimeout, ReadTimeout: time.Minute, WriteTimeout: time.Minute}
-	context.AfterFunc(ctx, func() { _ = h.Close() })
-	if err := h.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		s.logger.ErrorContext(ctx, "the admin listener ended", slog.Any("error", err))
 	}
 }
 

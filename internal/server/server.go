@@ -20,12 +20,14 @@ import (
 	"github.com/fluxbase/fluxbase/internal/audit"
 	"github.com/fluxbase/fluxbase/internal/authn"
 	"github.com/fluxbase/fluxbase/internal/catalog"
+	"github.com/fluxbase/fluxbase/internal/certificate"
 	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/dataapi"
 	"github.com/fluxbase/fluxbase/internal/dataapi/rest"
 	"github.com/fluxbase/fluxbase/internal/doctor"
 	"github.com/fluxbase/fluxbase/internal/encryption"
 	"github.com/fluxbase/fluxbase/internal/job"
+	"github.com/fluxbase/fluxbase/internal/listener"
 	"github.com/fluxbase/fluxbase/internal/login"
 	"github.com/fluxbase/fluxbase/internal/login/account"
 	"github.com/fluxbase/fluxbase/internal/login/page"
@@ -76,6 +78,10 @@ type Server struct {
 	catalog    *catalog.Service
 	linter     *lint.Service
 	limits     *rateLimits // nil if there are none
+
+	gate         *listener.Gate
+	certificates certificate.Source // nil if the server speaks plain HTTP
+	acme         *certificate.ACME  // of them; nil if none are ordered
 }
 
 // New migrates the database, loads what has to be in memory, and assembles the
@@ -195,13 +201,7 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if err := dataapi.CheckPreRequest(ctx, s.db.Single(), c.Data.PreRequest); err != nil {
 		return err //nolint:wrapcheck // says what it is about
 	}
-	data := &dataapi.Service{
-		DB: s.db, Catalog: s.catalog, Schemas: c.Data.Schemas, AllowWithoutRLS: set(c.Data.AllowWithoutRLS),
-		Limits: limits(c.Data), PreRequest: c.Data.PreRequest, MaxRow: int64(c.Server.MaxBodySize), MaxBody: int64(c.Data.MaxBodySize),
-		Aggregates: c.Data.Aggregates, Development: c.Environment == config.Development,
-		Rollback: strings.HasPrefix(c.Data.TxEnd, "rollback"), TxOverride: strings.HasSuffix(c.Data.TxEnd, "allow-override"),
-		IsolationOverride: c.Data.IsolationOverride, PlanEnabled: c.Data.PlanEnabled,
-	}
+	data := dataOf(c, s.db, s.catalog)
 	secrets := &secret.Service{DB: s.db, Values: values, Now: now}
 	if err := s.work(ctx, values); err != nil {
 		return err
@@ -235,7 +235,11 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	if s.limits, err = newLimits(c, s.db, s.jobs, s.logger, now); err != nil {
 		return err
 	}
-	routes := concat(people.Routes(), own.Routes(), links.Routes(), rest.New(data, signer).Routes(), operators.Routes(), transfers.Routes(), explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), s.Keys.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(), signer.Routes(), healthRoutes(s.health))
+	routes := concat(
+		people.Routes(), own.Routes(), links.Routes(), rest.New(data, signer).Routes(),
+		operators.Routes(), transfers.Routes(), s.Keys.Routes(), secrets.Routes(), s.rotation.Routes(), s.mail.Routes(), mailbox.Routes(), s.audit.Routes(),
+		explaining(c, s.db, sessions, now).Routes(), s.linter.Routes(), describing(c, s.db).Routes(), signer.Routes(), healthRoutes(s.health),
+	)
 	s.Routes, err = describe(ctx, s.db, routes)
 	if err != nil {
 		return err
@@ -247,8 +251,12 @@ func (s *Server) assemble(ctx context.Context, values *sealed.Service, now func(
 	return s.measure(ctx, passwords, people.SignIns, frame)
 }
 
-// work makes the job queue and what is done by it alone.
+// work makes what requests come through, and the job queue with what is done by
+// it alone.
 func (s *Server) work(ctx context.Context, values *sealed.Service) (err error) {
+	if err := s.openTransport(values, time.Now); err != nil {
+		return err
+	}
 	if s.jobs, s.webhooks, err = outgoing(s.config, s.background, values, s.logger); err != nil {
 		return err
 	}
@@ -262,7 +270,7 @@ func (s *Server) frame(a *authn.Authenticator, now func() time.Time) *web.Server
 	c := s.config.Server
 	frame := &web.Server{
 		Authenticate: a.Request, Logger: s.logger, Now: now,
-		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout * 9 / 10, TrustedProxies: c.TrustedProxies,
+		MaxBody: int64(c.MaxBodySize), Deadline: c.WriteTimeout * 9 / 10, MinRate: int64(c.MinBodyRate), TrustedProxies: c.TrustedProxies,
 		LocalClients: s.config.Environment == config.Development,
 		Headers:      headers(s.config),
 		AllowOrigin:  origins(s.config),

@@ -32,7 +32,10 @@ func (s *Server) healthOf(now func() time.Time) *telemetry.Health {
 // measure registers what the parts count, and sends it to whoever collects it.
 func (s *Server) measure(ctx context.Context, passwords *password.Service, signIns *login.SignIns, frame *web.Server) error {
 	parts := []prometheus.Collector{
-		frame, signIns, passwords.Pool, s.rotation, s.mail, s.jobs, s.audit.Metrics(), postgres.Pools{"owner": s.db, "background": s.background},
+		frame, s.gate, signIns, passwords.Pool, s.rotation, s.mail, s.jobs, s.audit.Metrics(), postgres.Pools{"owner": s.db, "background": s.background},
+	}
+	if s.certificates != nil {
+		parts = append(parts, s.certificates)
 	}
 	if passwords.Breaches != nil {
 		parts = append(parts, passwords.Breaches)

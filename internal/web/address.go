@@ -39,7 +39,7 @@ var forwarding = []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"}
 // address that is nobody's on the Internet; local says that these are somebody's
 // own all the same, as on the machine of a developer.
 func sharedAddress(r *http.Request, address netip.Addr, trusted []netip.Prefix, local bool) bool {
-	if within(address, trusted) || !local && !global(address) {
+	if within(address, trusted) || !local && !Global(address) {
 		return true
 	}
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && within(peer.Addr().Unmap().WithZone(""), trusted) {
@@ -56,9 +56,9 @@ func sharedAddress(r *http.Request, address netip.Addr, trusted []netip.Prefix, 
 // carrierGrade is shared between a provider and its customers (RFC 6598).
 var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
 
-// global says whether an address is neither of this machine nor of a network
+// Global says whether an address is neither of this machine nor of a network
 // that has addresses of its own.
-func global(address netip.Addr) bool {
+func Global(address netip.Addr) bool {
 	return address.IsGlobalUnicast() && !address.IsPrivate() && !carrierGrade.Contains(address)
 }
 

@@ -4,11 +4,12 @@ import "net/http"
 
 // origin tells browsers whether a page of another origin may read the answer, and
 // says so. Credentials are bearer tokens and never cookies, so none are allowed
-// to travel by themselves.
-func (s *Server) origin(h http.Header, r *http.Request) (allowed bool) {
+// to travel by themselves. The origin null is that of any sandboxed frame, and
+// nobody's.
+func (s *Server) origin(h http.Header, r *http.Request, same bool) (allowed bool) {
 	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
-	if origin == "" || s.AllowOrigin == nil || !s.AllowOrigin(origin) {
+	if same || origin == "" || origin == "null" || len(r.Header["Origin"]) > 1 || s.AllowOrigin == nil || !s.AllowOrigin(origin) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", origin)

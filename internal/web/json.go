@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -103,16 +104,25 @@ func ReadJSON(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	body, err := io.ReadAll(r.Body)
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, fault.Newf(fault.TooLarge, "body_too_large", "The body is larger than %d bytes.", tooLarge.Limit)
-	}
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "incomplete_body", "The body ended too early.").Because(err)
+		return nil, BodyFault(err)
 	}
 	if err := checkSyntax(body); err != nil {
 		return nil, err
 	}
 	return body, nil
+}
+
+// BodyFault says what happened to a body on its way: it is too large, too slow,
+// or not whole.
+func BodyFault(err error) error {
+	if over, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge(over.Limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fault.New(fault.TooSlow, "body_too_slow", "The body did not come in time.").Because(err)
+	}
+	return fault.New(fault.Invalid, "incomplete_body", "The body ended too early.").Because(err)
 }
 
 func checkMedia(r *http.Request) error {

@@ -81,6 +81,11 @@ type Route struct {
 	// in which nothing of them moves. See Upload and Download.
 	Stream bool
 
+	// SameOrigin keeps pages of other origins from reading the answers of the
+	// route's path, whichever may read the others: for pages that people are sent
+	// to, where an answer is for the eyes of who looks at it.
+	SameOrigin bool
+
 	// Limits names the limits that requests count against besides those of their
 	// caller; empty is none. Unlimited is for what is asked by those who watch over
 	// the server, and counts against nothing.

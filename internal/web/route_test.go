@@ -79,3 +79,41 @@ func TestOperatorsQueriesAreStrict(t *testing.T) {
 		}
 	}
 }
+
+// TestRoutesForOtherMethods: a path may answer for its methods itself, and for
+// those that it has no route for. Browsers are answered all the same.
+func TestRoutesForOtherMethods(t *testing.T) {
+	t.Parallel()
+	s := site(t)
+	s.AllowOrigin = isFriend
+	for method, says := range map[string]string{http.MethodGet: "get", http.MethodOptions: "own", "": "other"} {
+		s.routes = append(s.routes, Route{Method: method, Path: "/own", Serve: func(w http.ResponseWriter, _ *http.Request, _ *Call) error {
+			w.Header().Set("X-Says", says)
+			return nil
+		}})
+	}
+	for _, c := range []struct {
+		method  string
+		headers []string
+		says    string
+		allow   string
+	}{
+		{http.MethodGet, nil, "get", ""},
+		{http.MethodHead, nil, "get", ""},
+		{http.MethodOptions, nil, "own", ""},
+		{http.MethodPut, nil, "other", ""},
+		{"LINK", nil, "other", ""},
+		{http.MethodOptions, []string{"Origin", friend}, "own", ""},
+		{http.MethodOptions, []string{"Origin", friend, "Access-Control-Request-Method", "GET"}, "", "GET, HEAD, OPTIONS"},
+		{http.MethodOptions, []string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}, "", "GET, HEAD, OPTIONS"},
+	} {
+		w := s.do(c.method, "/own", c.headers...)
+		if w.Header().Get("X-Says") != c.says || w.Header().Get("Allow") != c.allow {
+			t.Errorf("%s %q: %v", c.method, c.headers, w.Header())
+		}
+	}
+	s.fail = fault.New(fault.Unauthenticated, "invalid_token", "")
+	if w := s.do(http.MethodOptions, "/own"); w.Code != http.StatusUnauthorized {
+		t.Errorf("with a bad credential: %d", w.Code)
+	}
+}

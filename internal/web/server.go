@@ -41,11 +41,12 @@ type Server struct {
 	Now            func() time.Time
 	MaxBody        int64 // bytes
 	Deadline       time.Duration
+	MinRate        int64 // of a body of any length, in bytes a second, on average after Deadline; 0 is any
 	TrustedProxies []netip.Prefix
-	LocalClients   bool              // loopback and private addresses are those of clients, and not of what forwards for them
-	Headers        map[string]string // set on every answer
-	AllowOrigin    func(origin string) bool
-	Limits         Limits // nil is none
+	LocalClients   bool                     // loopback and private addresses are those of clients, and not of what forwards for them
+	Headers        map[string][]string      // set on every answer
+	AllowOrigin    func(origin string) bool // never asked about null
+	Limits         Limits                   // nil is none
 
 	// Tracer makes the spans of requests; nil is none. TrustTraceparent lets
 	// whoever sends a request decide which trace it belongs to, and whether that
@@ -64,8 +65,8 @@ type Server struct {
 func (s *Server) Handler(routes []Route) http.Handler {
 	s.observed = s.newObserved()
 	s.fields = make(map[string][]string, len(s.Headers))
-	for name, value := range s.Headers {
-		s.fields[http.CanonicalHeaderKey(name)] = slices.Clip([]string{value})
+	for name, values := range s.Headers {
+		s.fields[http.CanonicalHeaderKey(name)] = slices.Clip(slices.Clone(values))
 	}
 	byPath := map[string]map[string]Route{}
 	for _, r := range routes {
@@ -89,7 +90,7 @@ func (s *Server) Handler(routes []Route) http.Handler {
 	}
 	nothing := s.resource(nil)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != clean(r.URL.Path) { // ServeMux would redirect, past everything that serve does
+		if r.RequestURI == "*" || r.URL.Path != clean(r.URL.Path) { // ServeMux would redirect or refuse, past everything that serve does
 			nothing.ServeHTTP(w, r)
 			return
 		}
@@ -117,6 +118,10 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 	if get, ok := methods[http.MethodGet]; ok {
 		methods[http.MethodHead] = get
 	}
+	var same bool
+	for _, route := range methods {
+		same = same || route.SameOrigin
+	}
 	names := make([]string, 0, len(methods)+1)
 	for name := range methods {
 		if name != "" && name != http.MethodOptions {
@@ -140,6 +145,7 @@ func (s *Server) resource(methods map[string]Route) http.Handler {
 				return missing(w, len(methods) == 0, allow)
 			}}
 		}
+		route.SameOrigin = same
 		s.serve(w, r, route, allow) //nolint:contextcheck // the span's is the request's
 	})
 }
@@ -174,7 +180,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route Route, allo
 	h["X-Request-Id"] = []string{c.RequestID}
 	answer := &recorder{ResponseWriter: w}
 
-	broken, origin := false, s.origin(h, r)
+	broken, origin := false, s.origin(h, r, route.SameOrigin)
 	if err := c.arrive(r.Context(), h); err != nil {
 		s.fail(r.Context(), answer, c, err, route.Reports)
 	} else if !preflight(answer, r, route, allow, origin) {
@@ -214,7 +220,10 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, 
 	if route.Stream {
 		w = s.moving(w, r)
 	} else {
-		r.Body = http.MaxBytesReader(w, r.Body, cmp.Or(route.MaxBody, s.MaxBody))
+		r.Body = http.MaxBytesReader(w, r.Body, s.limit(route))
+	}
+	if err := s.takes(r, route); err != nil {
+		return err
 	}
 	if err := s.identify(r, route, c); err != nil {
 		if limit := c.spend(r.Context(), w.Header(), ""); limit != nil {
@@ -228,6 +237,27 @@ func (s *Server) protected(w http.ResponseWriter, r *http.Request, route Route, 
 		}
 	}
 	return route.Serve(w, r, c)
+}
+
+// limit is how many bytes the body of a request may have.
+func (s *Server) limit(route Route) int64 { return cmp.Or(route.MaxBody, s.MaxBody) }
+
+// takes refuses a body by what its fields say, before anybody asks who sends it:
+// one that is announced as too large, and one that is compressed.
+func (s *Server) takes(r *http.Request, route Route) error {
+	if limit := s.limit(route); !route.Stream && r.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	for _, coding := range r.Header["Content-Encoding"] {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return fault.New(fault.UnsupportedMedia, "unsupported_content_encoding", "Send the body as it is: no Content-Encoding is read here.")
+		}
+	}
+	return nil
+}
+
+func tooLarge(limit int64) error {
+	return fault.Newf(fault.TooLarge, "body_too_large", "The body is larger than %d bytes.", limit)
 }
 
 // identify finds out who is calling, and whether they may call the route.

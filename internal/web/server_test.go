@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func site(t *testing.T) *testSite {
 		Now:          time.Now,
 		MaxBody:      100,
 		Deadline:     time.Minute,
-		Headers:      map[string]string{"X-Frame-Options": "DENY", "Content-Security-Policy": "default-src 'none'"},
+		Headers:      map[string][]string{"X-Frame-Options": {"DENY"}, "Content-Security-Policy": {"default-src 'none'"}},
 	}
 	serve := func(w http.ResponseWriter, r *http.Request, c *Call) error {
 		s.served++
@@ -291,7 +292,7 @@ func TestEveryAnswerHasRequestIDAndSecurityFields(t *testing.T) {
 		}
 		seen[requestID[0]] = true
 		for name, want := range s.Headers {
-			if got := w.Header().Values(name); len(got) != 1 || got[0] != want {
+			if got := w.Header().Values(name); !slices.Equal(got, want) {
 				t.Errorf("%v: %s is %q", c, name, got)
 			}
 		}
@@ -504,43 +505,5 @@ func TestLogLine(t *testing.T) {
 	s.get("/things/1")
 	if s.out.Len() != 0 {
 		t.Errorf("logged at level warn: %s", s.out.String())
-	}
-}
-
-// TestRoutesForOtherMethods: a path may answer for its methods itself, and for
-// those that it has no route for. Browsers are answered all the same.
-func TestRoutesForOtherMethods(t *testing.T) {
-	t.Parallel()
-	s := site(t)
-	s.AllowOrigin = isFriend
-	for method, says := range map[string]string{http.MethodGet: "get", http.MethodOptions: "own", "": "other"} {
-		s.routes = append(s.routes, Route{Method: method, Path: "/own", Serve: func(w http.ResponseWriter, _ *http.Request, _ *Call) error {
-			w.Header().Set("X-Says", says)
-			return nil
-		}})
-	}
-	for _, c := range []struct {
-		method  string
-		headers []string
-		says    string
-		allow   string
-	}{
-		{http.MethodGet, nil, "get", ""},
-		{http.MethodHead, nil, "get", ""},
-		{http.MethodOptions, nil, "own", ""},
-		{http.MethodPut, nil, "other", ""},
-		{"LINK", nil, "other", ""},
-		{http.MethodOptions, []string{"Origin", friend}, "own", ""},
-		{http.MethodOptions, []string{"Origin", friend, "Access-Control-Request-Method", "GET"}, "", "GET, HEAD, OPTIONS"},
-		{http.MethodOptions, []string{"Origin", "https://evil.example", "Access-Control-Request-Method", "GET"}, "", "GET, HEAD, OPTIONS"},
-	} {
-		w := s.do(c.method, "/own", c.headers...)
-		if w.Header().Get("X-Says") != c.says || w.Header().Get("Allow") != c.allow {
-			t.Errorf("%s %q: %v", c.method, c.headers, w.Header())
-		}
-	}
-	s.fail = fault.New(fault.Unauthenticated, "invalid_token", "")
-	if w := s.do(http.MethodOptions, "/own"); w.Code != http.StatusUnauthorized {
-		t.Errorf("with a bad credential: %d", w.Code)
 	}
 }

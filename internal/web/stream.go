@@ -2,11 +2,14 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"reflect"
+	"time"
 
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
@@ -80,27 +83,42 @@ func (l *lines) Write(b []byte) (int, error) {
 }
 
 // moving gives each read and each write of a request the time that another
-// request has as a whole.
+// request has as a whole. All reads together have that time too, and more as the
+// body comes, so that a body which trickles ends as one does that stands.
 func (s *Server) moving(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
 	control := http.NewResponseController(w)
-	reads := func() { // and leaves time for an answer that says what came of it
-		_ = control.SetReadDeadline(s.Now().Add(s.Deadline)) // without a connection, as in a test, there is nothing to limit
-		_ = control.SetWriteDeadline(s.Now().Add(2 * s.Deadline))
-	}
-	writes := func() { _ = control.SetWriteDeadline(s.Now().Add(s.Deadline)) }
-	r.Body = &movingBody{r.Body, reads}
-	return &movingWriter{w, writes}
+	r.Body = &movingBody{ReadCloser: r.Body, server: s, control: control}
+	return &movingWriter{w, func() { _ = control.SetWriteDeadline(s.Now().Add(s.Deadline)) }}
 }
 
 type movingBody struct {
 	io.ReadCloser
-	extend func()
+
+	server  *Server
+	control *http.ResponseController
+	waited  time.Duration // in reads; what the handler does between them is not the client's time
+	come    int64         // bytes
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. The error of a body that is too slow is a fault.
 func (b *movingBody) Read(p []byte) (int, error) {
-	b.extend()
-	return b.ReadCloser.Read(p)
+	s, began := b.server, b.server.Now()
+	patience := s.Deadline
+	if s.MinRate > 0 {
+		earned := time.Duration(float64(b.come) / float64(s.MinRate) * float64(time.Second))
+		patience = min(patience, s.Deadline+earned-b.waited)
+	}
+	// Without a connection, as in a test, there is nothing to limit. There is time
+	// left for an answer that says what came of it.
+	_ = b.control.SetReadDeadline(began.Add(patience))
+	_ = b.control.SetWriteDeadline(began.Add(2 * s.Deadline))
+	n, err := b.ReadCloser.Read(p)
+	b.waited += s.Now().Sub(began)
+	b.come += int64(n)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = BodyFault(err)
+	}
+	return n, err
 }
 
 type movingWriter struct {

@@ -62,8 +62,43 @@ func TestUploadThatStands(t *testing.T) {
 	body, feed := io.Pipe()
 	defer func() { _ = feed.Close() }()
 	go func() { _, _ = feed.Write([]byte("something")) }()
-	if status, text, err := exchange(t, http.MethodPost, url+"/up", LinesMedia, body); err != nil || status != 500 {
+	if status, text, err := exchange(t, http.MethodPost, url+"/up", LinesMedia, body); err != nil || status != http.StatusRequestTimeout {
 		t.Errorf("%d %s %v", status, text, err)
+	}
+}
+
+// TestUploadThatTrickles gives up on a body that never stands and never ends,
+// and has patience with one that is as slow as it may be.
+func TestUploadThatTrickles(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name          string
+		rate          int64
+		chunk, chunks int // of bytes, each after a tenth of the deadline
+		status        int
+	}{
+		{"a trickle", 1000, 1, 100, http.StatusRequestTimeout},
+		{"as fast as it has to be", 1000, 2000, 20, http.StatusOK},
+		{"any rate will do", 0, 1, 20, http.StatusOK},
+	} {
+		const deadline = time.Second
+		s, url := streams(t, deadline, nil)
+		s.MinRate = c.rate
+		body, feed := io.Pipe()
+		go func() {
+			for range c.chunks {
+				time.Sleep(deadline / 10)
+				if _, err := feed.Write(make([]byte, c.chunk)); err != nil {
+					return
+				}
+			}
+			_ = feed.Close()
+		}()
+		status, text, err := exchange(t, http.MethodPost, url+"/up", LinesMedia, body)
+		if err != nil || status != c.status {
+			t.Errorf("%s: %d %s %v", c.name, status, text, err)
+		}
+		_ = body.Close()
 	}
 }
 

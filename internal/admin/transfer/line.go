@@ -63,6 +63,9 @@ func ended(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.EOF
 	}
+	if fault.KindOf(err) == fault.TooSlow {
+		return fault.New(fault.TooSlow, "body_too_slow", "The body did not come in time; what was said to be done is done.").Because(err)
+	}
 	return fault.New(fault.Invalid, "incomplete_body", "The body ended too early; what was said to be done is done.").Because(err)
 }
 

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/textproto"
 	"net/url"
 	"slices"
 	"strconv"
@@ -33,6 +32,9 @@ var Rules = map[string]func(value any) error{
 	},
 	"headers":       checkHeaders,
 	"origins":       checkOrigins,
+	"domains":       checkDomains,
+	"contact":       checkContact,
+	"directory_url": checkDirectoryURL,
 	"database_url":  checkDatabaseURL,
 	"redirect_urls": checkRedirectURLs,
 	"schemas":       checkSchemas,
@@ -80,38 +82,6 @@ func checkAddress(value any) error {
 func isPort(text string) bool {
 	n, err := setting.ParseInt(text)
 	return err == nil && n >= 0 && n <= 65535
-}
-
-// checkHeaders also brings the names into their canonical form.
-func checkHeaders(value any) error {
-	headers, _ := value.(map[string]string)
-	for name, text := range headers {
-		if !isToken(name) {
-			return errors.New("has a name that is not that of a header")
-		}
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return fmt.Errorf("has a control character in the value of %s", name)
-		}
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if canonical == name {
-			continue
-		}
-		if _, twice := headers[canonical]; twice {
-			return fmt.Errorf("has %s twice, in different case", canonical)
-		}
-		delete(headers, name)
-		headers[canonical] = text
-	}
-	return nil
-}
-
-func isToken(name string) bool {
-	for _, r := range name {
-		if r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) {
-			return false
-		}
-	}
-	return name != ""
 }
 
 // maxIdentifier is the longest name in PostgreSQL, in bytes.

@@ -113,6 +113,8 @@ func (f *Field) exampleLines(needed bool) []string {
 		return lines
 	case f.example != "" && f.kind == kindList:
 		return []string{"# " + name + " [\"" + strings.ReplaceAll(f.example, ", ", "\", \"") + "\"]"}
+	case f.example != "" && f.kind == kindBool:
+		return []string{"# " + name + " " + f.example}
 	case f.example != "" && needed:
 		return []string{name + " \"" + f.example + "\""}
 	case f.example != "":

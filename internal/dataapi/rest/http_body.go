@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/dataapi"
-
 	"github.com/fluxbase/fluxbase/internal/dataapi/payload"
 	"github.com/fluxbase/fluxbase/internal/fault"
+	"github.com/fluxbase/fluxbase/internal/web"
 )
 
 // mediasOfBodies are the types that rows can come as.
@@ -30,9 +30,6 @@ func rowsOf(r *http.Request) (dataapi.Body, error) {
 		return dataapi.Body{}, dataapi.Fault(fault.UnsupportedMedia, "PGRST107",
 			"Rows are sent as application/json, text/csv or application/x-www-form-urlencoded, in UTF-8")
 	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return dataapi.Body{}, dataapi.Fault(fault.UnsupportedMedia, "PGRST107", "Rows are sent without Content-Encoding")
-	}
 	return dataapi.Body{Media: media, Text: &bodyReader{r.Body}}, nil
 }
 
@@ -42,12 +39,11 @@ type bodyReader struct{ body io.Reader }
 // Read implements io.Reader.
 func (b *bodyReader) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return n, fault.Newf(fault.TooLarge, "body_too_large", "The body is larger than %d bytes.", tooLarge.Limit)
+	if err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return n, err //nolint:wrapcheck // the end of a body is io.EOF itself
 	}
-	if err != nil && !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		f := dataapi.Fault(fault.Invalid, "PGRST102", "The body ended too early.")
-		return n, f.Because(err)
+	if f := web.BodyFault(err); fault.KindOf(f) != fault.Invalid {
+		return n, f //nolint:wrapcheck // says what it is about
 	}
-	return n, err //nolint:wrapcheck // the end of a body is io.EOF itself
+	return n, dataapi.Fault(fault.Invalid, "PGRST102", "The body ended too early.").Because(err)
 }

@@ -23,8 +23,8 @@ const maxForm = 4 << 10
 // Routes returns the page.
 func (s *Service) Routes() []web.Route {
 	return []web.Route{
-		{Method: http.MethodGet, Path: "/verify", Hidden: true, Serve: s.show},
-		{Method: http.MethodPost, Path: "/verify", Hidden: true, Limits: ratelimit.SigningIn, Serve: s.press},
+		{Method: http.MethodGet, Path: "/verify", Hidden: true, SameOrigin: true, Serve: s.show},
+		{Method: http.MethodPost, Path: "/verify", Hidden: true, SameOrigin: true, Limits: ratelimit.SigningIn, Serve: s.press},
 	}
 }
 

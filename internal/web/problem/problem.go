@@ -48,6 +48,7 @@ var statuses = map[fault.Kind]int{
 	fault.Timeout:          http.StatusGatewayTimeout,
 	fault.OutOfRange:       http.StatusRequestedRangeNotSatisfiable,
 	fault.Precondition:     http.StatusPreconditionFailed,
+	fault.TooSlow:          http.StatusRequestTimeout,
 }
 
 // Status returns the HTTP status of a kind.

@@ -37,8 +37,8 @@ func TestEveryKindHasItsStatus(t *testing.T) {
 		fault.Internal: 500, fault.Invalid: 400, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
 		fault.Conflict: 409, fault.MethodNotAllowed: 405, fault.NotAcceptable: 406, fault.Ambiguous: 300, fault.Misbehaved: 500, fault.TooLarge: 413, fault.UnsupportedMedia: 415,
 		fault.TooMany: 429, fault.Unavailable: 503, fault.Timeout: 504,
-		fault.OutOfRange: 416, fault.Precondition: 412,
-		fault.Precondition + 1: 500, -1: 500, // a kind without a status is a defect of ours
+		fault.OutOfRange: 416, fault.Precondition: 412, fault.TooSlow: 408,
+		fault.TooSlow + 1: 500, -1: 500, // a kind without a status is a defect of ours
 	} {
 		if got := Status(kind); got != want {
 			t.Errorf("kind %d: status %d, want %d", kind, got, want)
@@ -49,8 +49,8 @@ func TestEveryKindHasItsStatus(t *testing.T) {
 			t.Errorf("kind %d: %d %s", kind, w.Code, w.Body)
 		}
 	}
-	if len(statuses) != int(fault.Precondition)+1 {
-		t.Errorf("%d kinds have a status, of %d", len(statuses), fault.Precondition+1)
+	if len(statuses) != int(fault.TooSlow)+1 {
+		t.Errorf("%d kinds have a status, of %d", len(statuses), fault.TooSlow+1)
 	}
 }
 
