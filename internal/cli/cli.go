@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fluxbase/fluxbase/internal/config"
+	"github.com/fluxbase/fluxbase/internal/config/setting"
 	"github.com/fluxbase/fluxbase/internal/dev"
 	"github.com/fluxbase/fluxbase/internal/postgres"
 	"github.com/fluxbase/fluxbase/internal/server"
@@ -81,6 +82,17 @@ func NoArguments(cmd *cobra.Command, args []string) error {
 	return errors.New(text)
 }
 
+// Arguments is for commands that take from least to most arguments, as their Use
+// says. It does not repeat what is too much.
+func Arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return fmt.Errorf("the command is: %s %s", cmd.Parent().CommandPath(), cmd.Use)
+		}
+		return nil
+	}
+}
+
 // Status ends a command that has said what there is to say with an exit status
 // of its own.
 type Status int
@@ -104,8 +116,11 @@ func Root() *cobra.Command {
 }
 
 // flagError says of a flag that is none which there are, and which may have been
-// meant.
+// meant; and of a duration how one is written.
 func flagError(cmd *cobra.Command, err error) error {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok && errors.Is(err, setting.ErrDuration) {
+		return fmt.Errorf("--%s %w", invalid.GetFlag().Name, setting.ErrDuration)
+	}
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
+	"github.com/fluxbase/fluxbase/internal/config"
 	"github.com/fluxbase/fluxbase/internal/server"
 	"github.com/fluxbase/fluxbase/internal/telemetry"
 )
@@ -22,7 +23,7 @@ func doctorCommand() *cobra.Command {
 			"2 if something should be looked after, 3 if it could not look.",
 		Args: NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, url, err := Database(cmd)
+			c, url, err := patient(cmd)
 			if err != nil {
 				_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "fluxbase: %s\n", sentence(err))
 				return couldNotLook
@@ -43,6 +44,17 @@ func doctorCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&offline, "offline", false, "leave the public URL and the mail server alone")
 	return cmd
+}
+
+// patient returns what Database does. Where the configuration names a database
+// it is that of fluxbase serve, and so is the environment if nothing names one.
+func patient(cmd *cobra.Command) (*config.Config, string, error) {
+	c, url, err := Database(cmd)
+	if err != nil || c.Database.URL == "" {
+		return c, url, err
+	}
+	c, err = load(cmd, config.Production, map[string]string{"data-dir": "database.data_dir"})
+	return c, url, err
 }
 
 // couldNotLook is the exit status of a doctor without a patient.

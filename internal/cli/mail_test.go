@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,10 +116,16 @@ func date(t *testing.T, m mailtest.Message) time.Time {
 	return at
 }
 
-func TestMailTestWantsAnAddress(t *testing.T) {
+// TestMailCommandsThatAreNone fail, so that a script does not go on.
+func TestMailCommandsThatAreNone(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	if status := cli.Main([]string{"mail", "test"}, &out, &out); status != 1 || !strings.Contains(out.String(), `"to" not set`) {
-		t.Errorf("%d %s", status, out.String())
+	for says, args := range map[string][]string{
+		"say to whom: --to":           {"mail", "test"},
+		"no such command; .*: test\n": {"mail", "tset"},
+	} {
+		var out bytes.Buffer
+		if status := cli.Main(args, &out, &out); status != 1 || !regexp.MustCompile(says).MatchString(out.String()) {
+			t.Errorf("%v: %d %s", args, status, out.String())
+		}
 	}
 }

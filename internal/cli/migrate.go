@@ -26,7 +26,7 @@ func migrateCommand() *cobra.Command {
 		&cobra.Command{Use: "status", Short: "List migrations and when they were applied", Args: NoArguments, RunE: migrateStatus},
 		&cobra.Command{Use: "plan", Short: "Print the SQL that up would run", Args: NoArguments, RunE: migratePlan},
 		&cobra.Command{Use: "up", Short: "Apply what is pending", Args: NoArguments, RunE: migrateUp},
-		&cobra.Command{Use: "new NAME", Short: "Write an empty migration into your folder", Args: cobra.ExactArgs(1), RunE: migrateNew},
+		&cobra.Command{Use: "new NAME", Short: "Write an empty migration into your folder", Args: Arguments(1, 1), RunE: migrateNew},
 	)
 }
 

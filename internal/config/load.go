@@ -45,7 +45,7 @@ var keys = sync.OnceValue(func() *setting.Schema {
 		Prefix:   envPrefix,
 		Foreign:  []string{"FLUXBASE_URL", "FLUXBASE_SERVICE_KEY"}, // of fluxbase-cli
 		Rules:    checks(),
-		Shown:    map[string]func(string) string{"password": rule.RedactURL, "url": rule.OriginOf, "key": shownMaterial},
+		Shown:    map[string]func(string) string{"password": rule.RedactURL, "userinfo": rule.RedactRedisURL, "url": rule.OriginOf, "key": shownMaterial},
 		Forms:    map[reflect.Type]setting.Form{reflect.TypeFor[[]EncryptionKey](): keyForm},
 		Variable: keyVariable,
 	})

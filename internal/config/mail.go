@@ -70,6 +70,6 @@ func (c *Config) validateMail(refuse func(key, detail string)) {
 		refuse("mail.smtp.security", "is none, and the mail server is not on this machine")
 	}
 	if c.Auth.EmailVerification == "required" && c.Mail.SMTP.Host == "" {
-		refuse("auth.email_verification", "is required, and mail.smtp.host is not set: nobody could confirm an address")
+		refuse("auth.email_verification", "is required, and mail.smtp.host is not set: set it, or nobody can confirm an address")
 	}
 }

@@ -21,7 +21,7 @@ func TestValidateMail(t *testing.T) {
 		"in the clear, by name":    {[]string{host, "localhost.example.com", from, "a@example.com", "mail.smtp.security", "none"}, inTheClear},
 		"in the clear, here":       {[]string{host, "127.0.0.1", from, "a@example.com", "mail.smtp.security", "none"}, ""},
 		"in the clear, developing": {[]string{"environment", "development", host, "smtp.example.com", from, "a@example.com", "mail.smtp.security", "none"}, ""},
-		"nobody to confirm":        {[]string{"auth.email_verification", "required"}, "flag: auth.email_verification is required, and mail.smtp.host is not set: nobody could confirm an address; production refuses it"},
+		"nobody to confirm":        {[]string{"auth.email_verification", "required"}, "flag: auth.email_verification is required, and mail.smtp.host is not set: set it, or nobody can confirm an address; production refuses it"},
 		"confirmed by mail":        {[]string{"auth.email_verification", "required", host, "smtp.example.com", from, "a@example.com"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

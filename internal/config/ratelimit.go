@@ -67,7 +67,7 @@ type RouteLimits struct {
 // Redis is the section ratelimit.redis.
 type Redis struct {
 	// URL is redis:// or rediss://; default that of a Redis on this machine.
-	URL Secret `key:"url" fallback:"REDIS_URL" default:"redis://127.0.0.1:6379/0" secret:"password" check:"redis_url" example:"${REDIS_URL}" doc:"redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS. One Redis or the primary behind one name, not a cluster."`
+	URL Secret `key:"url" fallback:"REDIS_URL" default:"redis://127.0.0.1:6379/0" secret:"userinfo" check:"redis_url" example:"${REDIS_URL}" doc:"redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS. One Redis or the primary behind one name, not a cluster."`
 	// CAFile is a PEM file; empty, the authorities of the system, by default.
 	CAFile string `key:"ca_file" example:"/etc/ssl/certs/redis.pem" doc:"A PEM file of the authority that signed the certificate of Redis, for rediss://. When empty, the authorities of the system count."`
 	// Prefix begins every key; default fluxbase:ratelimit.

@@ -8,7 +8,7 @@ import (
 
 // Show writes every effective value with where it came from, one a line and
 // aligned. Secrets are [redacted], empty values (unset); of a database URL only
-// the password is hidden, of a URL whose path may be a secret all but the origin,
+// the password is hidden, of that of a Redis the user as well, of a URL whose path may be a secret all but the origin,
 // and a Vault reference is shown, being none.
 func (c *Config) Show(w io.Writer) error { return c.display().Text(w) }
 

@@ -54,6 +54,10 @@ func Reach(ctx context.Context, client *http.Client, publicURL, installation str
 	}
 	const fix = "Have DNS and the proxy for this name lead to this server, or correct public_url."
 	switch err := json.UnmarshalRead(answer.Body, &root); {
+	case answer.StatusCode == http.StatusTooManyRequests:
+		reached.Findings = append(reached.Findings, telemetry.Finding{
+			Severity: telemetry.Warning, Where: publicURL, Detail: "Too many requests come from this machine (429), so it does not say who it is.", Fix: "Wait a minute, and try again.",
+		})
 	case answer.StatusCode != http.StatusOK:
 		reached.Findings = append(reached.Findings, problem(fmt.Sprintf("Something answers there with status %d, and not this server.", answer.StatusCode), fix).Findings...)
 	case err != nil || root.Name != "Fluxbase":

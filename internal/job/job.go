@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -62,12 +63,14 @@ type Service struct {
 	attempts map[string]int // by kind
 	queues   map[string]string
 	measured *measured
+	begun    chan struct{}
+	began    sync.Once // closes begun
 }
 
 // New makes a queue that nothing works yet: a process that only inserts never
 // calls Run. Drain is how long jobs may take to end when Run is to return.
 func New(db *postgres.DB, logger *slog.Logger, drain time.Duration, now func() time.Time) (*Service, error) {
-	s := &Service{workers: river.NewWorkers(), logger: logger, now: now, drain: drain, attempts: map[string]int{}, queues: map[string]string{}}
+	s := &Service{workers: river.NewWorkers(), logger: logger, now: now, drain: drain, attempts: map[string]int{}, queues: map[string]string{}, begun: make(chan struct{})}
 	s.measured = newMeasured(db, now)
 	var err error
 	if s.client, err = newClient(db, s); err != nil {

@@ -30,12 +30,10 @@ type measured struct {
 	running  prometheus.Gauge
 	oldest   *telemetry.Sampled
 	started  atomic.Bool
-	begun    chan struct{} // closed when it was started
 }
 
 func newMeasured(db *postgres.DB, now func() time.Time) *measured {
 	return &measured{
-		begun: make(chan struct{}),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fluxbase_job_attempts_total", Help: "Attempts at jobs that this instance has made, by kind and result.",
 		}, []string{"kind", "result"}),
@@ -89,9 +87,6 @@ func (s *Service) Ready(context.Context) error {
 	}
 	return nil
 }
-
-// Begun is closed once this instance works the queue.
-func (s *Service) Begun() <-chan struct{} { return s.measured.begun }
 
 // observe begins an attempt, and returns what ends it. Arguments of a job are no
 // part of its span.

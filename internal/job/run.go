@@ -59,7 +59,7 @@ func (s *Service) addQueue(kind string, atOnce int) string {
 
 // Run works jobs until ctx is done. Then it takes no more of them, waits for
 // those under way, ends their contexts when the time for draining is over, and
-// returns at the latest some seconds after that. It is called once. What did not end is run again
+// returns at the latest some seconds after that. What did not end is run again
 // by another instance, or after the next start.
 func (s *Service) Run(ctx context.Context) {
 	if len(s.attempts) == 0 {
@@ -80,7 +80,7 @@ func (s *Service) Run(ctx context.Context) {
 		}
 	}
 	s.measured.started.Store(true)
-	close(s.measured.begun)
+	s.began.Do(func() { close(s.begun) })
 	defer s.measured.started.Store(false)
 	<-ctx.Done()
 	select {
@@ -89,6 +89,9 @@ func (s *Service) Run(ctx context.Context) {
 		s.logger.ErrorContext(ctx, "jobs do not end; another instance will run them again")
 	}
 }
+
+// Begun is closed once Run works the queue.
+func (s *Service) Begun() <-chan struct{} { return s.begun }
 
 // quiet passes on what River logs, with its news lowered to the level of
 // debugging.

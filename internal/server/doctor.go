@@ -69,7 +69,9 @@ func diagnoseConfiguration(c *config.Config) []telemetry.Finding {
 	var found []telemetry.Finding
 	add := func(severity telemetry.Severity, p config.Problem) {
 		detail, fix, hasFix := strings.Cut(p.Detail, ": ")
-		if !hasFix {
+		if hasFix {
+			fix = strings.ToUpper(fix[:1]) + fix[1:] + "."
+		} else {
 			fix = configurationPage + " says what it takes."
 		}
 		found = append(found, telemetry.Finding{Severity: severity, Subject: "configuration", Where: strings.TrimPrefix(p.Place+": "+p.Key, ": "), Detail: "It " + detail + ".", Fix: fix})

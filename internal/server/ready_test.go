@@ -95,20 +95,6 @@ func TestReadinessWithoutJobs(t *testing.T) {
 	}
 }
 
-// TestReadyFromTheFirstAnswer asks servers before they have begun: whoever is
-// answered at all is told that the server is ready.
-func TestReadyFromTheFirstAnswer(t *testing.T) {
-	t.Parallel()
-	db := pgtest.New(t)
-	for range 5 {
-		s := servertest.On(t, db)
-		if a := s.Do("GET", "/readyz", "", ""); a.Status != http.StatusOK {
-			t.Errorf("%d %s", a.Status, a.Body)
-		}
-		s.Stop()
-	}
-}
-
 // TestDraining tells a server to stop: it is not ready from then on, and serves
 // for as long as it was told to.
 func TestDraining(t *testing.T) {

@@ -89,8 +89,11 @@ func diagnosePolicies(ctx context.Context, c *config.Config, db *postgres.DB) []
 		found = append(found, telemetry.Finding{Severity: severity, Subject: subject, Where: where, Detail: f.Detail, Fix: f.SQL})
 	}
 	if len(found) == 0 {
-		_, _, notices := lint.Summary(linted)
-		found = append(found, telemetry.Finding{Severity: telemetry.Fine, Subject: subject, Detail: fmt.Sprintf("Nothing wrong with them; %d notices (fluxbase-cli rls lint).", notices)})
+		detail := "Nothing wrong with them."
+		if _, _, notices := lint.Summary(linted); notices > 0 {
+			detail = fmt.Sprintf("Nothing wrong with them; notices (fluxbase-cli rls lint): %d.", notices)
+		}
+		found = append(found, telemetry.Finding{Severity: telemetry.Fine, Subject: subject, Detail: detail})
 	}
 	return found
 }

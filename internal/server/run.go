@@ -16,6 +16,9 @@ import (
 	"github.com/fluxbase/fluxbase/internal/session"
 )
 
+// beginLimit is how long the first request waits for the job queue at most.
+const beginLimit = 5 * time.Second
+
 // maxHeader is the most bytes of the request line and the header of a request.
 const maxHeader = 32 << 10
 
@@ -55,7 +58,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		background.Go(func() { s.certificates.Run(working) })
 	}
 
-	s.begin(ctx)
+	s.awaitJobs(ctx)
 	h := s.httpServer()
 	failed := make(chan error, 1)
 	go func() { failed <- s.serve(h, listener) }()
@@ -72,6 +75,17 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving: %w", err)
 	}
 	return nil
+}
+
+// awaitJobs lets the queue begin before the first request is answered, so that a
+// server which has just started is not said to be unready. Requests wait in the
+// listener meanwhile.
+func (s *Server) awaitJobs(ctx context.Context) {
+	select {
+	case <-s.jobs.Begun():
+	case <-ctx.Done():
+	case <-time.After(beginLimit):
+	}
 }
 
 // drain goes on serving for a while, and then lets requests in flight finish.
@@ -105,17 +119,4 @@ func (s *Server) watch(ctx context.Context) {
 		postgres.Watcher{Channel: encryption.Channel, Notified: s.encryption.Notified},
 		postgres.Watcher{Channel: catalog.Channel, Notified: s.catalog.Notified, Poll: s.catalog.Poll, Every: time.Second},
 	)
-}
-
-// beginning is how long the first requests wait for the job queue.
-const beginning = 2 * time.Second
-
-// begin waits until the server is ready, so that the first answer does not say
-// that it is not. Where that takes too long the answers say so.
-func (s *Server) begin(ctx context.Context) {
-	select {
-	case <-s.jobs.Begun():
-	case <-ctx.Done():
-	case <-time.After(beginning):
-	}
 }

@@ -48,7 +48,7 @@ func auditQuery(cmd *cobra.Command, more ...string) (query url.Values, again str
 
 func listAuditCommand() *cobra.Command {
 	cmd := auditConditions(&cobra.Command{
-		Use: "list", Short: "List records, newest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List records, newest first", Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			query, again := auditQuery(cmd, "limit", "cursor")
 			return withDesk(cmd, func(d *desk) error {
@@ -97,7 +97,7 @@ const exportPage = "1000"
 
 func exportAuditCommand() *cobra.Command {
 	return auditConditions(&cobra.Command{
-		Use: "export", Short: "Print records as JSON lines, oldest first", Args: cobra.NoArgs,
+		Use: "export", Short: "Print records as JSON lines, oldest first", Args: cli.NoArguments,
 		Long: "Prints records as JSON lines, oldest first, as far as they are sealed: those of the last seconds may be missing.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			query, _ := auditQuery(cmd)
@@ -137,7 +137,7 @@ var errTampered = errors.New("the audit log is not as it was written")
 func verifyAuditCommand() *cobra.Command {
 	var expect string
 	cmd := &cobra.Command{
-		Use: "verify", Short: "Find out whether the audit log is as it was written", Args: cobra.NoArgs,
+		Use: "verify", Short: "Find out whether the audit log is as it was written", Args: cli.NoArguments,
 		Long: "Finds out whether the audit log is as it was written: whether a record was changed, removed, added or moved after it was sealed, and " +
 			"whether the seals follow each other and are the server's own. It prints the digest of the newest seal. Keep it elsewhere: with --expect, a later " +
 			"verification finds that the log was cut short.",

@@ -118,6 +118,9 @@ func (c *client) decode(response *http.Response, into any) error {
 		if response.StatusCode == http.StatusUnauthorized {
 			return fmt.Errorf("the server does not accept the service key (FLUXBASE_SERVICE_KEY or --service-key): %s (%s)", p.Detail, p.Code)
 		}
+		if u, err := url.Parse(c.url); p.Code == "route_not_found" && err == nil && u.Path != "" {
+			return fmt.Errorf("%s (%s) The address of the server, %s, has a path; is it one too many (FLUXBASE_URL or --url)?", p.Detail, p.Code, c.url)
+		}
 		return fmt.Errorf("%s (%s, request %s)%s", p.Detail, p.Code, p.RequestID, places(p))
 	}
 	if into == nil {

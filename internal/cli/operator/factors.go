@@ -15,7 +15,7 @@ import (
 
 func factorsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "factors USER", Short: "List the second factors of a user, and say whether wrong codes have locked them", Args: oneUser("factors USER"),
+		Use: "factors USER", Short: "List the second factors of a user, and say whether wrong codes have locked them", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withUser(cmd, args[0], func(c *client, path string) error {
 				return factorsAnswer(cmd, c, http.MethodGet, path+"/factors", nil, "")
@@ -27,7 +27,7 @@ func factorsCommand() *cobra.Command {
 func resetFactorsCommand() *cobra.Command {
 	var factor, reason string
 	cmd := &cobra.Command{
-		Use: "reset-factors USER --reason WHY", Short: "Take the second factors from a user who has lost them", Args: oneUser("reset-factors USER --reason WHY"),
+		Use: "reset-factors USER --reason WHY", Short: "Take the second factors from a user who has lost them", Args: cli.Arguments(1, 1),
 		Long: "Takes the second factors from a user, with the recovery codes, or one factor with --factor. The sessions of the user end, and the user " +
 			"gets mail about it.\n\nMake sure who asks: whoever has the password, or the mailbox, comes in without a second factor afterwards.",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,7 +47,7 @@ func resetFactorsCommand() *cobra.Command {
 
 func unlockCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "unlock USER", Short: "Forget the wrong codes and passwords of a user, who can try again at once", Args: oneUser("unlock USER"),
+		Use: "unlock USER", Short: "Forget the wrong codes and passwords of a user, who can try again at once", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withUser(cmd, args[0], func(c *client, path string) error {
 				return factorsAnswer(cmd, c, http.MethodPost, path+"/factors/unlock", nil, "Unlocked.")

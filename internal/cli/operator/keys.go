@@ -34,7 +34,7 @@ func keysCommand() *cobra.Command {
 	}
 	listing.Flags().StringVar(&list, "kind", "", "only client or only service keys")
 	revoke := &cobra.Command{
-		Use: "revoke ID", Short: "End a key, at once and everywhere", Args: cobra.ExactArgs(1),
+		Use: "revoke ID", Short: "End a key, at once and everywhere", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withKey(cmd, args[0], func(c *client, path string) error {
 				if err := c.call(cmd.Context(), http.MethodDelete, path, nil); err != nil {
@@ -56,6 +56,8 @@ func keysCommand() *cobra.Command {
 // kindPaths are the paths of the admin API by kind.
 var kindPaths = map[apikey.Kind]string{apikey.Client: "/client-keys", apikey.Service: "/service-keys"}
 
+var errKind = errors.New("--kind is client or service")
+
 func createKeyCommand() *cobra.Command {
 	var kind string
 	var n apikey.New
@@ -64,6 +66,9 @@ func createKeyCommand() *cobra.Command {
 		Use: "create", Short: "Make a key and print it, this once", Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, ok := kindPaths[apikey.Kind(kind)]
+			if kind != "" && !ok {
+				return errKind
+			}
 			if !ok || n.Name == "" {
 				return errors.New("say what for: --kind client|service --name NAME")
 			}
@@ -78,14 +83,14 @@ func createKeyCommand() *cobra.Command {
 	cmd.Flags().StringVar(&n.Name, "name", "", "what the key is for")
 	cmd.Flags().StringSliceVar(&n.AllowedOrigins, "origin", nil,
 		"a page that may send the key, such as https://app.example.com; repeat it for more (default: of a client key any, of a service key none)")
-	cmd.Flags().DurationVar(&life, "expires-in", 0, "how long the key is good for, such as 2160h (default: until it is revoked)")
+	cli.DurationFlag(cmd, &life, "expires-in", 0, "how long the key is good for, such as 90d (default: until it is revoked)")
 	return cmd
 }
 
 func rotateKeyCommand() *cobra.Command {
 	var overlap, life time.Duration
 	cmd := &cobra.Command{
-		Use: "rotate ID", Short: "Make a key in the place of another, which goes on for an overlap", Args: cobra.ExactArgs(1),
+		Use: "rotate ID", Short: "Make a key in the place of another, which goes on for an overlap", Args: cli.Arguments(1, 1),
 		Long: "Makes a key with the name and the origins of another one, and prints it, this once. The other one goes on for the overlap, so that " +
 			"whatever uses it can be given the new key meanwhile.",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -100,8 +105,8 @@ func rotateKeyCommand() *cobra.Command {
 			return withKey(cmd, args[0], func(c *client, path string) error { return printMade(cmd, c, path+"/rotate", r) })
 		},
 	}
-	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "how long the old key goes on; 0 ends it now")
-	cmd.Flags().DurationVar(&life, "expires-in", 0, "how long the new key is good for (default: as long as the old one was made for)")
+	cli.DurationFlag(cmd, &overlap, "overlap", 24*time.Hour, "how long the old key goes on; 0 ends it now")
+	cli.DurationFlag(cmd, &life, "expires-in", 0, "how long the new key is good for (default: as long as the old one was made for)")
 	return cmd
 }
 
@@ -111,7 +116,7 @@ func wholeSeconds(cmd *cobra.Command, flag string, value time.Duration) (*int64,
 		return nil, nil //nolint:nilnil // it was not given
 	}
 	if value%time.Second != 0 || value < 0 {
-		return nil, fmt.Errorf("--%s takes whole seconds, such as 720h or 90s", flag)
+		return nil, fmt.Errorf("--%s takes whole seconds, such as 90s, 720h or 30d", flag)
 	}
 	seconds := int64(value / time.Second)
 	return &seconds, nil
@@ -151,11 +156,19 @@ func listKeys(cmd *cobra.Command, kind string) error {
 		for _, key := range keys {
 			rows = append(rows, strings.Join([]string{
 				key.ID.String(), string(key.Kind), cli.Printable(key.Name), key.Prefix + "...", key.CreatedAt.Format(time.RFC3339),
-				instant(key.LastUsedAt), instant(key.ExpiresAt), instant(key.RevokedAt), cli.Printable(strings.Join(key.AllowedOrigins, " ")),
+				instant(key.LastUsedAt), instant(key.ExpiresAt), instant(key.RevokedAt), origins(key),
 			}, "\t"))
 		}
 		return printTable(cmd.OutOrStdout(), "ID\tKIND\tNAME\tKEY\tCREATED\tLAST USED\tEXPIRES\tREVOKED\tORIGINS", rows)
 	})
+}
+
+// origins are those of a key, or - if it has none.
+func origins(key apikey.Key) string {
+	if len(key.AllowedOrigins) == 0 {
+		return "-"
+	}
+	return cli.Printable(strings.Join(key.AllowedOrigins, " "))
 }
 
 // allKeys reads every page of some kinds.
@@ -164,7 +177,7 @@ func allKeys(cmd *cobra.Command, c *client, kinds ...apikey.Kind) ([]apikey.Key,
 	for _, kind := range kinds {
 		path, ok := kindPaths[kind]
 		if !ok {
-			return nil, errors.New("--kind is client or service")
+			return nil, errKind
 		}
 		query := url.Values{"limit": {"100"}}
 		for {

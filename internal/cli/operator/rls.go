@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -190,7 +191,7 @@ func printFindings(w io.Writer, found []lint.Finding) {
 func testCommand() *cobra.Command {
 	var junit string
 	cmd := &cobra.Command{
-		Use: "test FILE...", Short: "Run tests of policies from YAML or SQL files, and undo what they do", Args: cobra.MinimumNArgs(1),
+		Use: "test FILE...", Short: "Run tests of policies from YAML or SQL files, and undo what they do", Args: cli.Arguments(1, math.MaxInt),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			suites := make([]rls.Suite, len(args))
 			for i, name := range args {

@@ -83,7 +83,7 @@ func setCommand() *cobra.Command {
 	cmd.SetFlagErrorFunc(func(*cobra.Command, error) error { return errSetFlags })
 	cmd.Flags().StringVar(&file, "file", "", "read the value from this file")
 	cmd.Flags().StringVar(&description, "description", "", "what the secret is for")
-	cmd.Flags().DurationVar(&expires, "expires-in", 0, "how long the value is good for, such as 720h")
+	cli.DurationFlag(cmd, &expires, "expires-in", 0, "how long the value is good for, such as 720h")
 	return cmd
 }
 
@@ -154,7 +154,7 @@ func secretPath(name, path string, query url.Values) string {
 func getCommand() *cobra.Command {
 	var version int
 	cmd := &cobra.Command{
-		Use: "get NAME", Short: "Print the value of a secret; every read is audited", Args: cobra.ExactArgs(1),
+		Use: "get NAME", Short: "Print the value of a secret; every read is audited", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query, err := tenantQuery(cmd)
 			if err != nil {
@@ -244,7 +244,7 @@ type deletedSecret struct {
 func deleteCommand() *cobra.Command {
 	var purge bool
 	cmd := &cobra.Command{
-		Use: "delete NAME", Short: "Delete a secret; it can be restored unless it is purged", Args: cobra.ExactArgs(1),
+		Use: "delete NAME", Short: "Delete a secret; it can be restored unless it is purged", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query, err := tenantQuery(cmd)
 			if err != nil {
@@ -273,7 +273,7 @@ func deleteCommand() *cobra.Command {
 
 func historyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "history NAME", Short: "List the versions of a secret, without their values", Args: cobra.ExactArgs(1),
+		Use: "history NAME", Short: "List the versions of a secret, without their values", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query, err := tenantQuery(cmd)
 			if err != nil {
@@ -308,7 +308,7 @@ func historyCommand() *cobra.Command {
 func restoreCommand() *cobra.Command {
 	var version int
 	cmd := &cobra.Command{
-		Use: "restore NAME", Short: "Bring back a deleted secret, or the value of an earlier version", Args: cobra.ExactArgs(1),
+		Use: "restore NAME", Short: "Bring back a deleted secret, or the value of an earlier version", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return oneSecret(cmd, http.MethodPost, args[0], "/restore", secret.Restoration{Version: version}, "Restored")
 		},

@@ -16,7 +16,7 @@ import (
 
 func sessionsCommand() *cobra.Command {
 	list := &cobra.Command{
-		Use: "list [USER]", Short: "List the sessions of a user, or of all", Args: cobra.MaximumNArgs(1),
+		Use: "list [USER]", Short: "List the sessions of a user, or of all", Args: cli.Arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return listSessions(cmd)
@@ -31,7 +31,7 @@ func sessionsCommand() *cobra.Command {
 	list.Flags().Int("limit", 20, "sessions on a page, 1 to 100")
 	var one string
 	revoke := &cobra.Command{
-		Use: "revoke USER | revoke --session ID", Short: "End all sessions of a user, or one session, at once and everywhere", Args: cobra.MaximumNArgs(1),
+		Use: "revoke USER | revoke --session ID", Short: "End all sessions of a user, or one session, at once and everywhere", Args: cli.Arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) == 1) == cmd.Flags().Changed("session") {
 				return errors.New("whose sessions, or which? sessions revoke USER, or sessions revoke --session ID")

@@ -24,7 +24,7 @@ func importCommand() *cobra.Command {
 	var dryRun bool
 	var onConflict, unproven string
 	cmd := &cobra.Command{
-		Use: "import FILE|-", Short: "Take users from JSON lines", Args: oneUser("import FILE|-"),
+		Use: "import FILE|-", Short: "Take users from JSON lines", Args: cli.Arguments(1, 1),
 		Long: "Takes users from a file of JSON lines, or from standard input. Lines that cannot be taken are listed and the others taken; the command " +
 			"fails if there are any. An import that was cut off is run again with --on-conflict=skip.",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -113,7 +113,7 @@ func quoted(s string) string {
 
 func getUserCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "get USER", Short: "Show one user", Args: oneUser("get USER"),
+		Use: "get USER", Short: "Show one user", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withUser(cmd, args[0], func(c *client, path string) error {
 				var u user.User
@@ -123,16 +123,6 @@ func getUserCommand() *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), u)
 			})
 		},
-	}
-}
-
-// oneUser takes a user as the one argument, and repeats nothing else.
-func oneUser(use string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return errors.New("the command is: fluxbase-cli users " + use)
-		}
-		return nil
 	}
 }
 

@@ -119,7 +119,7 @@ func (f *userFlags) account(cmd *cobra.Command, userID string) (admin.Account, e
 func inviteUserCommand() *cobra.Command {
 	var redirect, data string
 	cmd := &cobra.Command{
-		Use: "invite EMAIL", Short: "Make an unverified user and mail them an invitation", Args: oneUser("invite EMAIL"),
+		Use: "invite EMAIL", Short: "Make an unverified user and mail them an invitation", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := admin.Invitation{Email: args[0], RedirectTo: redirect}
 			var err error
@@ -143,7 +143,7 @@ func updateUserCommand() *cobra.Command {
 	var keep bool
 	var unproven string
 	cmd := &cobra.Command{
-		Use: "update USER", Short: "Change a user", Args: oneUser("update USER --..."),
+		Use: "update USER", Short: "Change a user", Args: cli.Arguments(1, 1),
 		Long: "Changes a user. Metadata is merged; a null removes a member. Another password ends the sessions of the user.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.change(cmd, keep)
@@ -190,7 +190,7 @@ func banCommand() *cobra.Command {
 	var until, reason string
 	var span time.Duration
 	cmd := &cobra.Command{
-		Use: "ban USER", Short: "Keep a user out until an instant, or until the ban is lifted; sessions end at once", Args: oneUser("ban USER"),
+		Use: "ban USER", Short: "Keep a user out until an instant, or until the ban is lifted; sessions end at once", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			b := admin.Ban{Reason: reason}
 			switch {
@@ -215,14 +215,14 @@ func banCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&until, "until", "", "when the ban ends (default: when somebody lifts it)")
-	cmd.Flags().DurationVar(&span, "for", 0, "how long the ban lasts, such as 24h")
+	cli.DurationFlag(cmd, &span, "for", 0, "how long the ban lasts, such as 24h")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log")
 	return cmd
 }
 
 func unbanCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "unban USER", Short: "Lift a ban", Args: oneUser("unban USER"),
+		Use: "unban USER", Short: "Lift a ban", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withUser(cmd, args[0], func(c *client, path string) error {
 				return oneUserAnswer(cmd, c, http.MethodDelete, path+"/ban", nil, "Let in")
@@ -235,7 +235,7 @@ func impersonateCommand() *cobra.Command {
 	var reason string
 	var span time.Duration
 	cmd := &cobra.Command{
-		Use: "impersonate USER --reason WHY", Short: "Act as a user: print an access token, which says who acts", Args: oneUser("impersonate USER --reason WHY"),
+		Use: "impersonate USER --reason WHY", Short: "Act as a user: print an access token, which says who acts", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			seconds := int64(span / time.Second)
 			return withUser(cmd, args[0], func(c *client, path string) error {
@@ -257,14 +257,14 @@ func impersonateCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log (required)")
-	cmd.Flags().DurationVar(&span, "expires-in", 15*time.Minute, "how long the session lasts, an hour at most")
+	cli.DurationFlag(cmd, &span, "expires-in", 15*time.Minute, "how long the session lasts, an hour at most")
 	return cmd
 }
 
 func deleteUserCommand() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
-		Use: "delete USER", Short: "Delete a user, and say what becomes of rows that refer to them", Args: oneUser("delete USER"),
+		Use: "delete USER", Short: "Delete a user, and say what becomes of rows that refer to them", Args: cli.Arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withUser(cmd, args[0], func(c *client, path string) error {
 				var r admin.Removal

@@ -123,6 +123,20 @@ func RedactURL(text string) string {
 	return out
 }
 
+// RedactRedisURL shows the URL of a Redis without its user and password: some
+// write the password where the user belongs.
+func RedactRedisURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || checkRedisURL(setting.Secret(text)) != nil {
+		return setting.Redacted
+	}
+	out := u.Scheme + "://"
+	if u.User != nil {
+		out += setting.Redacted + "@"
+	}
+	return out + u.Host + u.Path
+}
+
 // OriginOf shows a URL that may hold a secret anywhere but in its scheme, host
 // and port.
 func OriginOf(text string) string {

@@ -26,6 +26,28 @@ func TestRedactURL(t *testing.T) {
 	}
 }
 
+func TestRedactRedisURL(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"redis://127.0.0.1:6379/0":   "redis://127.0.0.1:6379/0",
+		"rediss://redis.example.com": "rediss://redis.example.com",
+		"redis://u:hunter2@h:6379/1": "redis://[redacted]@h:6379/1",
+		"redis://:hunter2@h":         "redis://[redacted]@h",
+		"redis://hunter2@h":          "redis://[redacted]@h",
+		"redis://h/hunter2":          "[redacted]",
+		"redis://h?password=hunter2": "[redacted]",
+		"redis://h#hunter2":          "[redacted]",
+		"redis://u:12/hunter2@h":     "[redacted]",
+		"redis://u:p%zz@h":           "[redacted]",
+		"http://u:hunter2@h":         "[redacted]",
+		"hunter2":                    "[redacted]",
+	} {
+		if got := RedactRedisURL(in); got != want {
+			t.Errorf("RedactRedisURL(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
 func TestOriginOf(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -111,7 +111,7 @@ func (d Display) plain(f *Field) any {
 	case int, bool:
 		return value
 	case time.Duration:
-		return formatDuration(value)
+		return FormatDuration(value)
 	case Size:
 		return value.String()
 	case Secret:

@@ -27,10 +27,12 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
+// ErrDuration says how a duration is written.
+var ErrDuration = errors.New("must be a duration with its unit, such as 30s, 15m, 168h or 7d")
+
 var (
-	errInt      = errors.New("must be a whole number, in digits")
-	errSize     = errors.New("must be a size such as 1048576, 512KiB or 1MiB")
-	errDuration = errors.New("must be a duration with its unit, such as 30s, 15m, 168h or 7d")
+	errInt  = errors.New("must be a whole number, in digits")
+	errSize = errors.New("must be a size such as 1048576, 512KiB or 1MiB")
 )
 
 func parseSize(text string) (int64, error) {
@@ -64,28 +66,29 @@ func ParseInt(text string) (int64, error) {
 
 const day = 24 * time.Hour
 
-// parseDuration reads Go's form and, before it, whole days: 7d, 1d12h.
-func parseDuration(text string) (time.Duration, error) {
+// ParseDuration reads Go's form and, before it, whole days: 7d, 1d12h. Its error
+// is ErrDuration.
+func ParseDuration(text string) (time.Duration, error) {
 	days, rest, ok := strings.Cut(text, "d")
 	if !ok {
 		days, rest = "0", text
 	}
 	n, err := ParseInt(days)
 	if err != nil || n < 0 || n > int64(math.MaxInt64/day) {
-		return 0, errDuration
+		return 0, ErrDuration
 	}
 	if rest == "" && ok {
 		rest = "0"
 	}
 	part, err := time.ParseDuration(rest)
 	if err != nil || part > math.MaxInt64-time.Duration(n)*day {
-		return 0, errDuration
+		return 0, ErrDuration
 	}
 	return time.Duration(n)*day + part, nil
 }
 
-// formatDuration drops the zero units that Duration.String writes: 15m, not 15m0s.
-func formatDuration(d time.Duration) string {
+// FormatDuration drops the zero units that Duration.String writes: 15m, not 15m0s.
+func FormatDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

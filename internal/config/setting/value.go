@@ -37,7 +37,7 @@ func (f *Field) parse(text string) (reflect.Value, error) {
 		v.SetInt(n)
 		return f.verify(v, err)
 	case kindDuration:
-		d, err := parseDuration(text)
+		d, err := ParseDuration(text)
 		v.SetInt(int64(d))
 		return f.verify(v, err)
 	case kindBool:

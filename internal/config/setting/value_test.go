@@ -11,8 +11,8 @@ func TestSizesAndDurationsAreWrittenBack(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{"15m": "15m", "60s": "1m", "90s": "1m30s", "7d": "168h", "1d1m": "24h1m", "1h5s": "1h0m5s", "0": "0s", "10m": "10m", "20h": "20h", "100ms": "100ms"} {
-		d, err := parseDuration(in)
-		if got := formatDuration(d); err != nil || got != want {
+		d, err := ParseDuration(in)
+		if got := FormatDuration(d); err != nil || got != want {
 			t.Errorf("duration %s is written back as %s, %v; want %s", in, got, err, want)
 		}
 	}

@@ -67,7 +67,7 @@ func New(ctx context.Context, c Config, client *http.Client) (*Wrapper, error) {
 		return nil, fmt.Errorf("aws_kms: load the AWS configuration: %w", remote.Brief(err))
 	}
 	if loaded.Region == "" {
-		return nil, fmt.Errorf("aws_kms: key %s: there is no region: set it, or name the key by its ARN", c.KeyID)
+		return nil, fmt.Errorf("aws_kms: key %s: there is no region: set security.encryption.kms_region or AWS_REGION, or name the key by its ARN", c.KeyID)
 	}
 	return &Wrapper{
 		client: kms.NewFromConfig(loaded, func(o *kms.Options) {

@@ -81,7 +81,7 @@ const htmlHead = `<!doctype html>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
 dt { font-family: ui-monospace, monospace; font-weight: 600; margin-top: 1rem } dt a { color: inherit; text-decoration: none } dt small { font-weight: 400; color: #57606a }
-dd { margin-left: 1.5rem } dt:target { background: #fff8c5 }
+dd { margin-left: 1.5rem } dt, dd { overflow-wrap: anywhere } dt:target { background: #fff8c5 }
 @media (prefers-color-scheme: dark) { body { background: #0d1117; color: #e6edf3 } dt small { color: #9198a1 } dt:target { background: #3b3000 } a { color: #79c0ff } }
 </style>
 </head>

@@ -1,6 +1,13 @@
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { FluxbaseClient, ListedSession, ResultClient, Session, User } from "../../../src/index.js";
-import { connect, createTable, disposeAll, freshEmail, PASSWORD, refusal, server, sql } from "../support.js";
+import {
+  createClient,
+  type FluxbaseClient,
+  type ListedSession,
+  type ResultClient,
+  type Session,
+  type User,
+} from "../../../src/index.js";
+import { connect, createTable, disposeAll, freshEmail, PASSWORD, refusal, server, signedUp, sql } from "../support.js";
 import { type Placeholders, runSample } from "./harness.js";
 
 const made: { dispose(): void }[] = [];
@@ -219,5 +226,15 @@ describe("the security page", () => {
       if (taken.error !== null) throw taken.error;
     });
     expect(error).toMatchObject({ status: 401, code: "session_ended", reason: "signed_out" });
+  });
+
+  it("revokes all sessions of a user, and nobody else's", async () => {
+    const { client: one, user } = await signedUp();
+    const { client: other } = await signedUp();
+    const client = createClient(server.url, server.serviceKey);
+    made.push(client);
+    await runSample("security/03-revoke-all-sessions.ts", placeholders(), { client, userId: user.id });
+    expect(await refusal(() => one.auth.refreshSession())).toMatchObject({ code: "session_ended", reason: "admin" });
+    expect((await other.auth.refreshSession()).session).not.toBeNull();
   });
 });

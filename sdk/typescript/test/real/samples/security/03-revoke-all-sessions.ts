@@ -1,0 +1,2 @@
+// Revoke all sessions for a user
+await client.admin.revokeUserSessions(userId);
