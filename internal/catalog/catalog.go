@@ -173,6 +173,10 @@ func (s *Service) RowTypes(schema, name string) []*Table {
 	return found
 }
 
+// GeoJSON returns the function that writes rows as features of GeoJSON, as SQL: that
+// of PostGIS, or "" where there is none.
+func (s *Service) GeoJSON() string { return s.Snapshot().geoJSON }
+
 // NearFunction returns the function whose name is most like one that does not
 // exist, or "".
 func (s *Service) NearFunction(schema, name string) string { return s.Snapshot().near(schema, name) }

@@ -86,3 +86,16 @@ func (s *signature) resolve(types typeMap) {
 		s.Returns = Scalar
 	}
 }
+
+// selectGeoJSONSQL finds ST_AsGeoJSON of rows, which PostGIS has since 3.0.
+const selectGeoJSONSQL = `
+select coalesce((select quote_ident(n.nspname) || '.' || quote_ident(p.proname)
+	from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+	where p.proname = 'st_asgeojson' and p.prokind = 'f' and p.proargtypes[0] = 'record'::regtype and p.pronargs - p.pronargdefaults = 1
+	order by p.oid limit 1), '')`
+
+func selectGeoJSON(ctx context.Context, q postgres.Querier) (string, error) {
+	var function string
+	err := q.QueryRow(ctx, selectGeoJSONSQL).Scan(&function)
+	return function, postgres.Fault(err)
+}

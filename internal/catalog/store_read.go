@@ -53,7 +53,9 @@ func read(ctx context.Context, q postgres.Querier, schemas []string) (*Snapshot,
 	if err := selectComments(ctx, q, b.records, functions); err != nil {
 		return nil, err
 	}
-	return b.build(), nil
+	snapshot := b.build()
+	snapshot.geoJSON, err = selectGeoJSON(ctx, q)
+	return snapshot, err
 }
 
 // readTypes looks up what columns, arguments and results are of, and the types

@@ -110,6 +110,7 @@ type Snapshot struct {
 	tables      map[[2]string]*Table
 	functions   map[[2]string][]*Function
 	types       []*Type
+	geoJSON     string // the function that writes rows as GeoJSON, as SQL; "" if there is none
 	fingerprint string
 	loadedAt    time.Time
 }

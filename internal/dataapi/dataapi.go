@@ -36,6 +36,7 @@ type Catalog interface {
 	Find(ctx context.Context, schema, name string) (*catalog.Table, error)
 	Functions(ctx context.Context, schema, name string) ([]*catalog.Function, error)
 	RowTypes(schema, name string) []*catalog.Table
+	GeoJSON() string
 	NearFunction(schema, name string) string
 	NearTable(schema, name string, known func(*catalog.Table) bool) string
 }
@@ -238,8 +239,11 @@ func (s *Service) nothing(ctx context.Context, r Request, table *catalog.Table) 
 		}
 	}
 	result := Result{Body: []byte("[]"), Table: table}
-	if r.Answer.CSV {
+	switch {
+	case r.Answer.CSV:
 		result.Body = nil
+	case r.Answer.GeoJSON != "":
+		result.Body = []byte(`{"type" : "FeatureCollection", "features" : []}`)
 	}
 	return result, check(r, result)
 }

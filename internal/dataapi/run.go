@@ -118,7 +118,7 @@ func (s *Service) guard(r *Request, table *catalog.Table, q query.Query) error {
 	if r.Condition == nil {
 		return nil
 	}
-	answer := s.answer(r.Principal, plan.Answer{CSV: r.Answer.CSV, Stripped: r.Answer.Stripped, Count: true})
+	answer := s.answer(r.Principal, plan.Answer{CSV: r.Answer.CSV, Stripped: r.Answer.Stripped, GeoJSON: r.Answer.GeoJSON, Count: true})
 	st, err := plan.Read(table, q, s.maxRows(r.Principal), answer)
 	if err != nil {
 		return planFault(err)

@@ -36,6 +36,8 @@ func body(answer Answer, set bool, value string) string {
 	switch {
 	case answer.CSV:
 		return csvLines
+	case answer.GeoJSON != "":
+		return "json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(" + answer.GeoJSON + "(t)::json), '[]'))::text"
 	case answer.Stripped:
 		rows = "json_strip_nulls(" + rows + ")"
 	}

@@ -78,6 +78,7 @@ type Answer struct {
 	Returning Returning // by a write
 	CSV       bool      // lines instead of JSON; Statement.Header is the first one
 	Stripped  bool      // without members that are null
+	GeoJSON   string    // one FeatureCollection, of what this function makes of the rows; "" is not
 	Count     bool      // also of the rows on other pages
 
 	Aggregates bool                      // whether functions over rows may be used

@@ -44,7 +44,7 @@ func (s *API) Routes() []web.Route {
 		{Name: "limit", In: "query", Description: "At most this many rows"},
 		{Name: "offset", In: "query", Description: "Skip this many rows"},
 		{Name: "columns", In: "query", Description: "For inserts: the columns to take from the body"},
-		{Name: "Accept", In: "header", Description: "application/json (default), application/vnd.pgrst.object+json for exactly one row, application/vnd.pgrst.array+json;nulls=stripped, or text/csv"},
+		{Name: "Accept", In: "header", Description: "application/json (default), application/vnd.pgrst.object+json for exactly one row, application/vnd.pgrst.array+json;nulls=stripped, text/csv, or application/geo+json where PostGIS is installed"},
 		{Name: "Content-Type", In: "header", Description: "Of rows that are written: application/json, text/csv with a line of names, or application/x-www-form-urlencoded for one row"},
 		{Name: "on_conflict", In: "query", Description: "For inserts with Prefer: resolution=: the columns of the key that must not occur twice; else the primary key"},
 		{Name: "Prefer", In: "header", Description: "return=minimal (default), headers-only or representation; count=exact; resolution=merge-duplicates or ignore-duplicates; missing=default for what rows lack of ?columns=; handling=strict; max-affected=N"},
@@ -132,7 +132,7 @@ func (s *API) request(w http.ResponseWriter, r *http.Request, c *web.Call, p pre
 	}
 	return dataapi.Request{
 		Terms: s.terms(c, r, p, m, "/"+c.Path("table")), Schema: r.Header.Get(profile), Table: c.Path("table"), Query: r.URL.RawQuery,
-		Answer: plan.Answer{CSV: m.csv, Stripped: m.stripped}, Single: m.single,
+		Answer: s.shape(m), Single: m.single,
 	}, m, nil
 }
 

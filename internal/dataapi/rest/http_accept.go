@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/fluxbase/fluxbase/internal/dataapi"
-
+	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
 )
 
@@ -18,6 +18,7 @@ type media struct {
 	single   bool // one row, and not in an array
 	stripped bool // without members that are null
 	csv      bool
+	geo      bool   // a FeatureCollection of GeoJSON (RFC 7946), where PostGIS is
 	explain  string // options of EXPLAIN, to send the plan instead; "" for the rows
 }
 
@@ -28,6 +29,7 @@ var medias = map[string]media{
 	"application/json":             {name: "application/json"},
 	"application/vnd.pgrst.array":  {name: "application/vnd.pgrst.array+json"},
 	"application/vnd.pgrst.object": {name: "application/vnd.pgrst.object+json", single: true},
+	"application/geo":              {name: "application/geo+json", geo: true},
 	"text/csv":                     {name: "text/csv", csv: true},
 	"text/*":                       {name: "text/csv", csv: true},
 }
@@ -50,7 +52,7 @@ func (s *API) accept(r *http.Request) (media, error) {
 		if format, plan := strings.CutPrefix(name, planMedia); plan && s.PlanEnabled {
 			m, ok = explained(format, params)
 		}
-		if !ok {
+		if !ok || m.geo && s.Catalog.GeoJSON() == "" {
 			continue
 		}
 		weight := 1.0
@@ -59,7 +61,7 @@ func (s *API) accept(r *http.Request) (media, error) {
 				continue
 			}
 		}
-		if m.explain == "" && params["nulls"] == "stripped" && strings.HasSuffix(m.name, "+json") {
+		if m.explain == "" && params["nulls"] == "stripped" && !m.geo && strings.HasSuffix(m.name, "+json") {
 			m.stripped = true
 			m.name += ";nulls=stripped"
 		}
@@ -72,6 +74,15 @@ func (s *API) accept(r *http.Request) (media, error) {
 			"None of the media types in Accept can be answered with; application/json, application/vnd.pgrst.object+json and text/csv can")
 	}
 	return best, nil
+}
+
+// shape is how PostgreSQL writes a media type.
+func (s *API) shape(m media) plan.Answer {
+	a := plan.Answer{CSV: m.csv, Stripped: m.stripped}
+	if m.geo {
+		a.GeoJSON = s.Catalog.GeoJSON()
+	}
+	return a
 }
 
 // window reads the field Range where its unit is items. A range that is not

@@ -10,7 +10,6 @@ import (
 
 	"github.com/fluxbase/fluxbase/internal/dataapi"
 
-	"github.com/fluxbase/fluxbase/internal/dataapi/plan"
 	"github.com/fluxbase/fluxbase/internal/fault"
 	"github.com/fluxbase/fluxbase/internal/principal"
 	"github.com/fluxbase/fluxbase/internal/web"
@@ -74,7 +73,8 @@ func (s *API) call(w http.ResponseWriter, r *http.Request, c *web.Call, call dat
 		w.Header().Set("Content-Profile", call.Schema)
 	}
 	call.Function, call.Query, call.Single, call.MaxAffected = c.Path("function"), r.URL.RawQuery, m.single, p.maxAffected
-	call.Answer = plan.Answer{CSV: m.csv, Stripped: m.stripped, Count: p.count != ""}
+	call.Answer = s.shape(m)
+	call.Answer.Count = p.count != ""
 	call.Terms = s.terms(c, r, p, m, "/rpc/"+call.Function)
 	if call.Read {
 		if call.Window, err = window(r); err != nil {

@@ -28,7 +28,7 @@ func explained(format string, params map[string]string) (media, bool) {
 	if !ok || as == "" {
 		return media{}, false
 	}
-	if nulls == "stripped" && strings.HasSuffix(m.name, "+json") {
+	if nulls == "stripped" && !m.geo && strings.HasSuffix(m.name, "+json") {
 		m.stripped, m.name = true, m.name+";nulls=stripped"
 	}
 	m.explain = "format " + as
