@@ -34,7 +34,7 @@ func (b *rig) apiKeys(ctx context.Context, out io.Writer, results *Results) erro
 			return err
 		}
 		f := newFigure(fmt.Sprintf("api-key, %d workers: the median of a one-row read with an API key (%.0f µs), times one with an access token (%.0f µs)",
-			count, median(medians[1]), median(medians[0])), median(ratios(medians[0], medians[1])), "", targetAPIKey)
+			count, median(medians[1]), median(medians[0])), median(ratios(medians[1], medians[0])), "", targetAPIKey)
 		printFigure(out, f)
 		results.Figures = append(results.Figures, f)
 	}
