@@ -3,6 +3,7 @@
 import type { Answer } from "./answer.js";
 import { AuthError } from "./errors.js";
 import type { Call, Http } from "./http.js";
+import { patient } from "./limited.js";
 import { problemError } from "./problem.js";
 import type { Held } from "./record.js";
 import type { Refresher } from "./refresh.js";
@@ -52,9 +53,13 @@ export class Gateway {
     return renewed === null ? answer : this.#parts.http.send(call, renewed.session.access_token);
   }
 
-  /** As {@link Gateway.exchange}, for a success's body only; everything else is thrown. */
+  /**
+   * As {@link Gateway.exchange}, for a success's body only; everything else is thrown. A read that a rate limit refuses
+   * is sent once more when there is room.
+   */
   async request(call: Call): Promise<unknown> {
-    return success(await this.exchange(call), call);
+    const exchange = (next: Call) => this.exchange(next);
+    return success(await (call.method === "GET" ? patient(exchange, call) : exchange(call)), call);
   }
 
   /** Sends a call that carries its own proof (a password, a refresh token) as nobody, or as `bearer`. */

@@ -3,19 +3,18 @@
 import type { Answer } from "../core/answer.js";
 import { NetworkError } from "../core/errors.js";
 import type { Call } from "../core/http.js";
+import { LONGEST_PAUSE, patient, slept } from "../core/limited.js";
 import { retryAfterSeconds } from "../core/problem.js";
 
 /** Milliseconds before each further attempt. */
 const PAUSES = [1_000, 2_000, 4_000];
-/** Milliseconds that a server may ask for with `Retry-After`; whoever asks for more is not asked again. */
-const LONGEST_PAUSE = 30_000;
 /** Unavailable, and what proxies answer for a server that does not. */
 const PASSING = new Set([503, 520]);
 
 /** Sends `call` by `exchange`, up to four times. The last outcome counts. */
 export async function persist(exchange: (call: Call) => Promise<Answer>, call: Call): Promise<Answer> {
   for (let attempt = 0; ; attempt++) {
-    const outcome = await tried(exchange, numbered(call, attempt));
+    const outcome = await tried((next) => patient(exchange, next), numbered(call, attempt));
     const pause = attempt < PAUSES.length ? pauseAfter(outcome, PAUSES[attempt] ?? 0) : null;
     if (pause === null || call.signal?.aborted) return settled(outcome);
     await slept(pause, call.signal);
@@ -51,17 +50,4 @@ function pauseAfter(outcome: Tried, pause: number): number | null {
 
 function numbered(call: Call, attempt: number): Call {
   return attempt === 0 ? call : { ...call, headers: { ...call.headers, "X-Retry-Count": String(attempt) } };
-}
-
-/** Ends early when `signal` aborts. */
-function slept(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", wake);
-      resolve();
-    };
-    const timer = setTimeout(wake, milliseconds);
-    signal?.addEventListener("abort", wake);
-  });
 }

@@ -68,6 +68,37 @@ describe("a read is sent again", () => {
   });
 });
 
+describe("a call that a rate limit refuses", () => {
+  const limited = (headers: HeadersInit = { "Retry-After": "3" }) => problem(429, "rate_limited", {}, headers);
+
+  it.each([
+    ["of rows", () => from().select()],
+    ["of an account", () => client(server, { serviceKey: "fb_service_x" }).admin.listUsers()],
+  ])("is sent once more as a read %s", async (_, query) => {
+    server.script = () => limited();
+    expect(await course(query())).toMatchObject({ at: [0, 3], error: { status: 429, retryAfter: 3 } });
+  });
+
+  it("may pass the second time", async () => {
+    server.script = () => (server.seen.length === 1 ? limited() : json(200, [7]));
+    expect(await course(from().select())).toMatchObject({ at: [0, 3], value: [7] });
+  });
+
+  it.each([
+    ["a write", () => from().insert({}), () => limited()],
+    ["a read that asks for it", () => from().select().retry(false), () => limited()],
+    [
+      "a read that would wait for more than half a minute",
+      () => from().select(),
+      () => limited({ "Retry-After": "31" }),
+    ],
+    ["a read that is not told how long", () => from().select(), () => limited({})],
+  ])("is not sent again as %s", async (_, query, refusal) => {
+    server.script = () => refusal();
+    expect(await course(query())).toMatchObject({ at: [0], error: { status: 429 } });
+  });
+});
+
 describe("a query is sent once", () => {
   it.each([
     ["a write", () => from().insert({})],
